@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What every script here shares: where things live, and how a script talks.
+# Sourced, never run.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$top/build
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/virtio-gpu-reclaim
+prog=$(basename "$0")
+
+# say TEXT...: one line of progress.
+say() {
+    printf '\033[K%s\n' "$*" >&2
+}
+
+# die TEXT...: one line that says what is wrong and how to mend it.
+die() {
+    say "$prog: $*"
+    exit 1
+}
+
+# usage_if_asked ARG...: print the script's header comment when ARG asks for help.
+usage_if_asked() {
+    local arg
+    for arg; do
+        case $arg in
+        -h|--help)
+            sed -n '/^# Usage:/,/^$/{s/^# \{0,1\}//p}' "$0"
+            exit 0
+            ;;
+        --)
+            return 0
+            ;;
+        esac
+    done
+}
+
+# step TITLE LOG COMMAND...: run COMMAND with its output in LOG and one line of
+# progress here: the title, the seconds so far, the last line of the log.
+step() {
+    local title=$1 log=$2 start=$SECONDS pid rc=0 last
+    shift 2
+    mkdir -p "$(dirname "$log")"
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    if [ -t 2 ]; then
+        while kill -0 "$pid" 2>/dev/null; do
+            last=$(tail -n 1 "$log" 2>/dev/null | tr -cd '[:print:]' | cut -c1-60)
+            printf '\033[K  %s... %d s  %s\r' "$title" $((SECONDS - start)) "$last" >&2
+            sleep 0.5
+        done
+    else
+        say "  $title..."
+    fi
+    wait "$pid" || rc=$?
+    if [ "$rc" -ne 0 ]; then
+        say "  $title: failed after $((SECONDS - start)) s"
+        return "$rc"
+    fi
+    if [ -t 2 ] || [ $((SECONDS - start)) -ge 2 ]; then
+        say "  $title: $((SECONDS - start)) s"
+    fi
+}
+
+# need_space DIR MIB: stop when the file system of DIR has less than MIB free.
+need_space() {
+    local dir=$1 mib=$2 free
+    mkdir -p "$dir"
+    free=$(df -Pm "$dir" | awk 'NR == 2 { print $4 }')
+    [ "$free" -ge "$mib" ] ||
+        die "$dir needs $mib MiB of free disk and has $free: free some," \
+            "or set XDG_CACHE_HOME (world) or clone elsewhere (build)"
+}
+
+# as_root COMMAND...: run COMMAND as root, with sudo if this is not root.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        command -v sudo >/dev/null || die "must run as root, or have sudo to run '$1'"
+        sudo "$@"
+    fi
+}
