@@ -13,7 +13,8 @@ prog=$(basename "$0")
 
 # say TEXT...: one line of progress.
 say() {
-    printf '\033[K%s\n' "$*" >&2
+    [ ! -t 2 ] || printf '\033[K' >&2
+    printf '%s\n' "$*" >&2
 }
 
 # die TEXT...: one line that says what is wrong and how to mend it.
@@ -39,28 +40,31 @@ usage_if_asked() {
 }
 
 # step TITLE LOG COMMAND...: run COMMAND with its output in LOG and one line of
-# progress here: the title, the seconds so far, the last line of the log.
+# progress here: the title, the seconds so far, the last line of the log. What
+# takes under two seconds says nothing.
 step() {
-    local title=$1 log=$2 start=$SECONDS pid rc=0 last
+    local title=$1 log=$2 start=$SECONDS said=$((SECONDS - 13)) pid rc=0 last
     shift 2
     mkdir -p "$(dirname "$log")"
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
-    if [ -t 2 ]; then
-        while kill -0 "$pid" 2>/dev/null; do
+    while kill -0 "$pid" 2>/dev/null; do
+        if [ -t 2 ]; then
             last=$(tail -n 1 "$log" 2>/dev/null | tr -cd '[:print:]' | cut -c1-60)
             printf '\033[K  %s... %d s  %s\r' "$title" $((SECONDS - start)) "$last" >&2
-            sleep 0.5
-        done
-    else
-        say "  $title..."
-    fi
+        elif [ $((SECONDS - said)) -ge 15 ]; then
+            say "  $title... $((SECONDS - start)) s"
+            said=$SECONDS
+        fi
+        sleep 0.2
+    done
     wait "$pid" || rc=$?
+    [ ! -t 2 ] || printf '\033[K' >&2
     if [ "$rc" -ne 0 ]; then
         say "  $title: failed after $((SECONDS - start)) s"
         return "$rc"
     fi
-    if [ -t 2 ] || [ $((SECONDS - start)) -ge 2 ]; then
+    if [ $((SECONDS - start)) -ge 2 ]; then
         say "  $title: $((SECONDS - start)) s"
     fi
 }
