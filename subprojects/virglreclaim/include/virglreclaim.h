@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* virglreclaim: residency of virglrenderer resources. */
+
+#ifndef VIRGLRECLAIM_H
+#define VIRGLRECLAIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <virglrenderer.h>
+
+/*
+ * The renderer has no call that gives the storage of a resource back and
+ * keeps the resource. This library adds one: it remembers how each resource
+ * was made and who may use it, so that the storage can be dropped (purge)
+ * and made again under the same id, all zero (restore).
+ *
+ * All resources and contexts that a VMM hands to this library must be
+ * created, attached and destroyed through it: the books are only right when
+ * nobody goes past them. Blobs and resources made of an EGL image are not
+ * handled; keep them with the renderer, under ids of their own.
+ *
+ * Threads: every function with a struct virgl_reclaim argument must be called
+ * on the renderer's thread, virgl_renderer_init() done. Those that reach the
+ * renderer leave its context 0 current (virgl_renderer_force_ctx_0()).
+ *
+ * Errors: negative errno values. Sizes: bytes.
+ */
+
+struct virgl_reclaim;
+
+enum virgl_reclaim_state {
+    VIRGL_RECLAIM_NONE,         /* no such resource */
+    VIRGL_RECLAIM_RESIDENT,     /* the renderer holds its storage */
+    VIRGL_RECLAIM_PURGED,       /* contents lost, storage given up */
+};
+
+/*
+ * Storage that was given up is "deferred" for as long as something in a
+ * context (a surface, a sampler view, a binding) keeps it alive: the renderer
+ * frees it with the last such reference.
+ */
+struct virgl_reclaim_stats {
+    uint64_t resources;         /* all, resident and purged */
+    uint64_t resident_bytes;    /* of resources that are resident */
+    uint64_t purged;            /* resources that are purged now */
+    uint64_t released_bytes;    /* of those, storage known to be gone */
+    uint64_t deferred;          /* storages given up by purge or unref ... */
+    uint64_t deferred_bytes;    /* ... that the renderer still holds */
+    uint64_t purges;            /* since the start, repeated ones not counted */
+    uint64_t restores;          /* since the start */
+    uint64_t released_total;    /* released by purges since the start */
+};
+
+/**
+ * virgl_reclaim_new: Make empty books.
+ *
+ * Does not call the renderer.
+ *
+ * Returns: the books, owned by the caller; never NULL.
+ */
+struct virgl_reclaim *virgl_reclaim_new(void);
+
+/**
+ * virgl_reclaim_free: Throw the books away.
+ * @vr: the books, or NULL
+ *
+ * Does not call the renderer: resources and contexts stay in it.
+ */
+void virgl_reclaim_free(struct virgl_reclaim *vr);
+
+/**
+ * virgl_reclaim_reset: Forget every resource and context.
+ * @vr: the books
+ *
+ * To be called after virgl_renderer_reset(), which destroyed them all. Backing
+ * that was attached is the caller's again: detach it before the reset, or keep
+ * your own list. Totals since the start are kept.
+ */
+void virgl_reclaim_reset(struct virgl_reclaim *vr);
+
+/**
+ * virgl_reclaim_args_bytes: Host memory that a resource takes.
+ * @args: what it would be created with
+ *
+ * Computed from block size, mip levels, layers and samples; a driver's own
+ * alignment comes on top. A format this library does not know counts 4 bytes a
+ * pixel. A staging buffer has no host storage: 0. May be called anywhere.
+ *
+ * Returns: bytes; UINT64_MAX if they do not fit, or for more mip levels than
+ * any texture can have.
+ */
+uint64_t virgl_reclaim_args_bytes(
+    const struct virgl_renderer_resource_create_args *args);
+
+/**
+ * virgl_reclaim_resource_create: Create a resource, all of it zero.
+ * @vr: the books
+ * @args: as for virgl_renderer_resource_create(); copied
+ *
+ * The renderer leaves new storage as the GL driver hands it out, which is as a
+ * rule memory that was in use before. Here it is cleared: buffers, and textures
+ * of every target, format and sample count. That needs GL 4.4, ARB_clear_texture
+ * or EXT_clear_texture for multisampled and depth or stencil textures.
+ *
+ * Returns: 0, -EEXIST if the id is taken (its resource is left as it is),
+ * -EINVAL for id 0 or what the renderer refuses, -ENOMEM, -ENOTSUP if
+ * the storage cannot be cleared. After an error there is no new resource.
+ */
+int virgl_reclaim_resource_create(
+    struct virgl_reclaim *vr,
+    const struct virgl_renderer_resource_create_args *args);
+
+/**
+ * virgl_reclaim_resource_unref: Destroy a resource, resident or purged.
+ * @vr: the books
+ * @id: resource
+ *
+ * Its backing must have been detached: the renderer would drop the only
+ * pointer to the caller's iovec.
+ *
+ * Returns: 0, -ENOENT, -EBUSY if backing is attached (nothing changed).
+ */
+int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_resource_attach_iov: Give a resource its guest memory.
+ * @vr: the books
+ * @id: resource; restored first if it is purged
+ * @iov: memory; the array stays the caller's but must live until detached
+ * @n: entries in @iov, at least 1
+ *
+ * Returns: 0, -ENOENT, -EINVAL for no memory, -EEXIST if there is backing
+ * already, or an error of virgl_reclaim_resource_restore().
+ */
+int virgl_reclaim_resource_attach_iov(struct virgl_reclaim *vr, uint32_t id,
+                                      struct iovec *iov, int n);
+
+/**
+ * virgl_reclaim_resource_detach_iov: Take the guest memory back.
+ * @vr: the books
+ * @id: resource
+ * @iov: where to put the array that was attached, or NULL
+ * @n: where to put its length, or NULL
+ *
+ * Returns: 0; -ENOENT for an unknown id and -ENODATA if nothing is attached,
+ * with *@iov NULL and *@n 0.
+ */
+int virgl_reclaim_resource_detach_iov(struct virgl_reclaim *vr, uint32_t id,
+                                      struct iovec **iov, int *n);
+
+/**
+ * virgl_reclaim_ctx_create: Create a context.
+ * @vr: the books
+ * @ctx: its id
+ * @nlen: length of @name
+ * @name: for debugging
+ *
+ * Returns: 0, -EEXIST, -EINVAL for id 0, or the renderer's error.
+ */
+int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
+                             uint32_t nlen, const char *name);
+
+/**
+ * virgl_reclaim_ctx_destroy: Destroy a context and its attachments.
+ * @vr: the books
+ * @ctx: its id
+ *
+ * Returns: 0 or -ENOENT.
+ */
+int virgl_reclaim_ctx_destroy(struct virgl_reclaim *vr, uint32_t ctx);
+
+/**
+ * virgl_reclaim_ctx_attach_resource: Let a context use a resource.
+ * @vr: the books
+ * @ctx: context
+ * @id: resource; if it is purged it stays so, and restore does the rest
+ *
+ * Returns: 0, also if it was attached before; -ENOENT if either is unknown.
+ */
+int virgl_reclaim_ctx_attach_resource(struct virgl_reclaim *vr, uint32_t ctx,
+                                      uint32_t id);
+
+/**
+ * virgl_reclaim_ctx_detach_resource: Undo virgl_reclaim_ctx_attach_resource().
+ * @vr: the books
+ * @ctx: context
+ * @id: resource
+ *
+ * Returns: 0, -ENOENT if either is unknown, -ENODATA if not attached.
+ */
+int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
+                                      uint32_t id);
+
+/**
+ * virgl_reclaim_resource_purge: Give up the storage of a resource.
+ * @vr: the books
+ * @id: resource, without backing
+ * @released: where to put the bytes that are gone now, or NULL
+ *
+ * The contents are lost; id, arguments and context attachments are kept. If
+ * a context still refers to the storage it lives on, *@released is 0 and it
+ * counts as deferred. A custom buffer is given up too but not seen to go: 0.
+ * A purged resource stays purged, with *@released 0. Whether the resource is
+ * displayed is for the caller to check.
+ *
+ * Freed memory may stay in the heap: call virgl_reclaim_trim() after a batch.
+ *
+ * Returns: 0, -ENOENT, -EBUSY if backing is attached.
+ */
+int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
+                                 uint64_t *released);
+
+/**
+ * virgl_reclaim_resource_restore: Make a purged resource usable again.
+ * @vr: the books
+ * @id: resource
+ *
+ * Creates it again under its id, contents zero, attached to the contexts it
+ * belongs to. Surfaces and sampler views that a context made before the purge
+ * still refer to the old storage.
+ *
+ * Returns: 0, also if it is resident; -ENOENT, or an error of
+ * virgl_reclaim_resource_create(), which leaves it purged and loses nothing.
+ */
+int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_resource_state: State of a resource.
+ * @vr: the books
+ * @id: resource
+ *
+ * Returns: the state, VIRGL_RECLAIM_NONE if there is no such resource.
+ */
+enum virgl_reclaim_state virgl_reclaim_resource_state(
+    const struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_resource_attached: Whether a resource has backing.
+ * @vr: the books
+ * @id: resource
+ *
+ * Returns: true if it has; false if not or if there is no such resource.
+ */
+bool virgl_reclaim_resource_attached(const struct virgl_reclaim *vr,
+                                     uint32_t id);
+
+/**
+ * virgl_reclaim_resource_bytes: Host memory of a resource when resident.
+ * @vr: the books
+ * @id: resource
+ *
+ * Returns: bytes as of virgl_reclaim_args_bytes(), whatever the state; 0 if
+ * there is no such resource.
+ */
+uint64_t virgl_reclaim_resource_bytes(const struct virgl_reclaim *vr,
+                                      uint32_t id);
+
+/**
+ * virgl_reclaim_get_stats: Current numbers.
+ * @vr: the books
+ * @stats: where to put them
+ *
+ * Looks first which deferred storage has gone meanwhile: one GL call for each,
+ * so not for every command.
+ */
+void virgl_reclaim_get_stats(struct virgl_reclaim *vr,
+                             struct virgl_reclaim_stats *stats);
+
+/**
+ * virgl_reclaim_trim: Return freed heap memory to the operating system.
+ *
+ * What is freed is not returned: a software GL driver allocates textures with
+ * malloc, and on llvmpipe 256 MiB of 4 MiB textures left RSS at 339 MB when
+ * freed, 77 MB when trimmed. Walks the whole heap: call it once after a burst
+ * of purges or unrefs, not for each. May be called on any thread.
+ */
+void virgl_reclaim_trim(void);
+
+#endif

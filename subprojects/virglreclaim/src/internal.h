@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of virglreclaim know of each other. */
+
+#ifndef VIRGLRECLAIM_INTERNAL_H
+#define VIRGLRECLAIM_INTERNAL_H
+
+#include "virglreclaim.h"
+
+/* Values of virglrenderer's protocol that its installed header lacks. */
+#define VR_BIND_STAGING         (1u << 19)
+
+enum vr_target {
+    VR_TARGET_BUFFER,
+    VR_TARGET_1D,
+    VR_TARGET_2D,
+    VR_TARGET_3D,
+    VR_TARGET_CUBE,
+    VR_TARGET_RECT,
+    VR_TARGET_1D_ARRAY,
+    VR_TARGET_2D_ARRAY,
+    VR_TARGET_CUBE_ARRAY,
+};
+
+/* Layout of the struct virgl_box that the renderer's functions take. */
+struct virgl_box {
+    uint32_t x, y, z;
+    uint32_t w, h, d;
+};
+
+typedef struct virgl_renderer_resource_create_args vr_args;
+
+/* format.c: a format stores blocks of width x height pixels in bytes. */
+struct vr_block {
+    uint8_t width, height, bytes;
+};
+
+struct vr_block vr_format_block(uint32_t format);
+
+/* accounting.c: one mip level: its size in pixels, and of one layer in bytes. */
+struct vr_level {
+    uint32_t width, height;
+    uint32_t layers;            /* slices of a 3D texture, faces of a cube */
+    uint64_t layer_bytes;       /* of one sample */
+};
+
+struct vr_level vr_args_level(const vr_args *args, uint32_t level);
+
+/* storage.c: the GL object behind a resource. */
+struct vr_storage {
+    bool buffer;
+    uint32_t name;              /* 0: none, or not a GL object */
+};
+
+int vr_storage_create(const vr_args *args, struct vr_storage *storage);
+void vr_storage_drop(uint32_t id);
+bool vr_storage_alive(const struct vr_storage *storage);
+
+/* zero.c: clear the storage of resource args->handle, context 0 current. */
+int vr_zero(const vr_args *args, uint32_t name);
+
+#endif

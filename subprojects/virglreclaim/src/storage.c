@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* The GL object behind a resource: made, dropped, looked for. */
+
+#include "internal.h"
+
+#include <errno.h>
+#include <epoxy/gl.h>
+
+int vr_storage_create(const vr_args *args, struct vr_storage *storage)
+{
+    struct virgl_renderer_resource_create_args copy = *args;
+    struct virgl_renderer_resource_info info = { 0 };
+    int ret;
+
+    virgl_renderer_force_ctx_0();
+
+    /* Its errors are positive; it says what is wrong on stderr. */
+    ret = virgl_renderer_resource_create(&copy, NULL, 0);
+    if (ret) {
+        return ret == ENOMEM || ret == -ENOMEM ? -ENOMEM : -EINVAL;
+    }
+
+    /*
+     * The result is of no use here: it is an error also when the winsys has
+     * no name for the format, with the rest of the answer in place.
+     */
+    virgl_renderer_resource_get_info(args->handle, &info);
+    storage->buffer = args->target == VR_TARGET_BUFFER;
+    storage->name = info.tex_id;
+
+    ret = vr_zero(args, storage->name);
+    if (ret) {
+        virgl_renderer_resource_unref(args->handle);
+        storage->name = 0;
+    }
+    return ret;
+}
+
+void vr_storage_drop(uint32_t id)
+{
+    virgl_renderer_force_ctx_0();
+    virgl_renderer_resource_unref(id);
+}
+
+/*
+ * The renderer deletes the GL object with the last reference to a resource;
+ * deleting takes the name away at once. To be asked with context 0 current.
+ */
+bool vr_storage_alive(const struct vr_storage *storage)
+{
+    if (!storage->name) {
+        return false;
+    }
+    return storage->buffer ? glIsBuffer(storage->name)
+                           : glIsTexture(storage->name);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* New storage is cleared: a GL driver hands out memory as it was freed. */
+
+#include "internal.h"
+
+#include <errno.h>
+#include <epoxy/gl.h>
+#include <glib.h>
+
+/*
+ * The renderer remembers some of what it has bound, so every binding that is
+ * changed here is put back.
+ */
+
+enum {
+    MULTISAMPLE_2D = VR_TARGET_CUBE_ARRAY + 1,
+    MULTISAMPLE_2D_ARRAY,
+};
+
+static const struct {
+    GLenum target, binding, image;
+} gl_targets[] = {
+    [VR_TARGET_1D] = {
+        GL_TEXTURE_1D, GL_TEXTURE_BINDING_1D, GL_TEXTURE_1D
+    },
+    [VR_TARGET_2D] = {
+        GL_TEXTURE_2D, GL_TEXTURE_BINDING_2D, GL_TEXTURE_2D
+    },
+    [VR_TARGET_3D] = {
+        GL_TEXTURE_3D, GL_TEXTURE_BINDING_3D, GL_TEXTURE_3D
+    },
+    [VR_TARGET_CUBE] = {
+        GL_TEXTURE_CUBE_MAP, GL_TEXTURE_BINDING_CUBE_MAP,
+        GL_TEXTURE_CUBE_MAP_POSITIVE_X
+    },
+    [VR_TARGET_RECT] = {
+        GL_TEXTURE_RECTANGLE, GL_TEXTURE_BINDING_RECTANGLE,
+        GL_TEXTURE_RECTANGLE
+    },
+    [VR_TARGET_1D_ARRAY] = {
+        GL_TEXTURE_1D_ARRAY, GL_TEXTURE_BINDING_1D_ARRAY, GL_TEXTURE_1D_ARRAY
+    },
+    [VR_TARGET_2D_ARRAY] = {
+        GL_TEXTURE_2D_ARRAY, GL_TEXTURE_BINDING_2D_ARRAY, GL_TEXTURE_2D_ARRAY
+    },
+    [VR_TARGET_CUBE_ARRAY] = {
+        GL_TEXTURE_CUBE_MAP_ARRAY, GL_TEXTURE_BINDING_CUBE_MAP_ARRAY,
+        GL_TEXTURE_CUBE_MAP_ARRAY
+    },
+    [MULTISAMPLE_2D] = {
+        GL_TEXTURE_2D_MULTISAMPLE, GL_TEXTURE_BINDING_2D_MULTISAMPLE,
+        GL_TEXTURE_2D_MULTISAMPLE
+    },
+    [MULTISAMPLE_2D_ARRAY] = {
+        GL_TEXTURE_2D_MULTISAMPLE_ARRAY,
+        GL_TEXTURE_BINDING_2D_MULTISAMPLE_ARRAY,
+        GL_TEXTURE_2D_MULTISAMPLE_ARRAY
+    },
+};
+
+/* Enough for one row; an iovec repeats it for the rest. */
+#define ZEROES 65536
+
+static bool have_clear_buffer(void)
+{
+    return epoxy_is_desktop_gl() &&
+           (epoxy_gl_version() >= 43 ||
+            epoxy_has_gl_extension("GL_ARB_clear_buffer_object"));
+}
+
+static bool have_clear_texture(void)
+{
+    if (!epoxy_is_desktop_gl()) {
+        return epoxy_gl_version() >= 31 &&
+               epoxy_has_gl_extension("GL_EXT_clear_texture");
+    }
+    return epoxy_gl_version() >= 44 ||
+           epoxy_has_gl_extension("GL_ARB_clear_texture");
+}
+
+static void forget_errors(void)
+{
+    /* A lost context reports errors for ever. */
+    for (int i = 0; i < 16 && glGetError() != GL_NO_ERROR; i++) {
+    }
+}
+
+static int gl_result(void)
+{
+    switch (glGetError()) {
+    case GL_NO_ERROR:
+        return 0;
+    case GL_OUT_OF_MEMORY:
+        return -ENOMEM;
+    default:
+        return -ENOTSUP;
+    }
+}
+
+/*
+ * Clear by an upload of zeroes: the renderer knows how each format and target
+ * is uploaded. It cannot do multisampled or, on GLES, depth textures.
+ */
+static int zero_by_transfer(const vr_args *args)
+{
+    g_autofree void *zeroes = g_try_malloc0(ZEROES);
+
+    for (uint32_t i = 0; i <= args->last_level; i++) {
+        struct vr_level level = vr_args_level(args, i);
+        uint64_t n = (level.layer_bytes + ZEROES - 1) / ZEROES;
+        g_autofree struct iovec *iov = g_try_new(struct iovec, n);
+
+        if (!n) {
+            continue;
+        }
+        if (!zeroes || !iov) {
+            return -ENOMEM;
+        }
+        for (uint64_t j = 0; j < n; j++) {
+            iov[j].iov_base = zeroes;
+            iov[j].iov_len = ZEROES;
+        }
+        for (uint32_t z = 0; z < level.layers; z++) {
+            struct virgl_box box = {
+                .z = z, .w = level.width, .h = level.height, .d = 1,
+            };
+            int ret = virgl_renderer_transfer_write_iov(args->handle, 0, i, 0,
+                                                        0, &box, 0, iov, n);
+
+            if (ret) {
+                return ret == ENOMEM ? -ENOMEM : -ENOTSUP;
+            }
+        }
+    }
+    return 0;
+}
+
+static int zero_buffer(const vr_args *args, uint32_t name)
+{
+    GLint old = 0, size = 0;
+    int ret;
+
+    if (!args->width) {
+        return 0;
+    }
+
+    forget_errors();
+    glGetIntegerv(GL_COPY_WRITE_BUFFER_BINDING, &old);
+    glBindBuffer(GL_COPY_WRITE_BUFFER, name);
+
+    /* The renderer does not look whether GL had the memory. */
+    glGetBufferParameteriv(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
+    if ((uint32_t)size < args->width) {
+        ret = -ENOMEM;
+    } else if (have_clear_buffer()) {
+        glClearBufferData(GL_COPY_WRITE_BUFFER, GL_R8, GL_RED,
+                          GL_UNSIGNED_BYTE, NULL);
+        ret = gl_result();
+    } else {
+        ret = zero_by_transfer(args);
+    }
+
+    glBindBuffer(GL_COPY_WRITE_BUFFER, old);
+    forget_errors();
+    return ret;
+}
+
+struct texture {
+    GLint width;
+    GLint compressed;
+    GLint depth, stencil;       /* bits */
+    bool integer;
+};
+
+/* The target that the renderer made of a resource's. */
+static int texture_target(const vr_args *args)
+{
+    if (args->nr_samples) {
+        return args->target == VR_TARGET_2D_ARRAY ? MULTISAMPLE_2D_ARRAY
+                                                  : MULTISAMPLE_2D;
+    }
+    if (!epoxy_is_desktop_gl()) {
+        switch (args->target) {
+        case VR_TARGET_1D:
+        case VR_TARGET_RECT:
+            return VR_TARGET_2D;
+        case VR_TARGET_1D_ARRAY:
+            return VR_TARGET_2D_ARRAY;
+        }
+    }
+    return args->target;
+}
+
+static void query_texture(int target, uint32_t name, struct texture *tex)
+{
+    GLenum image = gl_targets[target].image;
+    GLint old = 0, red = 0, alpha = 0;
+
+    glGetIntegerv(gl_targets[target].binding, &old);
+    glBindTexture(gl_targets[target].target, name);
+    glGetTexLevelParameteriv(image, 0, GL_TEXTURE_WIDTH, &tex->width);
+    glGetTexLevelParameteriv(image, 0, GL_TEXTURE_COMPRESSED,
+                             &tex->compressed);
+    glGetTexLevelParameteriv(image, 0, GL_TEXTURE_DEPTH_SIZE, &tex->depth);
+    glGetTexLevelParameteriv(image, 0, GL_TEXTURE_STENCIL_SIZE,
+                             &tex->stencil);
+    /* There may be only one of the two, as in an alpha format. */
+    glGetTexLevelParameteriv(image, 0, GL_TEXTURE_RED_TYPE, &red);
+    glGetTexLevelParameteriv(image, 0, GL_TEXTURE_ALPHA_TYPE, &alpha);
+    glBindTexture(gl_targets[target].target, old);
+
+    tex->integer = red == GL_INT || red == GL_UNSIGNED_INT ||
+                   alpha == GL_INT || alpha == GL_UNSIGNED_INT;
+}
+
+static void clear_level(uint32_t name, uint32_t level,
+                        const struct texture *tex)
+{
+    GLenum format = GL_RGBA, type = GL_UNSIGNED_BYTE;
+
+    if (tex->depth && tex->stencil) {
+        format = GL_DEPTH_STENCIL;
+        type = GL_UNSIGNED_INT_24_8;
+    } else if (tex->depth) {
+        format = GL_DEPTH_COMPONENT;
+        type = GL_FLOAT;
+    } else if (tex->stencil) {
+        format = GL_STENCIL_INDEX;
+    } else if (tex->integer) {
+        format = GL_RGBA_INTEGER;
+    }
+
+    if (epoxy_is_desktop_gl()) {
+        glClearTexImage(name, level, format, type, NULL);
+    } else {
+        glClearTexImageEXT(name, level, format, type, NULL);
+    }
+}
+
+static int zero_texture(const vr_args *args, uint32_t name)
+{
+    struct texture tex = { 0 };
+    int ret = 0;
+
+    forget_errors();
+    if (!epoxy_is_desktop_gl() && epoxy_gl_version() < 31) {
+        /* Nothing can be asked about a texture. */
+        tex.depth = args->bind & VIRGL_RES_BIND_DEPTH_STENCIL;
+    } else {
+        query_texture(texture_target(args), name, &tex);
+        forget_errors();
+        if (!tex.width) {
+            /* The renderer does not look whether GL had the memory. */
+            return -ENOMEM;
+        }
+    }
+
+    if (tex.compressed || !have_clear_texture()) {
+        if (args->nr_samples || tex.depth || tex.stencil) {
+            return -ENOTSUP;
+        }
+        return zero_by_transfer(args);
+    }
+
+    for (uint32_t i = 0; i <= args->last_level && !ret; i++) {
+        clear_level(name, i, &tex);
+        ret = gl_result();
+    }
+    return ret;
+}
+
+int vr_zero(const vr_args *args, uint32_t name)
+{
+    if (args->target == VR_TARGET_BUFFER) {
+        if (name) {
+            return zero_buffer(args, name);
+        }
+        /* Storage of the renderer's own, or none. */
+        return args->bind == VIRGL_RES_BIND_CUSTOM ? zero_by_transfer(args)
+                                                   : 0;
+    }
+    return zero_texture(args, name);
+}
