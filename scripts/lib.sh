@@ -46,8 +46,13 @@ step() {
     local title=$1 log=$2 start=$SECONDS said=$((SECONDS - 13)) pid rc=0 last
     shift 2
     mkdir -p "$(dirname "$log")"
+    # In a process group of its own, so that an interrupt ends all of it.
+    set -m
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
+    set +m
+    # shellcheck disable=SC2064
+    trap "kill -- -$pid 2>/dev/null; exit 130" INT TERM HUP
     while kill -0 "$pid" 2>/dev/null; do
         if [ -t 2 ]; then
             last=$(tail -n 1 "$log" 2>/dev/null | tr -cd '[:print:]' | cut -c1-60)
@@ -59,6 +64,7 @@ step() {
         sleep 0.2
     done
     wait "$pid" || rc=$?
+    trap - INT TERM HUP
     [ ! -t 2 ] || printf '\033[K' >&2
     if [ "$rc" -ne 0 ]; then
         say "  $title: failed after $((SECONDS - start)) s"
