@@ -271,13 +271,9 @@ static int zero_texture(const vr_args *args, uint32_t name)
 
 int vr_zero(const vr_args *args, uint32_t name)
 {
-    if (args->target == VR_TARGET_BUFFER) {
-        if (name) {
-            return zero_buffer(args, name);
-        }
-        /* Storage of the renderer's own, or none. */
-        return args->bind == VIRGL_RES_BIND_CUSTOM ? zero_by_transfer(args)
-                                                   : 0;
+    if (args->target != VR_TARGET_BUFFER) {
+        return zero_texture(args, name);
     }
-    return zero_texture(args, name);
+    /* What the renderer allocates for a custom buffer is zero. */
+    return name ? zero_buffer(args, name) : 0;
 }

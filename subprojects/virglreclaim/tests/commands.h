@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The few commands of the protocol that tests submit. */
+
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include <stdint.h>
+
+enum { OBJECT_SAMPLER_VIEW = 6, OBJECT_SURFACE = 8 };
+
+/* Each returns the renderer's result: 0, or a positive error. */
+int create_surface(uint32_t ctx, uint32_t object, uint32_t id,
+                   uint32_t format);
+int create_sampler_view(uint32_t ctx, uint32_t object, uint32_t id,
+                        uint32_t format, uint32_t target);
+int destroy_object(uint32_t ctx, uint32_t object, uint32_t type);
+
+/* Make a surface the colour buffer and clear it to ones. */
+int clear_surface(uint32_t ctx, uint32_t object);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* A real renderer for tests: surfaceless EGL, no window, no render node. */
+
+#include "renderer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <epoxy/egl.h>
+
+static EGLDisplay display;
+static EGLConfig config;
+static EGLContext first;
+static bool gles;
+
+static virgl_renderer_gl_context create_gl_context(
+    void *cookie, int scanout, struct virgl_renderer_gl_ctx_param *param)
+{
+    EGLint attributes[] = {
+        EGL_CONTEXT_MAJOR_VERSION, param->major_ver,
+        EGL_CONTEXT_MINOR_VERSION, param->minor_ver,
+        EGL_NONE,
+    };
+    EGLContext context;
+
+    (void)cookie;
+    (void)scanout;
+    context = eglCreateContext(display, config,
+                               param->shared ? first : EGL_NO_CONTEXT,
+                               attributes);
+    if (!first) {
+        first = context;
+    }
+    return context;
+}
+
+static void destroy_gl_context(void *cookie, virgl_renderer_gl_context context)
+{
+    (void)cookie;
+    if (context == first) {
+        first = EGL_NO_CONTEXT;
+    }
+    eglDestroyContext(display, context);
+}
+
+static int make_current(void *cookie, int scanout,
+                        virgl_renderer_gl_context context)
+{
+    (void)cookie;
+    (void)scanout;
+    return eglMakeCurrent(display, EGL_NO_SURFACE, EGL_NO_SURFACE,
+                          context) ? 0 : -1;
+}
+
+static void write_fence(void *cookie, uint32_t fence)
+{
+    (void)cookie;
+    (void)fence;
+}
+
+static struct virgl_renderer_callbacks callbacks = {
+    .version = 1,
+    .write_fence = write_fence,
+    .create_gl_context = create_gl_context,
+    .destroy_gl_context = destroy_gl_context,
+    .make_current = make_current,
+};
+
+static void open_display(void)
+{
+    EGLint attributes[] = {
+        EGL_SURFACE_TYPE, EGL_PBUFFER_BIT,
+        EGL_RENDERABLE_TYPE, EGL_OPENGL_BIT,
+        EGL_NONE,
+    };
+    EGLint count = 0;
+
+    gles = g_getenv("VIRGLRECLAIM_TEST_GLES") != NULL;
+    if (gles) {
+        attributes[3] = EGL_OPENGL_ES3_BIT;
+    }
+
+    display = eglGetPlatformDisplayEXT(EGL_PLATFORM_SURFACELESS_MESA,
+                                       EGL_DEFAULT_DISPLAY, NULL);
+    g_assert_true(display != EGL_NO_DISPLAY);
+    g_assert_true(eglInitialize(display, NULL, NULL));
+    g_assert_true(eglBindAPI(gles ? EGL_OPENGL_ES_API : EGL_OPENGL_API));
+    g_assert_true(eglChooseConfig(display, attributes, &config, 1, &count));
+    g_assert_cmpint(count, ==, 1);
+}
+
+void fixture_set_up(Fixture *f, gconstpointer data)
+{
+    static int cookie;
+
+    (void)data;
+    if (!display) {
+        open_display();
+        g_assert_cmpint(virgl_renderer_init(&cookie, 0, &callbacks), ==, 0);
+    }
+    f->vr = virgl_reclaim_new();
+}
+
+void fixture_tear_down(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    virgl_renderer_reset();
+    virgl_reclaim_free(f->vr);
+}
+
+struct virgl_renderer_resource_create_args texture_args(uint32_t id,
+                                                        uint32_t width,
+                                                        uint32_t height)
+{
+    return (struct virgl_renderer_resource_create_args) {
+        .handle = id,
+        .target = VR_TARGET_2D,
+        .format = FORMAT_BGRA8,
+        .bind = VIRGL_RES_BIND_RENDER_TARGET | VIRGL_RES_BIND_SAMPLER_VIEW,
+        .width = width,
+        .height = height,
+        .depth = 1,
+        .array_size = 1,
+    };
+}
+
+struct virgl_renderer_resource_create_args buffer_args(uint32_t id,
+                                                       uint32_t size)
+{
+    return (struct virgl_renderer_resource_create_args) {
+        .handle = id,
+        .target = VR_TARGET_BUFFER,
+        .format = FORMAT_R8,
+        .bind = VIRGL_RES_BIND_VERTEX_BUFFER,
+        .width = size,
+        .height = 1,
+        .depth = 1,
+        .array_size = 1,
+    };
+}
+
+int write_bytes(uint32_t id, uint32_t ctx, const void *data, size_t size,
+                uint32_t width, uint32_t height)
+{
+    struct virgl_box box = { .w = width, .h = height, .d = 1 };
+    struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
+
+    return virgl_renderer_transfer_write_iov(id, ctx, 0, 0, 0, &box, 0, &iov,
+                                             1);
+}
+
+int read_bytes(uint32_t id, uint32_t ctx, void *data, size_t size,
+               uint32_t width, uint32_t height)
+{
+    struct virgl_box box = { .w = width, .h = height, .d = 1 };
+    struct iovec iov = { .iov_base = data, .iov_len = size };
+
+    return virgl_renderer_transfer_read_iov(id, ctx, 0, 0, 0, &box, 0, &iov,
+                                            1);
+}
+
+void fill(void *data, size_t size, uint32_t seed)
+{
+    uint8_t *byte = data;
+    uint32_t state = seed * 2654435761u + 1;
+
+    for (size_t i = 0; i < size; i++) {
+        state = state * 1664525 + 1013904223;
+        byte[i] = (state >> 24) | 1;
+    }
+}
+
+bool all_zero(const void *data, size_t size)
+{
+    const uint8_t *byte = data;
+
+    return !size || (!byte[0] && !memcmp(byte, byte + 1, size - 1));
+}
+
+uint64_t rss_anon(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    unsigned long long kib = 0;
+    char line[256];
+
+    g_assert_nonnull(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "RssAnon: %llu kB", &kib) == 1) {
+            break;
+        }
+    }
+    fclose(file);
+    g_assert_cmpuint(kib, >, 0);
+    return kib * 1024;
+}

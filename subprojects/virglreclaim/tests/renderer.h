@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* A real renderer for tests: surfaceless EGL, no window, no render node. */
+
+#ifndef RENDERER_H
+#define RENDERER_H
+
+#include <glib.h>
+
+#include "internal.h"
+
+/* Facts of the protocol that the renderer's installed header lacks. */
+enum {
+    FORMAT_BGRA8 = 1,
+    FORMAT_Z16 = 16,
+    FORMAT_Z32F = 18,
+    FORMAT_S8Z24 = 20,
+    FORMAT_S8 = 23,
+    FORMAT_RGBA32F = 31,
+    FORMAT_R8 = 64,
+    FORMAT_RGBA8 = 67,
+    FORMAT_RGBA16F = 94,
+    FORMAT_DXT1 = 105,
+    FORMAT_DXT5 = 108,
+    FORMAT_RGBA8UI = 180,
+    FORMAT_RGBA16I = 192,
+    FORMAT_R32UI = 193,
+    FORMAT_BPTC = 255,
+};
+
+/* Every test has a renderer and books of its own, both empty. */
+typedef struct Fixture {
+    struct virgl_reclaim *vr;
+} Fixture;
+
+void fixture_set_up(Fixture *f, gconstpointer data);
+void fixture_tear_down(Fixture *f, gconstpointer data);
+
+#define add_test(path, function) \
+    g_test_add(path, Fixture, NULL, fixture_set_up, function, \
+               fixture_tear_down)
+
+struct virgl_renderer_resource_create_args texture_args(uint32_t id,
+                                                        uint32_t width,
+                                                        uint32_t height);
+struct virgl_renderer_resource_create_args buffer_args(uint32_t id,
+                                                       uint32_t size);
+
+/* One layer of one level, through context ctx or 0 for none. */
+int write_bytes(uint32_t id, uint32_t ctx, const void *data, size_t size,
+                uint32_t width, uint32_t height);
+int read_bytes(uint32_t id, uint32_t ctx, void *data, size_t size,
+               uint32_t width, uint32_t height);
+
+/* A pattern that differs for each seed, and has no zero in it. */
+void fill(void *data, size_t size, uint32_t seed);
+
+bool all_zero(const void *data, size_t size);
+
+/* Anonymous memory of this process, in bytes. */
+uint64_t rss_anon(void);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Storage that a context still uses: given up, not gone, and said to be so. */
+
+#include "commands.h"
+#include "renderer.h"
+
+enum { WIDTH = 64, HEIGHT = 64, SIZE = WIDTH * HEIGHT * 4 };
+enum { RES = 1, CTX = 1, OBJECT = 10 };
+
+static void make_texture(Fixture *f, uint32_t id)
+{
+    struct virgl_renderer_resource_create_args args = texture_args(id, WIDTH,
+                                                                   HEIGHT);
+
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+}
+
+/* A texture with a sampler view in a context. */
+static void make_viewed(Fixture *f)
+{
+    make_texture(f, RES);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
+    g_assert_cmpint(create_sampler_view(CTX, OBJECT, RES, FORMAT_BGRA8,
+                                        VR_TARGET_2D), ==, 0);
+}
+
+static void purge_deferred(Fixture *f)
+{
+    uint64_t released = 1;
+
+    g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, RES, &released), ==,
+                    0);
+    g_assert_cmpuint(released, ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
+                    VIRGL_RECLAIM_PURGED);
+}
+
+static void check(Fixture *f, uint64_t deferred, uint64_t released,
+                  uint64_t total)
+{
+    struct virgl_reclaim_stats stats;
+
+    virgl_reclaim_get_stats(f->vr, &stats);
+    g_assert_cmpuint(stats.deferred, ==, deferred);
+    g_assert_cmpuint(stats.deferred_bytes, ==, deferred * SIZE);
+    g_assert_cmpuint(stats.released_bytes, ==, released);
+    g_assert_cmpuint(stats.released_total, ==, total);
+}
+
+static void test_sampler_view(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_viewed(f);
+    purge_deferred(f);
+    check(f, 1, 0, 0);
+    check(f, 1, 0, 0);
+
+    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    check(f, 0, SIZE, SIZE);
+    check(f, 0, SIZE, SIZE);
+
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
+    check(f, 0, 0, SIZE);
+}
+
+static void test_surface(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_texture(f, RES);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
+    g_assert_cmpint(create_surface(CTX, OBJECT, RES, FORMAT_BGRA8), ==, 0);
+    g_assert_cmpint(clear_surface(CTX, OBJECT), ==, 0);
+    purge_deferred(f);
+    check(f, 1, 0, 0);
+
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
+    check(f, 0, SIZE, SIZE);
+}
+
+/* Two storages for one resource: the old one still counts. */
+static void test_restored(Fixture *f, gconstpointer data)
+{
+    uint8_t in[SIZE], out[SIZE];
+
+    (void)data;
+    make_viewed(f);
+    purge_deferred(f);
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
+    check(f, 1, 0, 0);
+
+    /* Letting the old one go does not hurt the new one. */
+    fill(in, SIZE, 1);
+    g_assert_cmpint(write_bytes(RES, CTX, in, SIZE, WIDTH, HEIGHT), ==, 0);
+    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    check(f, 0, 0, SIZE);
+    g_assert_cmpint(read_bytes(RES, CTX, out, SIZE, WIDTH, HEIGHT), ==, 0);
+    g_assert_cmpmem(in, SIZE, out, SIZE);
+}
+
+static void test_unref(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_viewed(f);
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
+    check(f, 1, 0, 0);
+    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    /* It was not purged. */
+    check(f, 0, 0, 0);
+}
+
+static void test_purge_unref(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_viewed(f);
+    purge_deferred(f);
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
+    check(f, 1, 0, 0);
+    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    check(f, 0, 0, SIZE);
+}
+
+static void test_reset(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_viewed(f);
+    purge_deferred(f);
+    virgl_renderer_reset();
+    virgl_reclaim_reset(f->vr);
+    check(f, 0, 0, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    add_test("/deferred/sampler-view", test_sampler_view);
+    add_test("/deferred/surface", test_surface);
+    add_test("/deferred/restored", test_restored);
+    add_test("/deferred/unref", test_unref);
+    add_test("/deferred/purge-unref", test_purge_unref);
+    add_test("/deferred/reset", test_reset);
+    return g_test_run();
+}

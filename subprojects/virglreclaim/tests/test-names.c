@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Deferred storage when the GL hands a name out again. */
+
+#include "internal.h"
+
+#include <glib.h>
+
+/*
+ * Whether and when a GL does that is its own affair (Mesa does so only after
+ * the last name), so storage is made up here: the test says which name is
+ * next, and which are alive.
+ */
+
+static uint32_t next_name;
+static bool referenced;         /* by a context: survives a drop */
+static bool alive[16];
+static uint32_t name_of[16];
+
+int vr_storage_create(const vr_args *args, struct vr_storage *storage)
+{
+    storage->buffer = args->target == VR_TARGET_BUFFER;
+    storage->name = next_name;
+    alive[next_name] = true;
+    name_of[args->handle] = next_name;
+    return 0;
+}
+
+void vr_storage_drop(uint32_t id)
+{
+    alive[name_of[id]] = referenced;
+}
+
+bool vr_storage_alive(const struct vr_storage *storage)
+{
+    return alive[storage->name];
+}
+
+/* The renderer, as far as the books call it. */
+
+void virgl_renderer_force_ctx_0(void)
+{
+}
+
+int virgl_renderer_resource_attach_iov(int id, struct iovec *iov, int n)
+{
+    (void)id;
+    (void)iov;
+    (void)n;
+    return 0;
+}
+
+void virgl_renderer_resource_detach_iov(int id, struct iovec **iov, int *n)
+{
+    (void)id;
+    (void)iov;
+    (void)n;
+}
+
+int virgl_renderer_context_create(uint32_t ctx, uint32_t nlen,
+                                  const char *name)
+{
+    (void)ctx;
+    (void)nlen;
+    (void)name;
+    return 0;
+}
+
+void virgl_renderer_context_destroy(uint32_t ctx)
+{
+    (void)ctx;
+}
+
+void virgl_renderer_ctx_attach_resource(int ctx, int id)
+{
+    (void)ctx;
+    (void)id;
+}
+
+void virgl_renderer_ctx_detach_resource(int ctx, int id)
+{
+    (void)ctx;
+    (void)id;
+}
+
+enum { SIZE = 16 * 16 * 4 };
+
+static void make(struct virgl_reclaim *vr, uint32_t id, uint32_t target,
+                 uint32_t name)
+{
+    struct virgl_renderer_resource_create_args args = {
+        .handle = id, .target = target, .format = 1,
+        .width = target == VR_TARGET_BUFFER ? SIZE : 16, .height = 16,
+        .depth = 1, .array_size = 1,
+    };
+
+    next_name = name;
+    g_assert_cmpint(virgl_reclaim_resource_create(vr, &args), ==, 0);
+}
+
+static void check(struct virgl_reclaim *vr, uint64_t deferred,
+                  uint64_t released, uint64_t total)
+{
+    struct virgl_reclaim_stats stats;
+
+    virgl_reclaim_get_stats(vr, &stats);
+    g_assert_cmpuint(stats.deferred, ==, deferred);
+    g_assert_cmpuint(stats.deferred_bytes, ==, deferred * SIZE);
+    g_assert_cmpuint(stats.released_bytes, ==, released);
+    g_assert_cmpuint(stats.released_total, ==, total);
+}
+
+static struct virgl_reclaim *deferred_books(void)
+{
+    struct virgl_reclaim *vr = virgl_reclaim_new();
+    uint64_t released;
+
+    referenced = true;
+    make(vr, 1, VR_TARGET_2D, 5);
+    g_assert_cmpint(virgl_reclaim_resource_purge(vr, 1, &released), ==, 0);
+    g_assert_cmpuint(released, ==, 0);
+    check(vr, 1, 0, 0);
+    return vr;
+}
+
+/* The name goes to a new resource before anyone looked. */
+static void test_new_resource(void)
+{
+    struct virgl_reclaim *vr = deferred_books();
+
+    make(vr, 2, VR_TARGET_2D, 5);
+    check(vr, 0, SIZE, SIZE);
+    virgl_reclaim_free(vr);
+}
+
+/* The name goes to the very resource that had it. */
+static void test_own_name(void)
+{
+    struct virgl_reclaim *vr = deferred_books();
+
+    next_name = 5;
+    g_assert_cmpint(virgl_reclaim_resource_restore(vr, 1), ==, 0);
+    check(vr, 0, 0, SIZE);
+
+    /* And can be given up once more. */
+    g_assert_cmpint(virgl_reclaim_resource_purge(vr, 1, NULL), ==, 0);
+    check(vr, 1, 0, SIZE);
+    alive[5] = false;
+    check(vr, 0, SIZE, 2 * SIZE);
+    virgl_reclaim_free(vr);
+}
+
+/* Buffers have names of their own. */
+static void test_other_kind(void)
+{
+    struct virgl_reclaim *vr = deferred_books();
+
+    make(vr, 2, VR_TARGET_BUFFER, 5);
+    check(vr, 1, 0, 0);
+    virgl_reclaim_free(vr);
+}
+
+/* What the renderer made itself is not seen: too long alive, not too short. */
+static void test_stranger(void)
+{
+    struct virgl_reclaim *vr = deferred_books();
+
+    alive[5] = false;
+    alive[5] = true;
+    check(vr, 1, 0, 0);
+    g_assert_cmpint(virgl_reclaim_resource_unref(vr, 1), ==, 0);
+    alive[5] = false;
+    check(vr, 0, 0, SIZE);
+    virgl_reclaim_free(vr);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/names/new-resource", test_new_resource);
+    g_test_add_func("/names/own-name", test_own_name);
+    g_test_add_func("/names/other-kind", test_other_kind);
+    g_test_add_func("/names/stranger", test_stranger);
+    return g_test_run();
+}
