@@ -1,0 +1,119 @@
+/*
+ * Virtio GPU: storage of resources, as reclaim sees it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * virtio-gpu-reclaim.c knows commands and states. What host storage is, and
+ * how to drop it and make it again, is known to a backend: pixman images in
+ * virtio-gpu-reclaim-2d.c, virglrenderer in virtio-gpu-reclaim-virgl.c.
+ */
+
+#ifndef HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H
+#define HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H
+
+#include "hw/virtio/virtio-gpu.h"
+#include "hw/virtio/virtio-gpu-reclaim.h"
+#include "virtio-gpu-ledger.h"
+
+/* Guest memory that is mapped for a resource. */
+typedef struct VirtIOGPUReclaimMapping {
+    struct iovec *iov;
+    uint64_t *addrs;            /* guest address of each @iov */
+    uint32_t iov_cnt;
+    uint64_t bytes;
+} VirtIOGPUReclaimMapping;
+
+/* What a backend knows better than the ledger. */
+typedef struct VirtIOGPUReclaimAudit {
+    uint64_t deferred_bytes;        /* given up, but not gone yet */
+    uint64_t purged_released_bytes; /* gone, of what is purged now */
+    uint64_t released_bytes_total;  /* gone by purges, ever */
+} VirtIOGPUReclaimAudit;
+
+/*
+ * Functions that take an entry are called in a state where they make sense:
+ * attach() if it has storage and no backing, detach() with backing, destroy()
+ * and purge() without. They return 0 or a negative errno value and leave the
+ * ledger to the caller.
+ */
+typedef struct VirtIOGPUReclaimBackend {
+    /*
+     * Carry out the creation of a resource, or anything else that only this
+     * backend has. Returns false if the command is none of its business.
+     */
+    bool (*command)(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd);
+    /* Optional: whether a transfer from or to the backing is in bounds. */
+    bool (*check_transfer)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
+                           struct virtio_gpu_ctrl_command *cmd);
+    /* Optional: whether the resource has an image to show. */
+    bool (*check_show)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+    /* Takes what @map points to, if it succeeds. */
+    int (*attach)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
+                  VirtIOGPUReclaimMapping *map);
+    /* When this returns no guest page of the resource is referred to. */
+    void (*detach)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+    void (*destroy)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+    int (*purge)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
+                 uint64_t *released);
+    int (*restore)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+    /* Stop showing a resource on a scanout. */
+    void (*disable_scanout)(VirtIOGPU *g, int scanout_id);
+    /* Optional: look what has become of deferred storage. */
+    void (*audit)(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit);
+    /* Optional: the device is reset, and nothing is attached any more. */
+    void (*reset)(VirtIOGPU *g);
+    /* Optional. */
+    void (*free)(VirtIOGPU *g);
+} VirtIOGPUReclaimBackend;
+
+struct VirtIOGPUReclaim {
+    const VirtIOGPUReclaimBackend *backend;
+    void *backend_data;
+    VirtIOGPULedger *ledger;
+    /* Freed since the heap was trimmed last. */
+    uint64_t untrimmed_bytes;
+    QEMUTimer *trim_timer;
+};
+
+/* virtio-gpu-reclaim.c */
+
+/* Fail @cmd with @error and tell the log of guest errors why. */
+void G_GNUC_PRINTF(4, 5)
+virtio_gpu_reclaim_refuse(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                          enum virtio_gpu_ctrl_type error,
+                          const char *fmt, ...);
+
+/* Refuse @cmd for a negative errno value of a backend. */
+void virtio_gpu_reclaim_refuse_errno(VirtIOGPU *g,
+                                     struct virtio_gpu_ctrl_command *cmd,
+                                     uint32_t resource_id, int err);
+
+/* Read the @size bytes that @cmd must have, or refuse it. */
+bool virtio_gpu_reclaim_read(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                             void *buf, size_t size);
+
+/*
+ * Whether a resource of @size bytes may be created as @id: refuse @cmd if the
+ * id is 0 or taken, or if it goes over the limit.
+ */
+bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
+                                   struct virtio_gpu_ctrl_command *cmd,
+                                   uint32_t id, uint64_t size);
+
+/* virtio-gpu-reclaim-map.c */
+
+/*
+ * Map the @nr_entries entries of guest memory at @offset of @cmd. On failure
+ * @cmd is refused and nothing is mapped.
+ */
+bool virtio_gpu_reclaim_map(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                            size_t offset, uint32_t nr_entries,
+                            VirtIOGPUReclaimMapping *map);
+void virtio_gpu_reclaim_unmap(VirtIOGPU *g, VirtIOGPUReclaimMapping *map);
+
+/* virtio-gpu-reclaim-2d.c */
+extern const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d;
+void virtio_gpu_reclaim_2d_adopt(VirtIOGPU *g,
+                                 struct virtio_gpu_simple_resource *res);
+
+#endif /* HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H */

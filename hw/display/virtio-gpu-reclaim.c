@@ -1,0 +1,794 @@
+/*
+ * Virtio GPU: reclaim of resource memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The commands that change where the memory of a resource is: create, unref,
+ * attach and detach backing, purge. They keep the ledger, and unlike the
+ * stock handlers they answer every failure with an error.
+ *
+ * Usage:
+ *
+ *     -device virtio-gpu-gl-pci,id=gpu0,x-reclaim=on[,max_hostmem=SIZE]
+ *
+ * and, in the monitor, qom-get /machine/peripheral/gpu0 reclaim-stats.
+ *
+ * Protocol: docs/specs/virtio-gpu-reclaim.rst
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/iov.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "hw/qdev-properties.h"
+#include "hw/virtio/virtio-gpu-bswap.h"
+#include "virtio-gpu-reclaim-backend.h"
+
+#ifdef CONFIG_MALLOC_TRIM
+#include <malloc.h>
+#endif
+
+#define GUEST_PAGE_SIZE 4096
+
+/*
+ * Entries that an attach may have on top of one for each page of the
+ * resource: stock drivers may give a resource more memory than it needs, and
+ * stock devices have always taken this many.
+ */
+#define ATTACH_SLACK 16384
+
+/*
+ * The heap is trimmed this long after the first purge of a burst: long enough
+ * to cover a batch, as the whole heap is walked, and short enough for a host
+ * that waits for the memory.
+ */
+#define TRIM_DELAY_MS 20
+
+/*
+ * Drivers that do not purge free by unref. Trimming for every small one would
+ * only make the next allocation fault its pages in again.
+ */
+#define TRIM_UNREF_BYTES (4 * MiB)
+
+/* Errors, their log and their count. */
+
+void virtio_gpu_reclaim_refuse(VirtIOGPU *g,
+                               struct virtio_gpu_ctrl_command *cmd,
+                               enum virtio_gpu_ctrl_type error,
+                               const char *fmt, ...)
+{
+    cmd->error = error;
+    virtio_gpu_ledger_refuse(g->reclaim->ledger);
+    if (qemu_loglevel_mask(LOG_GUEST_ERROR)) {
+        g_autofree char *why = NULL;
+        va_list ap;
+
+        va_start(ap, fmt);
+        why = g_strdup_vprintf(fmt, ap);
+        va_end(ap);
+        qemu_log_mask(LOG_GUEST_ERROR,
+                      "virtio-gpu: command 0x%x refused with 0x%x: %s\n",
+                      cmd->cmd_hdr.type, error, why);
+    }
+}
+
+void virtio_gpu_reclaim_refuse_errno(VirtIOGPU *g,
+                                     struct virtio_gpu_ctrl_command *cmd,
+                                     uint32_t resource_id, int err)
+{
+    enum virtio_gpu_ctrl_type error;
+
+    switch (err) {
+    case -ENOENT:
+        error = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+        break;
+    case -ENOMEM:
+        error = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+        break;
+    case -EINVAL:
+        error = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        break;
+    default:
+        error = VIRTIO_GPU_RESP_ERR_UNSPEC;
+        break;
+    }
+    virtio_gpu_reclaim_refuse(g, cmd, error, "resource %u: %s", resource_id,
+                              strerror(-err));
+}
+
+bool virtio_gpu_reclaim_read(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                             void *buf, size_t size)
+{
+    size_t s = iov_to_buf(cmd->elem.out_sg, cmd->elem.out_num, 0, buf, size);
+
+    if (s != size) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "it has %zu of %zu bytes", s, size);
+        return false;
+    }
+    return true;
+}
+
+static VirtIOGPULedgerEntry *find(VirtIOGPU *g,
+                                  struct virtio_gpu_ctrl_command *cmd,
+                                  uint32_t id)
+{
+    VirtIOGPULedgerEntry *entry = virtio_gpu_ledger_find(g->reclaim->ledger,
+                                                         id);
+
+    if (!entry) {
+        virtio_gpu_reclaim_refuse(g, cmd,
+                                  VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
+                                  "there is no resource %u", id);
+    }
+    return entry;
+}
+
+/* Host memory: the limit, and giving back what is freed. */
+
+/* Bring the ledger up to date with storage that went since a purge. */
+static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    const VirtIOGPULedgerStats *stats = virtio_gpu_ledger_stats(r->ledger);
+
+    if (r->backend && r->backend->audit) {
+        r->backend->audit(g, audit);
+        virtio_gpu_ledger_set_deferred(r->ledger, audit->deferred_bytes);
+    } else {
+        audit->deferred_bytes = 0;
+        audit->purged_released_bytes = stats->in[VIRTIO_GPU_LEDGER_PURGED].size;
+        audit->released_bytes_total = stats->released_bytes_total;
+    }
+}
+
+static bool within_limit(VirtIOGPU *g, uint64_t more)
+{
+    const VirtIOGPULedgerStats *stats;
+    uint64_t limit = g->conf_max_hostmem;
+    VirtIOGPUReclaimAudit unused;
+
+    stats = virtio_gpu_ledger_stats(g->reclaim->ledger);
+    if (limit == 0) {
+        return true;
+    }
+    /* The stock 2D device stops short of its limit: so does this. */
+    if (stats->host_bytes < limit && more < limit - stats->host_bytes) {
+        return true;
+    }
+    audit(g, &unused);
+    return stats->host_bytes < limit && more < limit - stats->host_bytes;
+}
+
+static void trim(void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    g->reclaim->untrimmed_bytes = 0;
+#ifdef CONFIG_MALLOC_TRIM
+    malloc_trim(0);
+#endif
+}
+
+/*
+ * @bytes of storage were freed. As a rule they are still in the heap, and
+ * would stay there.
+ */
+static void freed(VirtIOGPU *g, uint64_t bytes, uint64_t worth_a_trim)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+
+    r->untrimmed_bytes += bytes;
+    if (r->untrimmed_bytes >= worth_a_trim && !timer_pending(r->trim_timer)) {
+        timer_mod(r->trim_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + TRIM_DELAY_MS);
+    }
+}
+
+bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
+                                   struct virtio_gpu_ctrl_command *cmd,
+                                   uint32_t id, uint64_t size)
+{
+    if (id == 0 || virtio_gpu_ledger_find(g->reclaim->ledger, id)) {
+        virtio_gpu_reclaim_refuse(g, cmd,
+                                  VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
+                                  "resource id %u is %s", id,
+                                  id ? "in use" : "not allowed");
+        return false;
+    }
+    if (!within_limit(g, size)) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
+                                  "resource %u of %" PRIu64
+                                  " bytes is over the limit of %" PRIu64,
+                                  id, size, g->conf_max_hostmem);
+        return false;
+    }
+    return true;
+}
+
+/* Give a purged resource its storage again; anything else is left alone. */
+static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+{
+    int ret;
+
+    if (entry->state != VIRTIO_GPU_LEDGER_PURGED) {
+        return 0;
+    }
+    if (!within_limit(g, entry->size)) {
+        return -ENOMEM;
+    }
+    ret = g->reclaim->backend->restore(g, entry);
+    if (ret == 0) {
+        virtio_gpu_ledger_restore(g->reclaim->ledger, entry);
+    }
+    return ret;
+}
+
+/* What is shown. */
+
+static bool is_shown(VirtIOGPU *g, uint32_t id)
+{
+    int i;
+
+    for (i = 0; i < g->parent_obj.conf.max_outputs; i++) {
+        const struct virtio_gpu_scanout *s = &g->parent_obj.scanout[i];
+
+        if (s->resource_id == id || s->cursor.resource_id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A resource goes away: nothing may show it, or think it still does. */
+static void stop_showing(VirtIOGPU *g, uint32_t id)
+{
+    int i;
+
+    for (i = 0; i < g->parent_obj.conf.max_outputs; i++) {
+        struct virtio_gpu_scanout *s = &g->parent_obj.scanout[i];
+
+        if (s->resource_id == id) {
+            g->reclaim->backend->disable_scanout(g, i);
+        }
+        if (s->cursor.resource_id == id) {
+            s->cursor.resource_id = 0;
+        }
+    }
+}
+
+/* Commands. */
+
+static void cmd_unref(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    struct virtio_gpu_resource_unref unref;
+    VirtIOGPULedgerEntry *entry;
+    uint64_t size;
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &unref, sizeof(unref))) {
+        return;
+    }
+    virtio_gpu_bswap_32(&unref, sizeof(unref));
+    entry = find(g, cmd, unref.resource_id);
+    if (!entry) {
+        return;
+    }
+
+    stop_showing(g, entry->id);
+    if (entry->backing_bytes) {
+        r->backend->detach(g, entry);
+    }
+    size = entry->state == VIRTIO_GPU_LEDGER_PURGED ? 0 : entry->size;
+    r->backend->destroy(g, entry);
+    virtio_gpu_ledger_remove(r->ledger, entry);
+    freed(g, size, TRIM_UNREF_BYTES);
+}
+
+static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    struct virtio_gpu_resource_attach_backing attach;
+    VirtIOGPUReclaimMapping map;
+    VirtIOGPULedgerEntry *entry;
+    uint64_t max, bytes;
+    int ret;
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &attach, sizeof(attach))) {
+        return;
+    }
+    virtio_gpu_bswap_32(&attach, sizeof(attach));
+    entry = find(g, cmd, attach.resource_id);
+    if (!entry) {
+        return;
+    }
+    if (entry->backing_bytes) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
+                                  "resource %u has backing already", entry->id);
+        return;
+    }
+    max = DIV_ROUND_UP(entry->size, GUEST_PAGE_SIZE) + ATTACH_SLACK;
+    if (attach.nr_entries == 0 || attach.nr_entries > max) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u takes 1 to %" PRIu64
+                                  " memory entries, not %u", entry->id, max,
+                                  attach.nr_entries);
+        return;
+    }
+    if (!virtio_gpu_reclaim_map(g, cmd, sizeof(attach), attach.nr_entries,
+                                &map)) {
+        return;
+    }
+
+    bytes = map.bytes;
+    ret = restore(g, entry);
+    if (ret == 0) {
+        ret = r->backend->attach(g, entry, &map);
+    }
+    if (ret < 0) {
+        virtio_gpu_reclaim_unmap(g, &map);
+        virtio_gpu_reclaim_refuse_errno(g, cmd, entry->id, ret);
+        return;
+    }
+    virtio_gpu_ledger_attach(r->ledger, entry, bytes);
+}
+
+static void cmd_detach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_resource_detach_backing detach;
+    VirtIOGPULedgerEntry *entry;
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &detach, sizeof(detach))) {
+        return;
+    }
+    virtio_gpu_bswap_32(&detach, sizeof(detach));
+    entry = find(g, cmd, detach.resource_id);
+    if (!entry) {
+        return;
+    }
+    if (!entry->backing_bytes) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
+                                  "resource %u has no backing", entry->id);
+        return;
+    }
+    g->reclaim->backend->detach(g, entry);
+    virtio_gpu_ledger_detach(g->reclaim->ledger, entry);
+}
+
+static enum virtio_gpu_purge_result purge(VirtIOGPU *g, uint32_t id)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    VirtIOGPULedgerEntry *entry = virtio_gpu_ledger_find(r->ledger, id);
+    uint64_t released = 0;
+    bool attached;
+
+    if (!entry) {
+        return VIRTIO_GPU_PURGE_UNKNOWN_ID;
+    }
+    if (entry->state == VIRTIO_GPU_LEDGER_PURGED) {
+        return VIRTIO_GPU_PURGE_PURGED;
+    }
+    if (is_shown(g, id)) {
+        return VIRTIO_GPU_PURGE_BUSY;
+    }
+    attached = entry->backing_bytes;
+    if (attached) {
+        r->backend->detach(g, entry);
+    }
+    if (r->backend->purge(g, entry, &released) < 0) {
+        if (attached) {
+            virtio_gpu_ledger_detach(r->ledger, entry);
+        }
+        return VIRTIO_GPU_PURGE_BUSY;
+    }
+    virtio_gpu_ledger_purge(r->ledger, entry, released);
+    freed(g, entry->size, 1);
+    return VIRTIO_GPU_PURGE_PURGED;
+}
+
+static void cmd_purge(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    g_autofree struct virtio_gpu_resp_purge *resp = NULL;
+    struct virtio_gpu_resource_purge head;
+    uint32_t ids[VIRTIO_GPU_PURGE_MAX];
+    size_t ids_size, resp_size;
+    int i;
+
+    if (!virtio_vdev_has_feature(VIRTIO_DEVICE(g), VIRTIO_GPU_F_RECLAIM)) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
+                                  "the driver has not negotiated it");
+        return;
+    }
+    if (!virtio_gpu_reclaim_read(g, cmd, &head, sizeof(head))) {
+        return;
+    }
+    virtio_gpu_bswap_32(&head, sizeof(head));
+    if (head.count == 0 || head.count > VIRTIO_GPU_PURGE_MAX) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "it can have 1 to %u resources, not %u",
+                                  VIRTIO_GPU_PURGE_MAX, head.count);
+        return;
+    }
+    /* Nothing is lost before it is sure that the driver can be told so. */
+    ids_size = head.count * sizeof(ids[0]);
+    resp_size = sizeof(*resp) + head.count * sizeof(resp->result[0]);
+    if (iov_to_buf(cmd->elem.out_sg, cmd->elem.out_num, sizeof(head),
+                   ids, ids_size) != ids_size ||
+        iov_size(cmd->elem.in_sg, cmd->elem.in_num) < resp_size) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "%u ids do not fit the command, or their "
+                                  "results the response", head.count);
+        return;
+    }
+
+    resp = g_malloc0(resp_size);
+    resp->hdr.type = VIRTIO_GPU_RESP_OK_PURGE;
+    resp->count = cpu_to_le32(head.count);
+    for (i = 0; i < head.count; i++) {
+        enum virtio_gpu_purge_result result = purge(g, le32_to_cpu(ids[i]));
+
+        resp->result[i] = cpu_to_le32(result);
+        if (result != VIRTIO_GPU_PURGE_PURGED) {
+            virtio_gpu_ledger_refuse(g->reclaim->ledger);
+            qemu_log_mask(LOG_GUEST_ERROR,
+                          "virtio-gpu: resource %u not purged: %s\n",
+                          le32_to_cpu(ids[i]),
+                          result == VIRTIO_GPU_PURGE_BUSY ? "busy" :
+                          "no such resource");
+        }
+    }
+    virtio_gpu_ctrl_response(g, cmd, &resp->hdr, resp_size);
+}
+
+/*
+ * Commands that read or write a resource are carried out by the stock
+ * handlers, which take for granted more than a guest that evicts and purges
+ * lets them.
+ */
+
+static bool check_transfer(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                           uint32_t id)
+{
+    const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
+    VirtIOGPULedgerEntry *entry = find(g, cmd, id);
+
+    if (!entry) {
+        return false;
+    }
+    if (!entry->backing_bytes) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u has no backing", id);
+        return false;
+    }
+    return !backend->check_transfer || backend->check_transfer(g, entry, cmd);
+}
+
+static bool check_transfer_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_transfer_to_host_2d t2d;
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &t2d, sizeof(t2d))) {
+        return false;
+    }
+    return check_transfer(g, cmd, le32_to_cpu(t2d.resource_id));
+}
+
+static bool check_transfer_3d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_transfer_host_3d t3d;
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &t3d, sizeof(t3d))) {
+        return false;
+    }
+    return check_transfer(g, cmd, le32_to_cpu(t3d.resource_id));
+}
+
+static bool check_flush(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_resource_flush rf;
+
+    return virtio_gpu_reclaim_read(g, cmd, &rf, sizeof(rf)) &&
+           find(g, cmd, le32_to_cpu(rf.resource_id));
+}
+
+static bool check_set_scanout(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
+    struct virtio_gpu_set_scanout ss;
+    VirtIOGPULedgerEntry *entry;
+    int ret;
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &ss, sizeof(ss))) {
+        return false;
+    }
+    virtio_gpu_bswap_32(&ss, sizeof(ss));
+    if (ss.resource_id == 0) {
+        return true;
+    }
+    entry = find(g, cmd, ss.resource_id);
+    if (!entry) {
+        return false;
+    }
+    if (backend->check_show && !backend->check_show(g, entry)) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u has no image", entry->id);
+        return false;
+    }
+    ret = restore(g, entry);
+    if (ret < 0) {
+        virtio_gpu_reclaim_refuse_errno(g, cmd, entry->id, ret);
+        return false;
+    }
+    return true;
+}
+
+bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id)
+{
+    VirtIOGPULedgerEntry *entry;
+
+    if (!g->reclaim || resource_id == 0) {
+        return resource_id != 0;
+    }
+    entry = virtio_gpu_ledger_find(g->reclaim->ledger, resource_id);
+    return entry && restore(g, entry) == 0 &&
+           (!g->reclaim->backend->check_show ||
+            g->reclaim->backend->check_show(g, entry));
+}
+
+uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
+                                struct virtio_gpu_ctrl_command *cmd)
+{
+    uint32_t type = cmd->cmd_hdr.type;
+    bool stock = false;
+
+    if (!g->reclaim) {
+        return type;
+    }
+    if (!g->reclaim->backend) {
+        /* The renderer failed to start: nothing below can work. */
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
+                                  "there is no renderer");
+        return VIRTIO_GPU_RECLAIM_DONE;
+    }
+
+    switch (type) {
+    case VIRTIO_GPU_CMD_RESOURCE_UNREF:
+        cmd_unref(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING:
+        cmd_attach(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING:
+        cmd_detach(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_RESOURCE_PURGE:
+        cmd_purge(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
+        stock = check_transfer_2d(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
+    case VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D:
+        stock = check_transfer_3d(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_RESOURCE_FLUSH:
+        stock = check_flush(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_SET_SCANOUT:
+        stock = check_set_scanout(g, cmd);
+        break;
+    default:
+        stock = !g->reclaim->backend->command(g, cmd);
+        break;
+    }
+    return stock ? type : VIRTIO_GPU_RECLAIM_DONE;
+}
+
+/* The property "reclaim-stats". */
+
+typedef struct StatsField {
+    const char *name;
+    uint64_t value;
+} StatsField;
+
+static bool visit_fields(Visitor *v, const StatsField *fields, Error **errp)
+{
+    for (; fields->name; fields++) {
+        uint64_t value = fields->value;
+
+        if (!visit_type_uint64(v, fields->name, &value, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool visit_group(Visitor *v, const char *name, const StatsField *fields,
+                        Error **errp)
+{
+    bool ok;
+
+    if (!visit_start_struct(v, name, NULL, 0, errp)) {
+        return false;
+    }
+    ok = visit_fields(v, fields, errp) && visit_check_struct(v, errp);
+    visit_end_struct(v, NULL);
+    return ok;
+}
+
+static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
+                      Error **errp)
+{
+    VirtIOGPU *g = VIRTIO_GPU(obj);
+    const VirtIOGPULedgerStats *s;
+    const VirtIOGPULedgerTotals *in;
+    VirtIOGPUReclaimAudit a;
+
+    if (!g->reclaim) {
+        error_setg(errp, "%s needs a realized device with x-reclaim=on", name);
+        return;
+    }
+    audit(g, &a);
+    s = virtio_gpu_ledger_stats(g->reclaim->ledger);
+    in = s->in;
+
+    if (!visit_start_struct(v, name, NULL, 0, errp)) {
+        return;
+    }
+    if (visit_group(v, "resident", (StatsField[]) {
+            { "resources", in[VIRTIO_GPU_LEDGER_RESIDENT].resources },
+            { "host-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].size },
+            { "backing-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].backing_bytes },
+            { } }, errp) &&
+        visit_group(v, "evicted", (StatsField[]) {
+            { "resources", in[VIRTIO_GPU_LEDGER_EVICTED].resources },
+            { "host-bytes", in[VIRTIO_GPU_LEDGER_EVICTED].size },
+            { "stored-bytes", 0 },
+            { } }, errp) &&
+        visit_group(v, "purged", (StatsField[]) {
+            { "resources", in[VIRTIO_GPU_LEDGER_PURGED].resources },
+            { "released-bytes", a.purged_released_bytes },
+            { } }, errp) &&
+        visit_fields(v, (StatsField[]) {
+            { "host-bytes", s->host_bytes },
+            { "host-bytes-peak", s->host_bytes_peak },
+            { "host-bytes-limit", g->conf_max_hostmem },
+            { "attaches", s->attaches },
+            { "detaches", s->detaches },
+            { "purges", s->purges },
+            { "restores", s->restores },
+            { "refused", s->refused },
+            { "released-bytes-total", a.released_bytes_total },
+            { } }, errp)) {
+        visit_check_struct(v, errp);
+    }
+    visit_end_struct(v, NULL);
+}
+
+/* "info qtree" can only print strings. */
+static int print_stats(Object *obj, Property *prop, char *dest, size_t len)
+{
+    VirtIOGPU *g = VIRTIO_GPU(obj);
+
+    if (!g->reclaim) {
+        return snprintf(dest, len, "off");
+    }
+    return snprintf(dest, len, "%" PRIu64 " host bytes",
+                    virtio_gpu_ledger_stats(g->reclaim->ledger)->host_bytes);
+}
+
+/*
+ * A qdev property although nobody can set it: virtio's transports make an
+ * alias of each of those.
+ */
+const PropertyInfo virtio_gpu_reclaim_prop_stats = {
+    .name = "VirtioGpuReclaimStats",
+    .description = "memory of resources by state (needs x-reclaim=on)",
+    .get = get_stats,
+    .print = print_stats,
+};
+
+/* Life cycle. */
+
+void virtio_gpu_reclaim_realize(VirtIOGPU *g)
+{
+    if (!virtio_gpu_reclaim_enabled(g->parent_obj.conf) || g->reclaim) {
+        return;
+    }
+    g->reclaim = g_new0(VirtIOGPUReclaim, 1);
+    g->reclaim->ledger = virtio_gpu_ledger_new();
+    g->reclaim->trim_timer = timer_new_ms(QEMU_CLOCK_REALTIME, trim, g);
+    if (!virtio_gpu_virgl_enabled(g->parent_obj.conf)) {
+        g->reclaim->backend = &virtio_gpu_reclaim_2d;
+    }
+}
+
+void virtio_gpu_reclaim_finalize(Object *obj)
+{
+    VirtIOGPU *g = VIRTIO_GPU(obj);
+    VirtIOGPUReclaim *r = g->reclaim;
+
+    if (r) {
+        if (r->backend && r->backend->free) {
+            r->backend->free(g);
+        }
+        timer_free(r->trim_timer);
+        virtio_gpu_ledger_free(r->ledger);
+        g_free(r);
+        g->reclaim = NULL;
+    }
+}
+
+static void reset_entry(VirtIOGPULedgerEntry *entry, void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    if (entry->backing_bytes) {
+        g->reclaim->backend->detach(g, entry);
+    }
+}
+
+void virtio_gpu_reclaim_reset(VirtIOGPU *g)
+{
+    uint64_t size;
+    int i;
+
+    if (!g->reclaim) {
+        return;
+    }
+    /*
+     * Guest memory is let go here and now. The storage of 2D resources goes
+     * next, with the caller's; that of the renderer soon, with its own reset.
+     */
+    virtio_gpu_ledger_foreach(g->reclaim->ledger, reset_entry, g);
+    size = virtio_gpu_ledger_stats(g->reclaim->ledger)->host_bytes;
+    virtio_gpu_ledger_clear(g->reclaim->ledger);
+    for (i = 0; i < g->parent_obj.conf.max_outputs; i++) {
+        g->parent_obj.scanout[i].cursor.resource_id = 0;
+    }
+    freed(g, size, TRIM_UNREF_BYTES);
+    if (g->reclaim->backend && g->reclaim->backend->reset) {
+        g->reclaim->backend->reset(g);
+    }
+}
+
+static void pre_save_entry(VirtIOGPULedgerEntry *entry, void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    /* Whatever the limit is: the device would refuse to be saved. */
+    if (entry->state == VIRTIO_GPU_LEDGER_PURGED &&
+        g->reclaim->backend->restore(g, entry) == 0) {
+        virtio_gpu_ledger_restore(g->reclaim->ledger, entry);
+    }
+}
+
+/*
+ * The stream has no way to say that a resource is purged. Zeros are what the
+ * driver would find anyway, so that is what is saved.
+ */
+int virtio_gpu_reclaim_pre_save(VirtIOGPU *g)
+{
+    const VirtIOGPULedgerStats *stats;
+
+    if (!g->reclaim) {
+        return 0;
+    }
+    virtio_gpu_ledger_foreach(g->reclaim->ledger, pre_save_entry, g);
+    stats = virtio_gpu_ledger_stats(g->reclaim->ledger);
+    return stats->in[VIRTIO_GPU_LEDGER_PURGED].resources ? -ENOMEM : 0;
+}
+
+void virtio_gpu_reclaim_post_load(VirtIOGPU *g)
+{
+    struct virtio_gpu_simple_resource *res;
+
+    if (!g->reclaim) {
+        return;
+    }
+    QTAILQ_FOREACH(res, &g->reslist, next) {
+        virtio_gpu_reclaim_2d_adopt(g, res);
+    }
+}

@@ -1,0 +1,64 @@
+/*
+ * Virtio GPU: reclaim of resource memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the device model calls. Everything here does nothing, and leaves all
+ * to the caller, unless the device was made with x-reclaim=on.
+ */
+
+#ifndef HW_VIRTIO_GPU_RECLAIM_H
+#define HW_VIRTIO_GPU_RECLAIM_H
+
+#include "standard-headers/linux/virtio_gpu_reclaim.h"
+
+typedef struct VirtIOGPU VirtIOGPU;
+typedef struct VirtIOGPUReclaim VirtIOGPUReclaim;
+struct virtio_gpu_ctrl_command;
+struct virtio_gpu_simple_resource;
+
+/* A command type no driver can send: the command has been dealt with. */
+#define VIRTIO_GPU_RECLAIM_DONE VIRTIO_GPU_UNDEFINED
+
+#define virtio_gpu_reclaim_enabled(_cfg) \
+    (_cfg.flags & (1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED))
+
+/* The property "reclaim-stats". */
+extern const PropertyInfo virtio_gpu_reclaim_prop_stats;
+
+/*
+ * Carry out @cmd if it changes the residency of a resource, and check it if
+ * it uses one. Returns the type of command that is left for the caller to
+ * carry out: that of @cmd, or VIRTIO_GPU_RECLAIM_DONE with cmd->error set if
+ * it failed and cmd->finished if it was answered.
+ */
+uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
+                                struct virtio_gpu_ctrl_command *cmd);
+
+/* Whether there is a cursor image to be had from @resource_id. */
+bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id);
+
+void virtio_gpu_reclaim_realize(VirtIOGPU *g);
+void virtio_gpu_reclaim_finalize(Object *obj);
+/* To be called before the device model drops its own resources. */
+void virtio_gpu_reclaim_reset(VirtIOGPU *g);
+/* Before and after the resources of the 2D device are in a stream. */
+int virtio_gpu_reclaim_pre_save(VirtIOGPU *g);
+void virtio_gpu_reclaim_post_load(VirtIOGPU *g);
+
+/* virtio-gpu-reclaim-virgl.c */
+void virtio_gpu_reclaim_virgl_instance_init(Object *obj);
+void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g);
+/* To be called after the renderer has been reset. */
+void virtio_gpu_reclaim_virgl_reset(VirtIOGPU *g);
+
+/* virtio-gpu.c */
+void virtio_gpu_resource_create_2d(VirtIOGPU *g,
+                                   struct virtio_gpu_ctrl_command *cmd);
+void virtio_gpu_resource_create_blob(VirtIOGPU *g,
+                                     struct virtio_gpu_ctrl_command *cmd);
+void virtio_gpu_resource_destroy(VirtIOGPU *g,
+                                 struct virtio_gpu_simple_resource *res);
+void virtio_gpu_disable_scanout(VirtIOGPU *g, int scanout_id);
+
+#endif /* HW_VIRTIO_GPU_RECLAIM_H */
