@@ -1,0 +1,330 @@
+/*
+ * Virtio GPU: reclaim of virglrenderer's resources
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The storage of a resource is the renderer's. How to drop it and make it
+ * again is subprojects/virglreclaim's part; this translates commands.
+ * GL hosts are little-endian, as the wire is: nothing is swapped here.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/iov.h"
+#include "virtio-gpu-reclaim-backend.h"
+
+#include <virglreclaim.h>
+
+#define GALLIUM_TEXTURE_2D 2
+#define VIRGL_BIND_RENDER_TARGET (1 << 1)
+
+typedef struct Renderer {
+    struct virgl_reclaim *books;
+    QEMUBH *reset_bh;
+} Renderer;
+
+static Renderer *renderer(VirtIOGPU *g)
+{
+    return g->reclaim->backend_data;
+}
+
+static struct virgl_reclaim *books(VirtIOGPU *g)
+{
+    return renderer(g)->books;
+}
+
+static void create(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                   const struct virgl_renderer_resource_create_args *args)
+{
+    uint64_t bytes = virgl_reclaim_args_bytes(args);
+    int ret;
+
+    if (bytes == UINT64_MAX) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u is larger than any can be",
+                                  args->handle);
+        return;
+    }
+    if (!virtio_gpu_reclaim_may_create(g, cmd, args->handle, bytes)) {
+        return;
+    }
+    ret = virgl_reclaim_resource_create(books(g), args);
+    if (ret < 0) {
+        virtio_gpu_reclaim_refuse_errno(g, cmd, args->handle, ret);
+        return;
+    }
+    virtio_gpu_ledger_add(g->reclaim->ledger, args->handle, bytes, NULL);
+}
+
+static void create_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_resource_create_2d c2d;
+
+    if (virtio_gpu_reclaim_read(g, cmd, &c2d, sizeof(c2d))) {
+        create(g, cmd, &(struct virgl_renderer_resource_create_args) {
+            .handle = c2d.resource_id,
+            .target = GALLIUM_TEXTURE_2D,
+            .format = c2d.format,
+            .bind = VIRGL_BIND_RENDER_TARGET,
+            .width = c2d.width,
+            .height = c2d.height,
+            .depth = 1,
+            .array_size = 1,
+            .flags = VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP,
+        });
+    }
+}
+
+static void create_3d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_resource_create_3d c3d;
+
+    if (virtio_gpu_reclaim_read(g, cmd, &c3d, sizeof(c3d))) {
+        create(g, cmd, &(struct virgl_renderer_resource_create_args) {
+            .handle = c3d.resource_id,
+            .target = c3d.target,
+            .format = c3d.format,
+            .bind = c3d.bind,
+            .width = c3d.width,
+            .height = c3d.height,
+            .depth = c3d.depth,
+            .array_size = c3d.array_size,
+            .last_level = c3d.last_level,
+            .nr_samples = c3d.nr_samples,
+            .flags = c3d.flags,
+        });
+    }
+}
+
+/* Refuse @cmd if the renderer failed to do it. */
+static void check_ctx(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                      uint32_t resource_id, int ret)
+{
+    switch (ret) {
+    case 0:
+        break;
+    case -ENOENT:
+        virtio_gpu_reclaim_refuse(
+            g, cmd, resource_id ? VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID
+                                : VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID,
+            "there is no context %u or no resource %u", cmd->cmd_hdr.ctx_id,
+            resource_id);
+        break;
+    case -EEXIST:
+        virtio_gpu_reclaim_refuse(g, cmd,
+                                  VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID,
+                                  "context id %u is in use",
+                                  cmd->cmd_hdr.ctx_id);
+        break;
+    default:
+        virtio_gpu_reclaim_refuse_errno(g, cmd, resource_id, ret);
+        break;
+    }
+}
+
+static void ctx_create(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_ctx_create cc;
+
+    if (virtio_gpu_reclaim_read(g, cmd, &cc, sizeof(cc))) {
+        /* The renderer copies nlen bytes. */
+        check_ctx(g, cmd, 0, virgl_reclaim_ctx_create(
+            books(g), cc.hdr.ctx_id, MIN(cc.nlen, sizeof(cc.debug_name)),
+            cc.debug_name));
+    }
+}
+
+static void ctx_destroy(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    check_ctx(g, cmd, 0, virgl_reclaim_ctx_destroy(books(g),
+                                                   cmd->cmd_hdr.ctx_id));
+}
+
+static void ctx_resource(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                         int (*func)(struct virgl_reclaim *, uint32_t ctx,
+                                     uint32_t id))
+{
+    struct virtio_gpu_ctx_resource cr;
+
+    if (virtio_gpu_reclaim_read(g, cmd, &cr, sizeof(cr))) {
+        check_ctx(g, cmd, cr.resource_id,
+                  func(books(g), cr.hdr.ctx_id, cr.resource_id));
+    }
+}
+
+/* The stock handler allocates what the command claims to carry. */
+static bool check_submit(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_cmd_submit cs;
+    size_t size = iov_size(cmd->elem.out_sg, cmd->elem.out_num);
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &cs, sizeof(cs))) {
+        return false;
+    }
+    if (cs.size > size - sizeof(cs)) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "%u bytes do not fit in %zu", cs.size, size);
+        return false;
+    }
+    return true;
+}
+
+static bool command(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    switch (cmd->cmd_hdr.type) {
+    case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
+        create_2d(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
+        create_3d(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_CTX_CREATE:
+        ctx_create(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_CTX_DESTROY:
+        ctx_destroy(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
+        ctx_resource(g, cmd, virgl_reclaim_ctx_attach_resource);
+        return true;
+    case VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE:
+        ctx_resource(g, cmd, virgl_reclaim_ctx_detach_resource);
+        return true;
+    case VIRTIO_GPU_CMD_SUBMIT_3D:
+        return !check_submit(g, cmd);
+    default:
+        return false;
+    }
+}
+
+static int attach(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
+                  VirtIOGPUReclaimMapping *map)
+{
+    int ret = virgl_reclaim_resource_attach_iov(books(g), entry->id, map->iov,
+                                                map->iov_cnt);
+
+    if (ret == 0) {
+        /* Only the 2D device is saved, and needs the addresses for that. */
+        g_free(map->addrs);
+    }
+    return ret;
+}
+
+static void detach(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+{
+    VirtIOGPUReclaimMapping map = { };
+    int n;
+
+    if (virgl_reclaim_resource_detach_iov(books(g), entry->id, &map.iov,
+                                          &n) == 0) {
+        map.iov_cnt = n;
+        virtio_gpu_reclaim_unmap(g, &map);
+    }
+}
+
+static void destroy(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+{
+    virgl_reclaim_resource_unref(books(g), entry->id);
+}
+
+static int purge(VirtIOGPU *g, VirtIOGPULedgerEntry *entry, uint64_t *released)
+{
+    return virgl_reclaim_resource_purge(books(g), entry->id, released);
+}
+
+static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+{
+    return virgl_reclaim_resource_restore(books(g), entry->id);
+}
+
+static void disable_scanout(VirtIOGPU *g, int scanout_id)
+{
+    struct virtio_gpu_scanout *scanout = &g->parent_obj.scanout[scanout_id];
+
+    dpy_gfx_replace_surface(scanout->con, NULL);
+    dpy_gl_scanout_disable(scanout->con);
+    scanout->resource_id = 0;
+}
+
+static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
+{
+    struct virgl_reclaim_stats stats;
+
+    virgl_reclaim_get_stats(books(g), &stats);
+    audit->deferred_bytes = stats.deferred_bytes;
+    if (VIRTIO_GPU_GL(g)->renderer_reset) {
+        /* The device has been reset, and the renderer not yet. */
+        audit->deferred_bytes += stats.resident_bytes;
+    }
+    audit->purged_released_bytes = stats.released_bytes;
+    audit->released_bytes_total = stats.released_total;
+}
+
+/*
+ * The renderer is reset in the main loop, where its GL contexts are, and by
+ * the stock device not before the next driver sends a command. Until then it
+ * would keep all that it has.
+ */
+static void reset_bh(void *opaque)
+{
+    VirtIOGPU *g = opaque;
+    VirtIOGPUGL *gl = VIRTIO_GPU_GL(g);
+
+    if (gl->renderer_reset) {
+        gl->renderer_reset = false;
+        virtio_gpu_virgl_reset(g);
+    }
+}
+
+static void reset(VirtIOGPU *g)
+{
+    qemu_bh_schedule(renderer(g)->reset_bh);
+}
+
+static void free_renderer(VirtIOGPU *g)
+{
+    virgl_reclaim_free(books(g));
+    qemu_bh_delete(renderer(g)->reset_bh);
+    g_free(renderer(g));
+}
+
+static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
+    .command = command,
+    .attach = attach,
+    .detach = detach,
+    .destroy = destroy,
+    .purge = purge,
+    .restore = restore,
+    .disable_scanout = disable_scanout,
+    .audit = audit,
+    .reset = reset,
+    .free = free_renderer,
+};
+
+/*
+ * The stock GL device has max_hostmem, with a default, and does not heed it.
+ * With x-reclaim=on it holds, so the default must not limit anything.
+ */
+void virtio_gpu_reclaim_virgl_instance_init(Object *obj)
+{
+    VIRTIO_GPU(obj)->conf_max_hostmem = 0;
+}
+
+void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
+{
+    if (g->reclaim) {
+        Renderer *r = g_new0(Renderer, 1);
+
+        r->books = virgl_reclaim_new();
+        r->reset_bh = qemu_bh_new_guarded(reset_bh, g,
+                                          &DEVICE(g)->mem_reentrancy_guard);
+        g->reclaim->backend_data = r;
+        g->reclaim->backend = &virtio_gpu_reclaim_virgl;
+    }
+}
+
+void virtio_gpu_reclaim_virgl_reset(VirtIOGPU *g)
+{
+    if (g->reclaim && g->reclaim->backend) {
+        virgl_reclaim_reset(books(g));
+    }
+}
