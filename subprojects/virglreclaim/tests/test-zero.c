@@ -48,6 +48,16 @@ static const struct {
     { "buffer", VR_TARGET_BUFFER, FORMAT_R8, 100003, 1, 1, 1, 0, 0 },
 };
 
+/* Creation has been through here: what it left is not to hide anything. */
+static void unbind_all(void)
+{
+    glBindBuffer(GL_COPY_WRITE_BUFFER, 0);
+    glBindTexture(GL_TEXTURE_2D, 0);
+    glBindTexture(GL_TEXTURE_2D_ARRAY, 0);
+    glBindTexture(GL_TEXTURE_3D, 0);
+    glBindTexture(GL_TEXTURE_CUBE_MAP, 0);
+}
+
 /* All state that clearing could leave behind. */
 static void get_state(GLint state[8])
 {
@@ -144,6 +154,7 @@ static void test_case(Fixture *f, gconstpointer data)
     g_assert_false(each_layer(&args, false));
 
     virgl_renderer_force_ctx_0();
+    unbind_all();
     get_state(before);
     g_assert_cmpint(vr_zero(&args, gl_name(1)), ==, 0);
     get_state(after);
