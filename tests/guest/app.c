@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pattern.h"
+#include "process.h"
+
+/* A page of the program's own, told from those of buffers by its number. */
+#define APP_BO 0x3fffffu
+
+void process_protect(int on)
+{
+    FILE *file = fopen("/proc/self/oom_score_adj", "w");
+
+    if (!file || fprintf(file, "%d", on ? -1000 : 0) < 0 || fclose(file)) {
+        perror("/proc/self/oom_score_adj");
+        exit(EXIT_FAILURE);
+    }
+}
+
+void app_main(size_t mib, unsigned hold_ms)
+{
+    size_t pages = mib * MIB / PAGE_BYTES;
+    size_t i;
+    char *memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    prctl(PR_SET_NAME, "app");
+    if (memory == MAP_FAILED) {
+        exit(EXIT_FAILURE);
+    }
+    for (i = 0; i < pages; i++) {
+        pattern_fill(memory + i * PAGE_BYTES, (PageId) { APP_BO, i, 0 });
+    }
+    usleep(hold_ms * 1000);
+    for (i = 0; i < pages; i++) {
+        if (pattern_look(memory + i * PAGE_BYTES,
+                         (PageId) { APP_BO, i, 0 }) != PAGE_GOOD) {
+            exit(EXIT_FAILURE);
+        }
+    }
+    exit(EXIT_SUCCESS);
+}
+
+int app_run(size_t mib, unsigned hold_ms)
+{
+    char size[16], hold[16];
+    int status;
+    pid_t pid;
+
+    snprintf(size, sizeof(size), "%zu", mib);
+    snprintf(hold, sizeof(hold), "%u", hold_ms);
+    pid = fork();
+    if (pid == 0) {
+        process_protect(0);
+        execl("/proc/self/exe", "guest", "app", size, hold, NULL);
+        _exit(EXIT_FAILURE);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+        return -1;
+    }
+    return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Buffer objects of virtio-gpu by its ioctls alone, as a Mesa driver would
+ * use them: a resource on the host, and pages of the guest behind it.
+ */
+#ifndef GUEST_BO_H
+#define GUEST_BO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum BoKind {
+    BO_BUFFER,
+    BO_TEXTURE,
+} BoKind;
+
+typedef struct Bo {
+    BoKind kind;
+    uint32_t handle;
+    size_t bytes;
+    uint8_t *map;
+} Bo;
+
+/* These return 0, or -errno. */
+int gpu_open(void);
+int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo);
+int bo_upload(int gpu, const Bo *bo);   /* guest pages -> host copy; queued */
+int bo_download(int gpu, const Bo *bo); /* host copy -> guest pages; queued */
+int bo_wait(int gpu, const Bo *bo);     /* until what is queued is done */
+
+/* Advise the kernel; @retained says whether the contents are still there. */
+int bo_madvise(int gpu, const Bo *bo, uint32_t madv, bool *retained);
+
+/* What the host renders with, as the host's virglrenderer told the guest. */
+int gpu_renderer(int gpu, char *name, size_t size);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | app MIB HOLD_MS
+ *
+ * The workload of the test guest; see README.md.
+ */
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "process.h"
+#include "report.h"
+#include "scenario.h"
+
+#define APP_HOLD_MS     1500
+/* Once before anything is measured: the emulator translates its code then. */
+#define APP_WARMUP_MIB  4
+
+typedef void Scenario(size_t mib, ClientState *state,
+                      void (*pause_here)(const char *event));
+
+/* The client's end of the line to the process that looks after it. */
+static int leash;
+
+static void client_pause(const char *event)
+{
+    char c;
+
+    if (write(leash, event, strlen(event) + 1) < 0 ||
+        read(leash, &c, 1) != 1) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
+/* Wait for the client to pause; false if it ended instead. */
+static bool client_paused(int line, char *event, size_t size)
+{
+    ssize_t len = read(line, event, size - 1);
+
+    event[len > 0 ? len : 0] = '\0';
+    return len > 0;
+}
+
+static void run_app(size_t mib)
+{
+    int signal;
+
+    report("app_start mib=%zu", mib);
+    signal = app_run(mib, APP_HOLD_MS);
+    report("app_end survived=%d signal=%d", signal == 0, signal);
+}
+
+/*
+ * Run @scenario's client to its end, however that comes; the program of
+ * @app_mib runs when the client has marked its buffers.
+ */
+static int supervise(Scenario *scenario, size_t bo_mib, size_t app_mib)
+{
+    int line[2], status;
+    pid_t client, sampler;
+    ClientState *state;
+    char event[16];
+
+    state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (state == MAP_FAILED) {
+        perror("guest");
+        return EXIT_FAILURE;
+    }
+    process_protect(1);
+    app_run(APP_WARMUP_MIB, 0);
+    report("start bo_mib=%zu app_mib=%zu", bo_mib, app_mib);
+    sampler = sampler_start(state);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, line) < 0) {
+        perror("guest");
+        return EXIT_FAILURE;
+    }
+    client = fork();
+    if (client == 0) {
+        close(line[0]);
+        leash = line[1];
+        prctl(PR_SET_NAME, "gpu-client");
+        process_protect(0);
+        scenario(bo_mib, state, client_pause);
+        _exit(EXIT_SUCCESS);
+    }
+    close(line[1]);
+
+    while (client_paused(line[0], event, sizeof(event))) {
+        if (app_mib && !strcmp(event, "marked")) {
+            run_app(app_mib);
+        }
+        report_and_wait(event);
+        if (write(line[0], "", 1) != 1) {
+            break;
+        }
+    }
+    if (waitpid(client, &status, 0) != client) {
+        return EXIT_FAILURE;
+    }
+    if (WIFSIGNALED(status)) {
+        state->bo_bytes = 0;
+        report("client_died signal=%d", WTERMSIG(status));
+    }
+    kill(sampler, SIGKILL);
+    waitpid(sampler, &status, 0);
+    return EXIT_SUCCESS;
+}
+
+/* What is said here is read by a program: no echo, no carriage returns. */
+static void use_plain_line(void)
+{
+    struct termios mode;
+
+    if (tcgetattr(STDIN_FILENO, &mode) == 0) {
+        cfmakeraw(&mode);
+        tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+    }
+}
+
+static unsigned number(const char *text)
+{
+    unsigned value;
+    char rest;
+
+    if (sscanf(text, "%u%c", &value, &rest) != 1) {
+        fprintf(stderr, "guest: '%s' is not a number\n", text);
+        exit(EXIT_FAILURE);
+    }
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "--help";
+
+    signal(SIGPIPE, SIG_IGN);
+    if (!strcmp(command, "app") && argc == 4) {
+        app_main(number(argv[2]), number(argv[3]));
+    } else if (!strcmp(command, "cache") && argc == 4) {
+        use_plain_line();
+        return supervise(scenario_cache, number(argv[2]), number(argv[3]));
+    } else if (!strcmp(command, "idle") && argc == 3) {
+        use_plain_line();
+        return supervise(scenario_idle, number(argv[2]), 0);
+    }
+    puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB\n"
+         "\n"
+         "  cache  hold BO_MIB of buffers that are marked as not needed while\n"
+         "         a program touches APP_MIB of memory, then ask them back\n"
+         "  idle   hold BO_MIB of buffers, use them in turns, verify them\n"
+         "\n"
+         "Events are lines on standard output, which is a terminal or a serial\n"
+         "line; at some of them the program waits for an empty line.");
+    return strcmp(command, "--help") ? EXIT_FAILURE : EXIT_SUCCESS;
+}
