@@ -1,0 +1,363 @@
+/*
+ * Unit tests of the ledger of resource memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <glib.h>
+
+#include "virtio-gpu-ledger.h"
+
+#define RESIDENT VIRTIO_GPU_LEDGER_RESIDENT
+#define EVICTED VIRTIO_GPU_LEDGER_EVICTED
+#define PURGED VIRTIO_GPU_LEDGER_PURGED
+
+typedef struct Fixture {
+    VirtIOGPULedger *ledger;
+    const VirtIOGPULedgerStats *stats;
+} Fixture;
+
+static void setup(Fixture *f, gconstpointer data)
+{
+    f->ledger = virtio_gpu_ledger_new();
+    f->stats = virtio_gpu_ledger_stats(f->ledger);
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+    virtio_gpu_ledger_free(f->ledger);
+}
+
+static void check_in(const Fixture *f, VirtIOGPULedgerState state,
+                     guint64 resources, guint64 size, guint64 backing)
+{
+    g_assert_cmpuint(f->stats->in[state].resources, ==, resources);
+    g_assert_cmpuint(f->stats->in[state].size, ==, size);
+    g_assert_cmpuint(f->stats->in[state].backing_bytes, ==, backing);
+}
+
+static void test_empty(Fixture *f, gconstpointer data)
+{
+    static const VirtIOGPULedgerStats zero;
+
+    g_assert_cmpmem(f->stats, sizeof(*f->stats), &zero, sizeof(zero));
+    g_assert_null(virtio_gpu_ledger_find(f->ledger, 1));
+}
+
+static void test_free_null(Fixture *f, gconstpointer data)
+{
+    virtio_gpu_ledger_free(NULL);
+}
+
+static void test_add(Fixture *f, gconstpointer data)
+{
+    int opaque;
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, &opaque);
+
+    g_assert_nonnull(e);
+    g_assert_cmpuint(e->id, ==, 7);
+    g_assert_cmpuint(e->size, ==, 100);
+    g_assert_true(e->opaque == &opaque);
+    g_assert_true(virtio_gpu_ledger_find(f->ledger, 7) == e);
+    check_in(f, RESIDENT, 1, 100, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
+}
+
+static void test_add_id_0(Fixture *f, gconstpointer data)
+{
+    g_assert_null(virtio_gpu_ledger_add(f->ledger, 0, 100, NULL));
+    check_in(f, RESIDENT, 0, 0, 0);
+}
+
+static void test_add_twice(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    g_assert_null(virtio_gpu_ledger_add(f->ledger, 7, 1, NULL));
+    g_assert_true(virtio_gpu_ledger_find(f->ledger, 7) == e);
+    check_in(f, RESIDENT, 1, 100, 0);
+}
+
+static void test_largest_id(Fixture *f, gconstpointer data)
+{
+    g_assert_nonnull(virtio_gpu_ledger_add(f->ledger, G_MAXUINT32, 1, NULL));
+    g_assert_nonnull(virtio_gpu_ledger_find(f->ledger, G_MAXUINT32));
+}
+
+static void test_round_trip(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    check_in(f, RESIDENT, 1, 100, 4096);
+    virtio_gpu_ledger_detach(f->ledger, e);
+    check_in(f, RESIDENT, 0, 0, 0);
+    check_in(f, EVICTED, 1, 100, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    virtio_gpu_ledger_attach(f->ledger, e, 8192);
+    check_in(f, EVICTED, 0, 0, 0);
+    check_in(f, RESIDENT, 1, 100, 8192);
+    g_assert_cmpuint(f->stats->attaches, ==, 2);
+    g_assert_cmpuint(f->stats->detaches, ==, 1);
+}
+
+static void test_purge(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_purge(f->ledger, e, 100);
+    check_in(f, RESIDENT, 0, 0, 0);
+    check_in(f, PURGED, 1, 100, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
+    g_assert_cmpuint(f->stats->purges, ==, 1);
+    g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
+}
+
+/* The device detaches and purges in one go. */
+static void test_purge_attached(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    virtio_gpu_ledger_purge(f->ledger, e, 100);
+    check_in(f, RESIDENT, 0, 0, 0);
+    check_in(f, PURGED, 1, 100, 0);
+    g_assert_cmpuint(f->stats->detaches, ==, 0);
+}
+
+static void test_purge_evicted(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    virtio_gpu_ledger_detach(f->ledger, e);
+    virtio_gpu_ledger_purge(f->ledger, e, 100);
+    check_in(f, EVICTED, 0, 0, 0);
+    check_in(f, PURGED, 1, 100, 0);
+}
+
+static void test_restore(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_purge(f->ledger, e, 100);
+    virtio_gpu_ledger_restore(f->ledger, e);
+    check_in(f, PURGED, 0, 0, 0);
+    check_in(f, RESIDENT, 1, 100, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->restores, ==, 1);
+    g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
+}
+
+static void test_deferred(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_purge(f->ledger, e, 30);
+    g_assert_cmpuint(f->stats->deferred_bytes, ==, 70);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 70);
+    g_assert_cmpuint(f->stats->released_bytes_total, ==, 30);
+
+    /* The old storage is still there when the new one is made. */
+    virtio_gpu_ledger_restore(f->ledger, e);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 170);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 170);
+
+    virtio_gpu_ledger_set_deferred(f->ledger, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 170);
+}
+
+static void test_purge_never_peaks(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_purge(f->ledger, e, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
+}
+
+static void test_remove(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e;
+    int i;
+
+    for (i = 1; i <= 4; i++) {
+        e = virtio_gpu_ledger_add(f->ledger, i, 100, NULL);
+        if (i >= 2) {
+            virtio_gpu_ledger_attach(f->ledger, e, 4096);
+        }
+        if (i == 3) {
+            virtio_gpu_ledger_detach(f->ledger, e);
+        }
+        if (i == 4) {
+            virtio_gpu_ledger_purge(f->ledger, e, 100);
+        }
+    }
+    g_assert_cmpuint(f->stats->host_bytes, ==, 300);
+    for (i = 1; i <= 4; i++) {
+        virtio_gpu_ledger_remove(f->ledger,
+                                 virtio_gpu_ledger_find(f->ledger, i));
+        g_assert_null(virtio_gpu_ledger_find(f->ledger, i));
+    }
+    for (i = 0; i < VIRTIO_GPU_LEDGER_STATES; i++) {
+        check_in(f, i, 0, 0, 0);
+    }
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+}
+
+static void test_clear(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    e = virtio_gpu_ledger_add(f->ledger, 8, 50, NULL);
+    virtio_gpu_ledger_purge(f->ledger, e, 0);
+    virtio_gpu_ledger_refuse(f->ledger);
+    virtio_gpu_ledger_clear(f->ledger);
+
+    g_assert_null(virtio_gpu_ledger_find(f->ledger, 7));
+    check_in(f, RESIDENT, 0, 0, 0);
+    check_in(f, PURGED, 0, 0, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+    g_assert_cmpuint(f->stats->deferred_bytes, ==, 0);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 150);
+    g_assert_cmpuint(f->stats->attaches, ==, 1);
+    g_assert_cmpuint(f->stats->purges, ==, 1);
+    g_assert_cmpuint(f->stats->refused, ==, 1);
+}
+
+static void test_64_bit(Fixture *f, gconstpointer data)
+{
+    const guint64 huge = G_GUINT64_CONSTANT(3) << 32;
+
+    virtio_gpu_ledger_attach(f->ledger,
+                             virtio_gpu_ledger_add(f->ledger, 1, huge, NULL),
+                             huge);
+    virtio_gpu_ledger_attach(f->ledger,
+                             virtio_gpu_ledger_add(f->ledger, 2, huge, NULL),
+                             huge);
+    check_in(f, RESIDENT, 2, 2 * huge, 2 * huge);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 2 * huge);
+}
+
+static void sum_sizes(VirtIOGPULedgerEntry *entry, void *opaque)
+{
+    guint64 *sum = opaque;
+
+    *sum += entry->size;
+}
+
+static void test_foreach(Fixture *f, gconstpointer data)
+{
+    guint64 sum = 0;
+    int i;
+
+    for (i = 1; i <= 100; i++) {
+        virtio_gpu_ledger_add(f->ledger, i, i, NULL);
+    }
+    virtio_gpu_ledger_foreach(f->ledger, sum_sizes, &sum);
+    g_assert_cmpuint(sum, ==, 5050);
+}
+
+/* The sums of a naive walk, for the random test. */
+typedef struct Sums {
+    VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
+} Sums;
+
+static void add_up(VirtIOGPULedgerEntry *entry, void *opaque)
+{
+    Sums *sums = opaque;
+
+    sums->in[entry->state].resources++;
+    sums->in[entry->state].size += entry->size;
+    sums->in[entry->state].backing_bytes += entry->backing_bytes;
+}
+
+static void random_step(Fixture *f, GRand *rand)
+{
+    guint32 id = g_rand_int_range(rand, 0, 50);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_find(f->ledger, id);
+
+    if (!e) {
+        virtio_gpu_ledger_add(f->ledger, id, g_rand_int(rand), NULL);
+        return;
+    }
+    switch (g_rand_int_range(rand, 0, 5)) {
+    case 0:
+        virtio_gpu_ledger_remove(f->ledger, e);
+        break;
+    case 1:
+        if (e->state == PURGED) {
+            virtio_gpu_ledger_restore(f->ledger, e);
+        }
+        break;
+    case 2:
+        if (e->state != PURGED) {
+            virtio_gpu_ledger_purge(f->ledger, e, e->size / 2);
+        }
+        break;
+    case 3:
+        if (e->state == RESIDENT) {
+            virtio_gpu_ledger_detach(f->ledger, e);
+        }
+        break;
+    case 4:
+        if (e->state != PURGED && !e->backing_bytes) {
+            virtio_gpu_ledger_attach(f->ledger, e, g_rand_int(rand) | 1);
+        }
+        break;
+    }
+}
+
+static void test_random(Fixture *f, gconstpointer data)
+{
+    GRand *rand = g_rand_new_with_seed(g_test_rand_int());
+    int i, state;
+
+    for (i = 0; i < 20000; i++) {
+        Sums sums = { 0 };
+
+        random_step(f, rand);
+        virtio_gpu_ledger_foreach(f->ledger, add_up, &sums);
+        for (state = 0; state < VIRTIO_GPU_LEDGER_STATES; state++) {
+            check_in(f, state, sums.in[state].resources, sums.in[state].size,
+                     sums.in[state].backing_bytes);
+        }
+        g_assert_cmpuint(f->stats->host_bytes, ==,
+                         sums.in[RESIDENT].size + sums.in[EVICTED].size +
+                         f->stats->deferred_bytes);
+        g_assert_cmpuint(f->stats->host_bytes_peak, >=, f->stats->host_bytes);
+    }
+    g_rand_free(rand);
+}
+
+#define ADD(name) \
+    g_test_add("/virtio-gpu/ledger/" #name, Fixture, NULL, setup, \
+               test_##name, teardown)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD(empty);
+    ADD(free_null);
+    ADD(add);
+    ADD(add_id_0);
+    ADD(add_twice);
+    ADD(largest_id);
+    ADD(round_trip);
+    ADD(purge);
+    ADD(purge_attached);
+    ADD(purge_evicted);
+    ADD(restore);
+    ADD(deferred);
+    ADD(purge_never_peaks);
+    ADD(remove);
+    ADD(clear);
+    ADD(64_bit);
+    ADD(foreach);
+    ADD(random);
+    return g_test_run();
+}
