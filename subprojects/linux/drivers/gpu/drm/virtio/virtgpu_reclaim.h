@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VIRTGPU_RECLAIM_H
+#define VIRTGPU_RECLAIM_H
+
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include <drm/drm_gem_shmem_reclaim.h>
+
+#include <uapi/drm/virtgpu_reclaim_drm.h>
+#include <uapi/linux/virtio_gpu_reclaim.h>
+
+struct drm_device;
+struct drm_file;
+struct drm_framebuffer;
+struct drm_gem_object;
+struct drm_minor;
+struct virtio_gpu_device;
+struct virtio_gpu_mem_entry;
+struct virtio_gpu_object;
+struct virtio_gpu_object_array;
+struct virtio_gpu_object_params;
+struct virtio_gpu_reclaim;
+struct virtio_gpu_vbuffer;
+
+/**
+ * enum virtio_gpu_backing - whether the device knows an object's pages
+ */
+enum virtio_gpu_backing {
+	/** @VIRTIO_GPU_BACKING_NONE: it does not */
+	VIRTIO_GPU_BACKING_NONE,
+	/** @VIRTIO_GPU_BACKING_SENT: it was told and has not answered */
+	VIRTIO_GPU_BACKING_SENT,
+	/** @VIRTIO_GPU_BACKING_ATTACHED: it does */
+	VIRTIO_GPU_BACKING_ATTACHED,
+};
+
+/**
+ * struct virtio_gpu_object_reclaim - what reclaim knows of an object
+ *
+ * Unless said otherwise, fields are guarded by the reservation lock.
+ */
+struct virtio_gpu_object_reclaim {
+	/** @base: the generic part */
+	struct drm_gem_shmem_reclaim_object base;
+	/**
+	 * @backing: made SENT under the reservation lock, changed by the
+	 * device's answer from there on, and made NONE by the answer to a
+	 * request of the generic part; there is never one of each under way
+	 */
+	enum virtio_gpu_backing backing;
+	/** @error: why the device refused the pages */
+	int error;
+	/** @attached_before: they come back, rather than come */
+	bool attached_before;
+	/** @shared: pinned because it was exported */
+	bool shared;
+	/**
+	 * @params: how to make the resource anew on a device that cannot purge,
+	 * set once; NULL if there was no memory for it, or no need
+	 */
+	struct virtio_gpu_object_params *params;
+	/** @ctx_lock: guards @contexts; nests inside the reservation lock */
+	struct mutex ctx_lock;
+	/** @contexts: those to attach the resource to when made anew */
+	struct list_head contexts;
+};
+
+/* virtgpu_reclaim.c: life cycle of the device */
+void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev);
+void virtio_gpu_reclaim_fini(struct virtio_gpu_device *vgdev);
+void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev);
+void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor);
+
+/* virtgpu_reclaim.c: life cycle of an object */
+bool virtio_gpu_reclaim_is_lazy(struct virtio_gpu_device *vgdev,
+				struct virtio_gpu_object_params *params);
+void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
+				   struct virtio_gpu_object *bo,
+				   struct virtio_gpu_object_params *params);
+void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo);
+int virtio_gpu_reclaim_open(struct drm_gem_object *obj, u32 ctx_id);
+void virtio_gpu_reclaim_close(struct drm_gem_object *obj, u32 ctx_id);
+
+/* virtgpu_reclaim.c: use of an object */
+int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs);
+int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo);
+void virtio_gpu_reclaim_end(struct virtio_gpu_object *bo);
+int virtio_gpu_reclaim_pin(struct drm_gem_object *obj);
+void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj);
+void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb);
+struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj,
+					  int flags);
+int virtio_gpu_reclaim_mmap(struct drm_gem_object *obj,
+			    struct vm_area_struct *vma);
+extern const struct vm_operations_struct virtio_gpu_reclaim_vm_ops;
+int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
+			     struct drm_file *file);
+
+/* virtgpu_reclaim.c: control queue */
+void virtio_gpu_reclaim_ack(struct virtio_gpu_device *vgdev);
+void virtio_gpu_reclaim_take_deferred(struct virtio_gpu_device *vgdev,
+				      struct list_head *list);
+bool virtio_gpu_reclaim_put_vbuf(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_vbuffer *vbuf);
+
+/* virtgpu_object.c */
+int virtio_gpu_object_shmem_init(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_object *bo,
+				 struct virtio_gpu_mem_entry **ents,
+				 unsigned int *nents);
+
+/* virtgpu_vq.c */
+void *virtio_gpu_alloc_cmd_cb(struct virtio_gpu_device *vgdev,
+			      struct virtio_gpu_vbuffer **vbuffer_p, int size,
+			      void (*cb)(struct virtio_gpu_device *vgdev,
+					 struct virtio_gpu_vbuffer *vbuf));
+int virtio_gpu_queue_ctrl_buffer(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_vbuffer *vbuf);
+
+#endif /* VIRTGPU_RECLAIM_H */
