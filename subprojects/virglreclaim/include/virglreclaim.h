@@ -202,6 +202,10 @@ int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
  * The contents are lost; id, arguments and context attachments are kept. If
  * a context still refers to the storage it lives on, *@released is 0 and it
  * counts as deferred. A custom buffer is given up too but not seen to go: 0.
+ * Gone means that the renderer has deleted the GL object. GL keeps a deleted
+ * texture or buffer for as long as it is bound in the GL context of some other
+ * context, where the renderer leaves bound what it bound last: at most one
+ * texture a texture unit, say, until the next is bound there.
  * A purged resource stays purged, with *@released 0. Whether the resource is
  * displayed is for the caller to check.
  *

@@ -191,12 +191,12 @@ static int texture_target(const vr_args *args)
     return args->target;
 }
 
+/* Leaves the texture bound. */
 static void query_texture(int target, uint32_t name, struct texture *tex)
 {
     GLenum image = gl_targets[target].image;
-    GLint old = 0, red = 0, alpha = 0;
+    GLint red = 0, alpha = 0;
 
-    glGetIntegerv(gl_targets[target].binding, &old);
     glBindTexture(gl_targets[target].target, name);
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_WIDTH, &tex->width);
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_COMPRESSED,
@@ -207,7 +207,6 @@ static void query_texture(int target, uint32_t name, struct texture *tex)
     /* There may be only one of the two, as in an alpha format. */
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_RED_TYPE, &red);
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_ALPHA_TYPE, &alpha);
-    glBindTexture(gl_targets[target].target, old);
 
     tex->integer = red == GL_INT || red == GL_UNSIGNED_INT ||
                    alpha == GL_INT || alpha == GL_UNSIGNED_INT;
@@ -237,17 +236,16 @@ static void clear_level(uint32_t name, uint32_t level,
     }
 }
 
-static int zero_texture(const vr_args *args, uint32_t name)
+static int clear_texture(const vr_args *args, int target, uint32_t name)
 {
     struct texture tex = { 0 };
     int ret = 0;
 
-    forget_errors();
     if (!epoxy_is_desktop_gl() && epoxy_gl_version() < 31) {
         /* Nothing can be asked about a texture. */
         tex.depth = args->bind & VIRGL_RES_BIND_DEPTH_STENCIL;
     } else {
-        query_texture(texture_target(args), name, &tex);
+        query_texture(target, name, &tex);
         forget_errors();
         if (!tex.width) {
             /* The renderer does not look whether GL had the memory. */
@@ -266,6 +264,20 @@ static int zero_texture(const vr_args *args, uint32_t name)
         clear_level(name, i, &tex);
         ret = gl_result();
     }
+    return ret;
+}
+
+static int zero_texture(const vr_args *args, uint32_t name)
+{
+    int target = texture_target(args);
+    GLint old = 0;
+    int ret;
+
+    forget_errors();
+    glGetIntegerv(gl_targets[target].binding, &old);
+    ret = clear_texture(args, target, name);
+    /* An upload leaves the texture bound as well. */
+    glBindTexture(gl_targets[target].target, old);
     return ret;
 }
 

@@ -12,9 +12,10 @@ enum {
     COMMAND_DESTROY_OBJECT = 3,
     COMMAND_SET_FRAMEBUFFER_STATE = 5,
     COMMAND_CLEAR = 7,
+    COMMAND_SET_SAMPLER_VIEWS = 10,
 };
 
-enum { CLEAR_COLOR0 = 1 << 2 };
+enum { CLEAR_COLOR0 = 1 << 2, SHADER_FRAGMENT = 1 };
 
 /* A command is a header, with its length in dwords, and its arguments. */
 static uint32_t header(uint32_t command, uint32_t object, uint32_t length)
@@ -48,6 +49,16 @@ int create_sampler_view(uint32_t ctx, uint32_t object, uint32_t id,
 int destroy_object(uint32_t ctx, uint32_t object, uint32_t type)
 {
     uint32_t dwords[] = { header(COMMAND_DESTROY_OBJECT, type, 1), object };
+
+    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+}
+
+int set_sampler_view(uint32_t ctx, uint32_t object)
+{
+    uint32_t dwords[] = {
+        header(COMMAND_SET_SAMPLER_VIEWS, 0, 3),
+        SHADER_FRAGMENT, 0, object,
+    };
 
     return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
 }

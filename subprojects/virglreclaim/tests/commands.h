@@ -15,6 +15,9 @@ int create_sampler_view(uint32_t ctx, uint32_t object, uint32_t id,
                         uint32_t format, uint32_t target);
 int destroy_object(uint32_t ctx, uint32_t object, uint32_t type);
 
+/* Let the fragment shader sample from a view; object 0: from none. */
+int set_sampler_view(uint32_t ctx, uint32_t object);
+
 /* Make a surface the colour buffer and clear it to ones. */
 int clear_surface(uint32_t ctx, uint32_t object);
 

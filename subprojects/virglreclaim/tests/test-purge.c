@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Purged storage goes back to the operating system: RSS says so. */
 
+#include "commands.h"
 #include "renderer.h"
 
 #include <errno.h>
@@ -163,6 +164,49 @@ static void test_without_storage(Fixture *f, gconstpointer data)
     }
 }
 
+/*
+ * The limit that the header names: the renderer leaves a texture bound in the
+ * GL context of the last context that sampled from it, and GL keeps the
+ * storage for that. One texture, until something else is bound there.
+ */
+static void test_stale_binding(Fixture *f, gconstpointer data)
+{
+    enum { COUNT = 4, EACH = 16 << 20, CTX = 1, OBJECT = 10 };
+    uint64_t released = 0, before;
+
+    (void)data;
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    for (uint32_t id = 1; id <= COUNT; id++) {
+        struct virgl_renderer_resource_create_args args =
+            texture_args(id, 1024, EACH / 4 / 1024);
+
+        make(f, &args);
+        virgl_reclaim_ctx_attach_resource(f->vr, CTX, id);
+        g_assert_cmpint(create_sampler_view(CTX, OBJECT, id, FORMAT_BGRA8,
+                                            VR_TARGET_2D), ==, 0);
+        g_assert_cmpint(set_sampler_view(CTX, OBJECT), ==, 0);
+        g_assert_cmpint(set_sampler_view(CTX, 0), ==, 0);
+        g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==,
+                        0);
+    }
+    virgl_reclaim_trim();
+    before = rss_anon();
+
+    for (uint32_t id = 1; id <= COUNT; id++) {
+        uint64_t one;
+
+        g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, id, &one), ==, 0);
+        released += one;
+    }
+    g_assert_cmpuint(released, ==, COUNT * EACH);
+    virgl_reclaim_trim();
+    g_assert_cmpfloat(before - rss_anon(), >=, share * (released - EACH));
+
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
+    virgl_reclaim_trim();
+    g_assert_cmpfloat(before - rss_anon(), >=, share * released);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -172,5 +216,6 @@ int main(int argc, char **argv)
     add_test("/purge/every-other", test_every_other);
     add_test("/purge/twice", test_twice);
     add_test("/purge/without-storage", test_without_storage);
+    add_test("/purge/stale-binding", test_stale_binding);
     return g_test_run();
 }
