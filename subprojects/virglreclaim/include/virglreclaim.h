@@ -101,8 +101,8 @@ uint64_t virgl_reclaim_args_bytes(
  *
  * The renderer leaves new storage as the GL driver hands it out, which is as a
  * rule memory that was in use before. Here it is cleared: buffers, and textures
- * of every target, format and sample count. That needs GL 4.4, ARB_clear_texture
- * or EXT_clear_texture for multisampled and depth or stencil textures.
+ * of every target, format and sample count. For multisampled ones and, on GLES,
+ * depth and stencil that needs GL 4.4, ARB_clear_texture or EXT_clear_texture.
  *
  * Returns: 0, -EEXIST if the id is taken (its resource is left as it is),
  * -EINVAL for id 0 or what the renderer refuses, -ENOMEM, -ENOTSUP if

@@ -36,7 +36,7 @@ struct vr_block {
 
 struct vr_block vr_format_block(uint32_t format);
 
-/* accounting.c: one mip level: its size in pixels, and of one layer in bytes. */
+/* accounting.c: one mip level, in pixels, and its layers, in bytes. */
 struct vr_level {
     uint32_t width, height;
     uint32_t layers;            /* slices of a 3D texture, faces of a cube */

@@ -137,7 +137,8 @@ static int zero_by_transfer(const vr_args *args)
 
 static int zero_buffer(const vr_args *args, uint32_t name)
 {
-    GLint old = 0, size = 0;
+    GLint64 size = 0;
+    GLint old = 0;
     int ret;
 
     if (!args->width) {
@@ -149,8 +150,8 @@ static int zero_buffer(const vr_args *args, uint32_t name)
     glBindBuffer(GL_COPY_WRITE_BUFFER, name);
 
     /* The renderer does not look whether GL had the memory. */
-    glGetBufferParameteriv(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
-    if ((uint32_t)size < args->width) {
+    glGetBufferParameteri64v(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
+    if (size < args->width) {
         ret = -ENOMEM;
     } else if (have_clear_buffer()) {
         glClearBufferData(GL_COPY_WRITE_BUFFER, GL_R8, GL_RED,
@@ -254,7 +255,9 @@ static int clear_texture(const vr_args *args, int target, uint32_t name)
     }
 
     if (tex.compressed || !have_clear_texture()) {
-        if (args->nr_samples || tex.depth || tex.stencil) {
+        bool depth = tex.depth || tex.stencil;
+
+        if (args->nr_samples || (depth && !epoxy_is_desktop_gl())) {
             return -ENOTSUP;
         }
         return zero_by_transfer(args);

@@ -11,6 +11,7 @@ enum {
     COMMAND_CREATE_OBJECT = 1,
     COMMAND_DESTROY_OBJECT = 3,
     COMMAND_SET_FRAMEBUFFER_STATE = 5,
+    COMMAND_SET_VERTEX_BUFFERS = 6,
     COMMAND_CLEAR = 7,
     COMMAND_SET_SAMPLER_VIEWS = 10,
 };
@@ -58,6 +59,16 @@ int set_sampler_view(uint32_t ctx, uint32_t object)
     uint32_t dwords[] = {
         header(COMMAND_SET_SAMPLER_VIEWS, 0, 3),
         SHADER_FRAGMENT, 0, object,
+    };
+
+    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+}
+
+int set_vertex_buffer(uint32_t ctx, uint32_t id)
+{
+    uint32_t dwords[] = {
+        header(COMMAND_SET_VERTEX_BUFFERS, 0, 3),
+        16, 0, id,
     };
 
     return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));

@@ -18,6 +18,9 @@ int destroy_object(uint32_t ctx, uint32_t object, uint32_t type);
 /* Let the fragment shader sample from a view; object 0: from none. */
 int set_sampler_view(uint32_t ctx, uint32_t object);
 
+/* Draw vertices from a buffer; id 0: from none. */
+int set_vertex_buffer(uint32_t ctx, uint32_t id);
+
 /* Make a surface the colour buffer and clear it to ones. */
 int clear_surface(uint32_t ctx, uint32_t object);
 

@@ -79,6 +79,22 @@ static void test_surface(Fixture *f, gconstpointer data)
     check(f, 0, SIZE, SIZE);
 }
 
+static void test_buffer(Fixture *f, gconstpointer data)
+{
+    struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
+
+    (void)data;
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
+    g_assert_cmpint(set_vertex_buffer(CTX, RES), ==, 0);
+    purge_deferred(f);
+    check(f, 1, 0, 0);
+
+    g_assert_cmpint(set_vertex_buffer(CTX, 0), ==, 0);
+    check(f, 0, SIZE, SIZE);
+}
+
 /* Two storages for one resource: the old one still counts. */
 static void test_restored(Fixture *f, gconstpointer data)
 {
@@ -136,6 +152,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add_test("/deferred/sampler-view", test_sampler_view);
     add_test("/deferred/surface", test_surface);
+    add_test("/deferred/buffer", test_buffer);
     add_test("/deferred/restored", test_restored);
     add_test("/deferred/unref", test_unref);
     add_test("/deferred/purge-unref", test_purge_unref);
