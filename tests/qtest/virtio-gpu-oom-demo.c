@@ -5,7 +5,7 @@
  *
  * Runs both scenarios of virtio-gpu-oom.h on the stock stack and on ours,
  * prints a table, and writes DIR/demo.json, DIR/timeline.tsv and
- * DIR/kills.tsv. Exit status 0 if the guest lives with ours.
+ * DIR/events.tsv. Exit status 0 if the guest lives with ours.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -191,16 +191,15 @@ static void write_timeline(FILE *file, const OomConfig *configs, OomRun **runs)
     }
 }
 
-static void write_kills(FILE *file, const OomConfig *configs, OomRun **runs)
+static void write_events(FILE *file, const OomConfig *configs, OomRun **runs)
 {
-    g_autofree char *prefix = NULL;
     size_t i;
 
     for (i = 0; i < RUNS; i++) {
-        g_free(prefix);
-        prefix = g_strdup_printf("%s-%s\t", stack_of(&configs[i]),
-                                 scenario_of(&configs[i]));
-        oom_run_write_kills(runs[i], prefix, file);
+        g_autofree char *name = g_strconcat(stack_of(&configs[i]), "-",
+                                            scenario_of(&configs[i]), NULL);
+
+        oom_run_write_events(runs[i], name, file);
     }
 }
 
@@ -258,7 +257,7 @@ int main(int argc, char **argv)
     print_table(configs, runs);
     write_file(dir, "demo.json", write_json, configs, runs);
     write_file(dir, "timeline.tsv", write_timeline, configs, runs);
-    write_file(dir, "kills.tsv", write_kills, configs, runs);
+    write_file(dir, "events.tsv", write_events, configs, runs);
 
     for (i = 0; i < RUNS; i++) {
         const OomResult *result = oom_run_result(runs[i]);

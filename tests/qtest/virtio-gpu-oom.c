@@ -46,6 +46,12 @@ typedef struct OomSample {
     double rss_anon;
 } OomSample;
 
+/* What is worth a mark on the time line. */
+typedef struct OomEvent {
+    double seconds;
+    char *text;
+} OomEvent;
+
 /* One of the guest's serial lines. */
 typedef struct OomLine {
     const char *tag;
@@ -79,7 +85,7 @@ struct OomRun {
     uint64_t rest_rss;
 
     GArray *samples;
-    GArray *kills;          /* seconds, as double */
+    GArray *events;
 };
 
 static int64_t now_ms(void)
@@ -252,6 +258,20 @@ static void add_sample(OomRun *run, OomSample sample)
     g_array_append_val(run->samples, sample);
 }
 
+static void add_event(OomRun *run, const char *text)
+{
+    OomEvent event = { run_seconds(run), g_strdup(text) };
+
+    g_array_append_val(run->events, event);
+}
+
+static void clear_event(void *data)
+{
+    OomEvent *event = data;
+
+    g_free(event->text);
+}
+
 static void sample_host(OomRun *run)
 {
     run->rss_anon = read_rss_anon(run);
@@ -306,12 +326,11 @@ static void handle_console(OomRun *run, const char *line)
         "list_del corruption", "blocked for more than", "soft lockup",
         "general protection fault", "*ERROR*",
     };
-    double seconds = run_seconds(run);
     size_t i;
 
     if (strstr(line, "Out of memory: Killed process")) {
         run->result.oom_kills++;
-        g_array_append_val(run->kills, seconds);
+        add_event(run, "OOM kill");
         tell(run, "%s", strstr(line, "Out of memory"));
     }
     for (i = 0; i < G_N_ELEMENTS(complaints); i++) {
@@ -396,8 +415,13 @@ static void handle_guest(OomRun *run, const char *line)
         run->ended = true;
     } else if (!strcmp(event, "setup_failed")) {
         give_up(run, "the guest could not be set up: %s", rest);
-    } else if (!strcmp(event, "corrupt") || !strcmp(event, "error") ||
-               !strcmp(event, "stopped")) {
+    } else if (!strcmp(event, "stopped")) {
+        add_event(run, "no more buffers");
+        tell(run, "no more buffers after %u MiB: %s", result->bo_mib_reached,
+             rest);
+    } else if (!strcmp(event, "app_start")) {
+        add_event(run, "program starts");
+    } else if (!strcmp(event, "corrupt") || !strcmp(event, "error")) {
         tell(run, "%s", line);
     }
 }
@@ -524,7 +548,8 @@ static OomRun *run_new(const OomConfig *config, OomProgress *progress)
         .handle = handle_guest,
     };
     run->samples = g_array_new(false, false, sizeof(OomSample));
-    run->kills = g_array_new(false, false, sizeof(double));
+    run->events = g_array_new(false, false, sizeof(OomEvent));
+    g_array_set_clear_func(run->events, clear_event);
     return run;
 }
 
@@ -702,13 +727,15 @@ void oom_run_write_timeline(const OomRun *run, FILE *file)
     }
 }
 
-void oom_run_write_kills(const OomRun *run, const char *prefix, FILE *file)
+void oom_run_write_events(const OomRun *run, const char *prefix, FILE *file)
 {
     unsigned i;
 
-    for (i = 0; i < run->kills->len; i++) {
-        fprintf(file, "%s%.3f\n", prefix,
-                g_array_index(run->kills, double, i) - run->work_started);
+    for (i = 0; i < run->events->len; i++) {
+        const OomEvent *e = &g_array_index(run->events, OomEvent, i);
+
+        fprintf(file, "%s\t%.3f\t%s\n", prefix, e->seconds - run->work_started,
+                e->text);
     }
 }
 
@@ -717,7 +744,7 @@ void oom_run_free(OomRun *run)
     g_string_free(run->console.text, true);
     g_string_free(run->guest.text, true);
     g_array_free(run->samples, true);
-    g_array_free(run->kills, true);
+    g_array_free(run->events, true);
     g_free(run->result.problem);
     g_free(run->result.qemu);
     g_free(run->result.kernel);

@@ -90,8 +90,11 @@ const char *oom_run_log(const OomRun *run);
  */
 void oom_run_write_timeline(const OomRun *run, FILE *file);
 
-/* Write the times of OOM kills: a line that begins with @prefix for each. */
-void oom_run_write_kills(const OomRun *run, const char *prefix, FILE *file);
+/*
+ * Write what stood out: a line for each event, which is @prefix, the seconds
+ * and a few words, tab separated.
+ */
+void oom_run_write_events(const OomRun *run, const char *prefix, FILE *file);
 
 void oom_run_free(OomRun *run);
 
