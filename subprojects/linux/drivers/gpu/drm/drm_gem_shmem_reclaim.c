@@ -69,6 +69,10 @@
  * can be interrupted, and there is nothing else they could do.
  */
 #define RECLAIM_SETTLE_TIMEOUT	(10 * HZ)
+/* The part of memory that may wait to be swapped; see reclaim_is_ahead(). */
+#define RECLAIM_AHEAD		16
+/* How many objects are looked at to know. */
+#define RECLAIM_AHEAD_OBJECTS	256
 /* As in mm/: map this many pages around the one that was touched. */
 #define RECLAIM_FAULT_AROUND	16UL
 
@@ -520,12 +524,38 @@ static unsigned long reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 	return freed;
 }
 
-/* Evicting would only move pages to lists where nothing becomes of them. */
+/* Without swap, evicting would move pages to lists and no further. */
 static unsigned long reclaim_can_swap(void)
 {
 	long nr = get_nr_swap_pages();
 
 	return nr > 0 ? nr : 0;
+}
+
+/*
+ * Evicted objects only begin to give memory back when their pages are written
+ * to swap. As long as there are plenty of pages waiting for that, evicting more
+ * objects brings no memory any sooner, and it is paid for when they are used
+ * next. The last ones evicted are looked at, because the others' pages are
+ * likely gone.
+ */
+static bool reclaim_is_ahead(struct drm_gem_shmem_reclaim *reclaim)
+{
+	unsigned long enough = totalram_pages() / RECLAIM_AHEAD;
+	struct drm_gem_shmem_reclaim_object *robj;
+	unsigned int left = RECLAIM_AHEAD_OBJECTS;
+	unsigned long nr = 0;
+
+	spin_lock(&reclaim->lru_lock);
+	list_for_each_entry_reverse(robj,
+				    &reclaim->lru[DRM_GEM_SHMEM_RECLAIM_EVICTED],
+				    lru_node) {
+		nr += READ_ONCE(to_gem(robj)->filp->f_mapping->nrpages);
+		if (nr >= enough || !--left)
+			break;
+	}
+	spin_unlock(&reclaim->lru_lock);
+	return nr >= enough;
 }
 
 static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
@@ -560,7 +590,7 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	 */
 	if (sc->gfp_mask & __GFP_IO)
 		freed = reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
-	if (freed < nr && reclaim_can_swap())
+	if (freed < nr && reclaim_can_swap() && !reclaim_is_ahead(reclaim))
 		freed += reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
 				     nr - freed);
 
