@@ -509,9 +509,9 @@ static int virtio_gpu_reattach(struct virtio_gpu_device *vgdev,
 		return 0;
 
 	bo->reclaim.backing = VIRTIO_GPU_BACKING_NONE;
-	virtio_gpu_array_put_free(objs);
 	if (ret != -ENODEV) {
 		/* There was no memory to describe @ents to the device. */
+		virtio_gpu_array_put_free(objs);
 		kvfree(ents);
 		kmem_cache_free(vgdev->vbufs, vbuf);
 	}
