@@ -1,0 +1,91 @@
+/*
+ * libqos driver for virtio-gpu
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TESTS_LIBQOS_VIRTIO_GPU_H
+#define TESTS_LIBQOS_VIRTIO_GPU_H
+
+#include "libqos.h"
+#include "virtio.h"
+#include "virtio-pci.h"
+#include "standard-headers/linux/virtio_gpu.h"
+#include "standard-headers/linux/virtio_gpu_reclaim.h"
+
+/* The id of the device that qvirtio_gpu_start() expects. */
+#define QVIRTIO_GPU_ID "gpu0"
+#define QVIRTIO_GPU_RAM_MIB 256
+
+/*
+ * A guest with one virtio-gpu and nothing else. Its RAM is mapped here: what
+ * is at @ram is at guest address 0. From QVIRTIO_GPU_HEAP on it is free for
+ * the test to use.
+ */
+#define QVIRTIO_GPU_HEAP (64 * 1024 * 1024)
+
+typedef struct QVirtioGPU {
+    QOSState *qs;
+    QTestState *qts;
+    QVirtioPCIDevice *pci;
+    QVirtioDevice *vdev;
+    QVirtQueue *ctrl;
+    QVirtQueue *cursor;
+    pid_t pid;
+    uint8_t *ram;
+    /* Where commands and responses are put together. */
+    uint64_t out;
+    uint64_t in;
+} QVirtioGPU;
+
+/* Boot with @args, which have to make a PCI device with QVIRTIO_GPU_ID. */
+QVirtioGPU *qvirtio_gpu_boot(const char *args);
+void qvirtio_gpu_shutdown(QVirtioGPU *gpu);
+
+/*
+ * Reset the device and start it with those of @features that it offers, and
+ * VIRTIO_F_VERSION_1. Returns all that it offers.
+ */
+uint64_t qvirtio_gpu_start(QVirtioGPU *gpu, uint64_t features);
+
+/*
+ * Send @len bytes of command and wait for the response, of which at most
+ * @resp_len bytes are offered room. Returns the response's type, 0 if there
+ * was no room for that.
+ */
+uint32_t qvirtio_gpu_cmd(QVirtioGPU *gpu, const void *cmd, size_t len,
+                         void *resp, size_t resp_len);
+
+/* Send a command on the cursor queue, which has no responses. */
+void qvirtio_gpu_cursor(QVirtioGPU *gpu,
+                        const struct virtio_gpu_update_cursor *cursor);
+
+/* Single commands. They return the type of the response. */
+uint32_t qvirtio_gpu_create_2d(QVirtioGPU *gpu, uint32_t id, uint32_t format,
+                               uint32_t width, uint32_t height);
+uint32_t qvirtio_gpu_unref(QVirtioGPU *gpu, uint32_t id);
+uint32_t qvirtio_gpu_attach_entries(QVirtioGPU *gpu, uint32_t id,
+                                    const struct virtio_gpu_mem_entry *entries,
+                                    uint32_t n);
+uint32_t qvirtio_gpu_attach(QVirtioGPU *gpu, uint32_t id, uint64_t addr,
+                            uint32_t len);
+uint32_t qvirtio_gpu_detach(QVirtioGPU *gpu, uint32_t id);
+uint32_t qvirtio_gpu_set_scanout(QVirtioGPU *gpu, uint32_t id, uint32_t width,
+                                 uint32_t height);
+uint32_t qvirtio_gpu_flush(QVirtioGPU *gpu, uint32_t id, uint32_t width,
+                           uint32_t height);
+uint32_t qvirtio_gpu_to_host_2d(QVirtioGPU *gpu, uint32_t id, uint32_t width,
+                                uint32_t height, uint64_t offset);
+uint32_t qvirtio_gpu_transfer_3d(QVirtioGPU *gpu, bool to_host, uint32_t ctx,
+                                 uint32_t id, uint32_t width, uint32_t height);
+uint32_t qvirtio_gpu_ctx(QVirtioGPU *gpu, uint32_t type, uint32_t ctx,
+                         uint32_t id);
+
+/*
+ * Purge @n resources. The results are in @result, if the response is
+ * VIRTIO_GPU_RESP_OK_PURGE.
+ */
+uint32_t qvirtio_gpu_purge(QVirtioGPU *gpu, const uint32_t *ids, uint32_t n,
+                           uint32_t *result);
+
+#endif
