@@ -484,8 +484,8 @@ static void test_attach_bad_address(const void *data)
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
     static const uint64_t bad[] = {
-        QVIRTIO_GPU_RAM_MIB * MiB,              /* behind RAM */
-        QVIRTIO_GPU_RAM_MIB * MiB - PAGE,       /* half in RAM */
+        QVIRTIO_GPU_RAM,                        /* behind RAM */
+        QVIRTIO_GPU_RAM - PAGE,                 /* half in RAM */
         0xfee00000,                             /* MMIO: the local APIC */
         0xfffc0000,                             /* ROM */
         1ull << 45, UINT64_MAX - PAGE,

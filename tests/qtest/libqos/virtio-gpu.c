@@ -34,17 +34,17 @@ QVirtioGPU *qvirtio_gpu_boot(const char *args)
 
     fd = g_file_open_tmp("qtest-virtio-gpu-XXXXXX", &path, NULL);
     g_assert_cmpint(fd, >=, 0);
-    g_assert_cmpint(ftruncate(fd, QVIRTIO_GPU_RAM_MIB * MiB), ==, 0);
-    gpu->ram = mmap(NULL, QVIRTIO_GPU_RAM_MIB * MiB, PROT_READ | PROT_WRITE,
+    g_assert_cmpint(ftruncate(fd, QVIRTIO_GPU_RAM), ==, 0);
+    gpu->ram = mmap(NULL, QVIRTIO_GPU_RAM, PROT_READ | PROT_WRITE,
                     MAP_SHARED, fd, 0);
     g_assert(gpu->ram != MAP_FAILED);
     pidfile = g_strconcat(path, ".pid", NULL);
 
-    gpu->qs = qtest_pc_boot("-M q35,memory-backend=ram -m %dM -nodefaults "
+    gpu->qs = qtest_pc_boot("-M q35,memory-backend=ram -m %uM -nodefaults "
                             "-object memory-backend-file,id=ram,share=on,"
-                            "size=%dM,mem-path=%s -pidfile %s %s",
-                            QVIRTIO_GPU_RAM_MIB, QVIRTIO_GPU_RAM_MIB, path,
-                            pidfile, args);
+                            "size=%u,mem-path=%s -pidfile %s %s",
+                            QVIRTIO_GPU_RAM >> 20, QVIRTIO_GPU_RAM, path, pidfile,
+                            args);
     gpu->qts = gpu->qs->qts;
     g_assert_true(g_file_get_contents(pidfile, &pid, NULL, NULL));
     gpu->pid = g_ascii_strtoull(pid, NULL, 10);
@@ -76,7 +76,7 @@ void qvirtio_gpu_shutdown(QVirtioGPU *gpu)
     guest_free(&gpu->qs->alloc, gpu->out);
     guest_free(&gpu->qs->alloc, gpu->in);
     qtest_shutdown(gpu->qs);
-    munmap(gpu->ram, QVIRTIO_GPU_RAM_MIB * MiB);
+    munmap(gpu->ram, QVIRTIO_GPU_RAM);
     g_free(gpu);
 }
 

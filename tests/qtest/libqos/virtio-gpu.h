@@ -15,7 +15,7 @@
 
 /* The id of the device that qvirtio_gpu_start() expects. */
 #define QVIRTIO_GPU_ID "gpu0"
-#define QVIRTIO_GPU_RAM_MIB 256
+#define QVIRTIO_GPU_RAM (256u << 20)
 
 /*
  * A guest with one virtio-gpu and nothing else. Its RAM is mapped here: what
