@@ -43,8 +43,8 @@ QVirtioGPU *qvirtio_gpu_boot(const char *args)
     gpu->qs = qtest_pc_boot("-M q35,memory-backend=ram -m %uM -nodefaults "
                             "-object memory-backend-file,id=ram,share=on,"
                             "size=%u,mem-path=%s -pidfile %s %s",
-                            QVIRTIO_GPU_RAM >> 20, QVIRTIO_GPU_RAM, path, pidfile,
-                            args);
+                            QVIRTIO_GPU_RAM >> 20, QVIRTIO_GPU_RAM, path,
+                            pidfile, args);
     gpu->qts = gpu->qs->qts;
     g_assert_true(g_file_get_contents(pidfile, &pid, NULL, NULL));
     gpu->pid = g_ascii_strtoull(pid, NULL, 10);
