@@ -243,6 +243,8 @@ void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_batch *batch,
 void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 				     struct drm_gem_shmem_reclaim_stats *stats);
 
+bool drm_gem_shmem_reclaim_may_add(struct drm_gem_shmem_reclaim *reclaim,
+				   size_t size);
 void drm_gem_shmem_reclaim_add(struct drm_gem_shmem_reclaim *reclaim,
 			       struct drm_gem_shmem_reclaim_object *robj,
 			       struct drm_gem_shmem_object *shmem);

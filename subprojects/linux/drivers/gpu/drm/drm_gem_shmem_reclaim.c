@@ -73,8 +73,22 @@
 #define RECLAIM_AHEAD		16
 /* How many objects are looked at to know. */
 #define RECLAIM_AHEAD_OBJECTS	256
+/*
+ * The part of memory that new objects have to leave to others. The last bit
+ * would be fought for.
+ */
+#define RECLAIM_MARGIN		32
 /* As in mm/: map this many pages around the one that was touched. */
 #define RECLAIM_FAULT_AROUND	16UL
+/*
+ * How often a page fault tries to get an object's pages, and how long it waits
+ * the first time; twice as long each time after that. When even then there is
+ * no memory, who wants it gets a SIGBUS. To let the page fault handler sort it
+ * out would be an OOM kill, and the victim could be anyone: pages of objects
+ * are not counted as anybody's.
+ */
+#define RECLAIM_FAULT_TRIES	5
+#define RECLAIM_FAULT_DELAY	max(HZ / 50, 1)
 
 static struct drm_gem_object *
 to_gem(struct drm_gem_shmem_reclaim_object *robj)
@@ -151,6 +165,12 @@ static void reclaim_set_resident(struct drm_gem_shmem_reclaim_object *robj,
 	spin_unlock(&reclaim->lru_lock);
 }
 
+/* Drop the contents, wherever they are. */
+static void reclaim_truncate(struct drm_gem_shmem_reclaim_object *robj)
+{
+	shmem_truncate_range(file_inode(to_gem(robj)->filp), 0, (loff_t)-1);
+}
+
 static int reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj)
 {
 	struct sg_table *sgt;
@@ -163,8 +183,12 @@ static int reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj)
 		return -ENODATA;
 
 	sgt = drm_gem_shmem_get_pages_sgt(robj->shmem);
-	if (IS_ERR(sgt))
+	if (IS_ERR(sgt)) {
+		/* Do not sit on those there were memory for. */
+		if (!robj->evicted)
+			reclaim_truncate(robj);
 		return PTR_ERR(sgt);
+	}
 
 	if (robj->evicted) {
 		robj->evicted = false;
@@ -213,10 +237,9 @@ static unsigned long
 reclaim_finish(struct drm_gem_shmem_reclaim_object *robj, bool keep)
 {
 	enum drm_gem_shmem_reclaim_op op = robj->op;
-	struct drm_gem_object *obj = to_gem(robj);
 	unsigned long pages = 0;
 
-	dma_resv_assert_held(obj->resv);
+	dma_resv_assert_held(to_gem(robj)->resv);
 
 	robj->op = DRM_GEM_SHMEM_RECLAIM_NONE;
 
@@ -230,7 +253,7 @@ reclaim_finish(struct drm_gem_shmem_reclaim_object *robj, bool keep)
 	switch (op) {
 	case DRM_GEM_SHMEM_RECLAIM_PURGE:
 		pages = reclaim_put_pages(robj);
-		shmem_truncate_range(file_inode(obj->filp), 0, (loff_t)-1);
+		reclaim_truncate(robj);
 		robj->evicted = false;
 		robj->purged = true;
 		reclaim_count(robj->reclaim, &robj->reclaim->stats.purges);
@@ -689,6 +712,30 @@ void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_get_stats);
 
 /**
+ * drm_gem_shmem_reclaim_may_add - whether there could be pages for an object
+ * @reclaim: the device's part
+ * @size: of the object, in bytes
+ *
+ * Objects get pages when they are used, when it is late to fail. A driver asks
+ * this when it creates one, so that whoever keeps on creating is stopped by an
+ * error. The answer is an estimate: what the object and all that have none yet
+ * would take, against what is free, what can be purged and room in swap.
+ */
+bool drm_gem_shmem_reclaim_may_add(struct drm_gem_shmem_reclaim *reclaim,
+				   size_t size)
+{
+	s64 have = si_mem_available() + reclaim_can_swap() -
+		   totalram_pages() / RECLAIM_MARGIN;
+	u64 *bytes = reclaim->stats.bytes;
+	s64 want = size;
+
+	want += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_EMPTY]);
+	want -= READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]);
+	return want <= have << PAGE_SHIFT;
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_may_add);
+
+/**
  * drm_gem_shmem_reclaim_add - manage an object
  * @reclaim: the device's part
  * @robj: the object's part, zeroed
@@ -908,7 +955,8 @@ static vm_fault_t reclaim_map_around(struct drm_gem_shmem_object *shmem,
  * @vmf: the fault
  *
  * Gets the pages of an object back from wherever they are. Touching one that
- * was purged and not asked back is a SIGBUS.
+ * was purged and not asked back is a SIGBUS, and so is touching one for which
+ * there is no memory.
  *
  * Returns: what &vm_operations_struct.fault returns.
  */
@@ -919,29 +967,36 @@ vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *robj
 	struct drm_gem_object *obj = &shmem->base;
 	/* What is left after the fake offset is right in a partial mapping. */
 	pgoff_t offset = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
+	unsigned int tries = 0, delay = RECLAIM_FAULT_DELAY;
 	vm_fault_t ret;
 	int err = 0;
 
 	if (offset >= obj->size >> PAGE_SHIFT)
 		return VM_FAULT_SIGBUS;
 
-	/* Someone wants to kill us: the fault is tried again if they do not. */
-	if (dma_resv_lock_interruptible(obj->resv, NULL))
-		return VM_FAULT_NOPAGE;
+	for (;;) {
+		/* A signal: the fault is tried again if it does not kill us. */
+		if (dma_resv_lock_interruptible(obj->resv, NULL))
+			return VM_FAULT_NOPAGE;
 
-	if (drm_gem_shmem_reclaim_is_managed(robj)) {
-		err = reclaim_get_pages(robj);
-		reclaim_update(robj);
-	} else if (WARN_ON_ONCE(!shmem->pages)) {
-		err = -EFAULT;
+		if (drm_gem_shmem_reclaim_is_managed(robj)) {
+			err = reclaim_get_pages(robj);
+			reclaim_update(robj);
+		} else if (WARN_ON_ONCE(!shmem->pages)) {
+			err = -EFAULT;
+		}
+		if (err != -ENOMEM || ++tries == RECLAIM_FAULT_TRIES)
+			break;
+
+		dma_resv_unlock(obj->resv);
+		if (schedule_timeout_killable(delay))
+			return VM_FAULT_NOPAGE;
+		delay *= 2;
 	}
 
 	switch (err) {
 	case 0:
 		ret = reclaim_map_around(shmem, vmf, offset);
-		break;
-	case -ENOMEM:
-		ret = VM_FAULT_OOM;
 		break;
 	case -EINTR:
 	case -EAGAIN:

@@ -796,18 +796,36 @@ out_put:
 /* ------------------------------------------------------------------------ */
 /* Life cycle of an object */
 
-/**
- * virtio_gpu_reclaim_is_lazy - whether an object gets pages only when used
- * @vgdev: the device
- * @params: what it is to be
- */
-bool virtio_gpu_reclaim_is_lazy(struct virtio_gpu_device *vgdev,
-				struct virtio_gpu_object_params *params)
+static bool virtio_gpu_reclaim_is_lazy(struct virtio_gpu_device *vgdev,
+				       struct virtio_gpu_object_params *params)
 {
 	if (!vgdev->reclaim || params->blob || params->dumb)
 		return false;
 	return vgdev->reclaim->has_feature ||
 	       params->size <= MAX_SIZE_WITHOUT_FEATURE;
+}
+
+/**
+ * virtio_gpu_reclaim_init_object - get pages for a new object, if not later
+ * @vgdev: the device
+ * @bo: the object
+ * @params: what it is to be
+ * @ents: where the pages are, left alone if they are to be got when used
+ * @nents: how many of @ents there are
+ *
+ * Returns: 0, or -ENOMEM also if there is little hope for memory later.
+ */
+int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
+				   struct virtio_gpu_object *bo,
+				   struct virtio_gpu_object_params *params,
+				   struct virtio_gpu_mem_entry **ents,
+				   unsigned int *nents)
+{
+	if (!virtio_gpu_reclaim_is_lazy(vgdev, params))
+		return virtio_gpu_object_shmem_init(vgdev, bo, ents, nents);
+	if (!drm_gem_shmem_reclaim_may_add(&vgdev->reclaim->base, params->size))
+		return -ENOMEM;
+	return 0;
 }
 
 /**

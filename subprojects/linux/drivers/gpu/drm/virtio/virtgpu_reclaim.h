@@ -74,8 +74,11 @@ void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev);
 void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor);
 
 /* virtgpu_reclaim.c: life cycle of an object */
-bool virtio_gpu_reclaim_is_lazy(struct virtio_gpu_device *vgdev,
-				struct virtio_gpu_object_params *params);
+int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
+				   struct virtio_gpu_object *bo,
+				   struct virtio_gpu_object_params *params,
+				   struct virtio_gpu_mem_entry **ents,
+				   unsigned int *nents);
 void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_object *bo,
 				   struct virtio_gpu_object_params *params);
