@@ -28,8 +28,7 @@ static uint64_t backing_bytes(const struct virtio_gpu_simple_resource *res)
 }
 
 /* Enter a resource that the stock code has made. */
-void virtio_gpu_reclaim_2d_adopt(VirtIOGPU *g,
-                                 struct virtio_gpu_simple_resource *res)
+static void adopt(VirtIOGPU *g, struct virtio_gpu_simple_resource *res)
 {
     VirtIOGPULedger *ledger = g->reclaim->ledger;
     VirtIOGPULedgerEntry *entry;
@@ -43,6 +42,23 @@ void virtio_gpu_reclaim_2d_adopt(VirtIOGPU *g,
     if (entry && res->iov) {
         virtio_gpu_ledger_attach(ledger, entry, backing_bytes(res));
     }
+}
+
+void virtio_gpu_reclaim_2d_loaded(VirtIOGPU *g,
+                                  struct virtio_gpu_simple_resource *res)
+{
+    if (g->reclaim) {
+        adopt(g, res);
+    }
+}
+
+struct virtio_gpu_simple_resource *
+virtio_gpu_reclaim_2d_find(VirtIOGPU *g, uint32_t resource_id)
+{
+    VirtIOGPULedgerEntry *entry =
+        virtio_gpu_ledger_find(g->reclaim->ledger, resource_id);
+
+    return entry ? entry->opaque : NULL;
 }
 
 static void create_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
@@ -71,7 +87,7 @@ static void create_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         virtio_gpu_ledger_refuse(g->reclaim->ledger);
         return;
     }
-    virtio_gpu_reclaim_2d_adopt(g, QTAILQ_FIRST(&g->reslist));
+    adopt(g, QTAILQ_FIRST(&g->reslist));
 }
 
 static void create_blob(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
@@ -100,7 +116,7 @@ static void create_blob(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         virtio_gpu_resource_destroy(g, res);
         return;
     }
-    virtio_gpu_reclaim_2d_adopt(g, res);
+    adopt(g, res);
 }
 
 static bool command(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)

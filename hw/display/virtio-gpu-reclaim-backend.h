@@ -113,7 +113,5 @@ void virtio_gpu_reclaim_unmap(VirtIOGPU *g, VirtIOGPUReclaimMapping *map);
 
 /* virtio-gpu-reclaim-2d.c */
 extern const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d;
-void virtio_gpu_reclaim_2d_adopt(VirtIOGPU *g,
-                                 struct virtio_gpu_simple_resource *res);
 
 #endif /* HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H */

@@ -95,28 +95,25 @@ static void create_3d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     }
 }
 
-/* Refuse @cmd if the renderer failed to do it. */
+/* Refuse @cmd if it failed because of its context. */
 static void check_ctx(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                      uint32_t resource_id, int ret)
+                      int ret)
 {
     switch (ret) {
     case 0:
         break;
     case -ENOENT:
-        virtio_gpu_reclaim_refuse(
-            g, cmd, resource_id ? VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID
-                                : VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID,
-            "there is no context %u or no resource %u", cmd->cmd_hdr.ctx_id,
-            resource_id);
-        break;
     case -EEXIST:
+    case -EINVAL:
         virtio_gpu_reclaim_refuse(g, cmd,
                                   VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID,
-                                  "context id %u is in use",
-                                  cmd->cmd_hdr.ctx_id);
+                                  "context %u: %s", cmd->cmd_hdr.ctx_id,
+                                  strerror(-ret));
         break;
     default:
-        virtio_gpu_reclaim_refuse_errno(g, cmd, resource_id, ret);
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
+                                  "context %u: %s", cmd->cmd_hdr.ctx_id,
+                                  strerror(-ret));
         break;
     }
 }
@@ -127,7 +124,7 @@ static void ctx_create(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 
     if (virtio_gpu_reclaim_read(g, cmd, &cc, sizeof(cc))) {
         /* The renderer copies nlen bytes. */
-        check_ctx(g, cmd, 0, virgl_reclaim_ctx_create(
+        check_ctx(g, cmd, virgl_reclaim_ctx_create(
             books(g), cc.hdr.ctx_id, MIN(cc.nlen, sizeof(cc.debug_name)),
             cc.debug_name));
     }
@@ -135,8 +132,8 @@ static void ctx_create(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 
 static void ctx_destroy(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
-    check_ctx(g, cmd, 0, virgl_reclaim_ctx_destroy(books(g),
-                                                   cmd->cmd_hdr.ctx_id));
+    check_ctx(g, cmd, virgl_reclaim_ctx_destroy(books(g),
+                                                cmd->cmd_hdr.ctx_id));
 }
 
 static void ctx_resource(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
@@ -145,10 +142,14 @@ static void ctx_resource(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
 {
     struct virtio_gpu_ctx_resource cr;
 
-    if (virtio_gpu_reclaim_read(g, cmd, &cr, sizeof(cr))) {
-        check_ctx(g, cmd, cr.resource_id,
-                  func(books(g), cr.hdr.ctx_id, cr.resource_id));
+    if (!virtio_gpu_reclaim_read(g, cmd, &cr, sizeof(cr))) {
+        return;
     }
+    if (!virtio_gpu_ledger_find(g->reclaim->ledger, cr.resource_id)) {
+        virtio_gpu_reclaim_refuse_errno(g, cmd, cr.resource_id, -ENOENT);
+        return;
+    }
+    check_ctx(g, cmd, func(books(g), cr.hdr.ctx_id, cr.resource_id));
 }
 
 /* The stock handler allocates what the command claims to carry. */

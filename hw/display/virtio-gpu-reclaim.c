@@ -780,15 +780,3 @@ int virtio_gpu_reclaim_pre_save(VirtIOGPU *g)
     stats = virtio_gpu_ledger_stats(g->reclaim->ledger);
     return stats->in[VIRTIO_GPU_LEDGER_PURGED].resources ? -ENOMEM : 0;
 }
-
-void virtio_gpu_reclaim_post_load(VirtIOGPU *g)
-{
-    struct virtio_gpu_simple_resource *res;
-
-    if (!g->reclaim) {
-        return;
-    }
-    QTAILQ_FOREACH(res, &g->reslist, next) {
-        virtio_gpu_reclaim_2d_adopt(g, res);
-    }
-}

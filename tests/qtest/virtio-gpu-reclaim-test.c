@@ -983,7 +983,7 @@ static void test_reset_without_driver(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-static void wait_for_stop(QTestState *qts)
+static void wait_for_migration(QTestState *qts)
 {
     bool done = false;
 
@@ -1005,9 +1005,7 @@ static void test_migrate(const void *data)
     const Device *dev = data;
     g_autofree char *path = NULL;
     g_autofree char *uri = NULL;
-    g_autofree char *args = NULL;
     QVirtioGPU *gpu = start(dev);
-    uint32_t id;
     int fd;
 
     fd = g_file_open_tmp("qtest-virtio-gpu-XXXXXX", &path, NULL);
@@ -1015,29 +1013,28 @@ static void test_migrate(const void *data)
     close(fd);
 
     populate(gpu);
+    set_contents(gpu, 1, HERE, RED);
     uri = g_strdup_printf("exec:cat >%s", path);
     qtest_qmp_assert_success(gpu->qts, "{'execute': 'migrate', 'arguments':"
                              " {'uri': %s}}", uri);
-    wait_for_stop(gpu->qts);
+    wait_for_migration(gpu->qts);
     qvirtio_gpu_shutdown(gpu);
 
-    args = g_strdup_printf("%s,x-reclaim=on -incoming 'exec:cat %s'",
-                           dev->args, path);
-    gpu = qvirtio_gpu_boot(args);
-    wait_for_stop(gpu->qts);
+    gpu = start_with(dev, " -incoming defer");
+    g_free(uri);
+    uri = g_strdup_printf("exec:cat %s", path);
+    qtest_qmp_assert_success(gpu->qts, "{'execute': 'migrate-incoming',"
+                             " 'arguments': {'uri': %s}}", uri);
+    wait_for_migration(gpu->qts);
     /* A resource without backing is not told from one that never had any. */
     check_stats(gpu, (Stats) { .resident = 4, .resident_host = 4 * BYTES,
                                .resident_backing = 2 * BYTES,
                                .host = 4 * BYTES, .attaches = 2 });
+    check_screen(dev, gpu, RED);
+    qvirtio_gpu_start(gpu, RECLAIM);
+    check_stats(gpu, (Stats) { .attaches = 2 });
     qvirtio_gpu_shutdown(gpu);
     unlink(path);
-
-    /* And the destination is usable: a reset finds all of it. */
-    gpu = start(dev);
-    for (id = 1; id <= 4; id++) {
-        make(gpu, id);
-    }
-    qvirtio_gpu_shutdown(gpu);
 }
 
 /* GL only. */
@@ -1171,14 +1168,16 @@ static void test_contexts(const void *data)
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
                                     1, 9), ==, BAD_RESOURCE);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
-                                    9, 1), ==, BAD_RESOURCE);
+                                    9, 1), ==, BAD_CONTEXT);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 0, 0), ==,
+                    BAD_CONTEXT);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE,
                                     1, 1), ==, OK);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DESTROY, 1, 0), ==,
                     OK);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DESTROY, 1, 0), ==,
                     BAD_CONTEXT);
-    g_assert_cmpuint(get_stat(gpu, "refused"), ==, 4);
+    g_assert_cmpuint(get_stat(gpu, "refused"), ==, 5);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -1201,6 +1200,87 @@ static void test_context_replay(const void *data)
     g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 1, 1, SIDE, SIDE), ==,
                     OK);
     check_ram(gpu, HERE, BYTES, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Gallium's targets, binds and formats, as they are on the wire. */
+#define TARGET_BUFFER 0
+#define TARGET_2D 2
+#define BIND_RENDER_TARGET (1 << 1)
+#define BIND_VERTEX_BUFFER (1 << 4)
+#define FORMAT_R8 64
+
+static void test_create_3d(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_resource_create_3d res = {
+        .resource_id = cpu_to_le32(1),
+        .target = cpu_to_le32(TARGET_2D),
+        .format = cpu_to_le32(FORMAT),
+        .bind = cpu_to_le32(BIND_RENDER_TARGET),
+        .width = cpu_to_le32(SIDE),
+        .height = cpu_to_le32(SIDE),
+        .depth = cpu_to_le32(1),
+        .array_size = cpu_to_le32(1),
+    };
+    uint64_t want = BYTES;
+
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, want);
+
+    /* All mip levels: 64 x 64, 32 x 32, ... 1 x 1. */
+    res.resource_id = cpu_to_le32(2);
+    res.last_level = cpu_to_le32(6);
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
+    want += 4 * (4096 + 1024 + 256 + 64 + 16 + 4 + 1);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, want);
+
+    /* More than there can be. */
+    res.resource_id = cpu_to_le32(3);
+    res.last_level = cpu_to_le32(200);
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, BAD_PARAMETER);
+    res.last_level = 0;
+    res.width = cpu_to_le32(UINT32_MAX);
+    res.height = cpu_to_le32(UINT32_MAX);
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, BAD_PARAMETER);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, want);
+    g_assert_cmpuint(get_stat(gpu, "refused"), ==, 2);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_buffer(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_resource_create_3d res = {
+        .resource_id = cpu_to_le32(1),
+        .target = cpu_to_le32(TARGET_BUFFER),
+        .format = cpu_to_le32(FORMAT_R8),
+        .bind = cpu_to_le32(BIND_VERTEX_BUFFER),
+        .width = cpu_to_le32(MiB),
+        .height = cpu_to_le32(1),
+        .depth = cpu_to_le32(1),
+        .array_size = cpu_to_le32(1),
+    };
+
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, MiB), ==, OK);
+    fill_ram(gpu, HERE, MiB, RED);
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, true, 0, 1, MiB, 1), ==, OK);
+
+    /* Evicted it keeps its contents ... */
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, MiB), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, 1, MiB, 1), ==, OK);
+    check_ram(gpu, THERE, MiB, RED);
+
+    /* ... and purged it loses them. */
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    check_stats(gpu, (Stats) { .purged = 1, .purged_released = MiB,
+                               .attaches = 2, .detaches = 1, .purges = 1,
+                               .released_total = MiB });
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, MiB), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, 1, MiB, 1), ==, OK);
+    check_ram(gpu, THERE, MiB, 0);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -1228,6 +1308,8 @@ static void test_submit_size(const void *data)
     g_assert_cmphex(submit(gpu, 1, &nop, 1, 4), ==, OK);
     g_assert_cmphex(submit(gpu, 1, &nop, 1, 8), ==, BAD_PARAMETER);
     g_assert_cmphex(submit(gpu, 1, &nop, 1, UINT32_MAX), ==, BAD_PARAMETER);
+    /* Not by the stock handler, which would first allocate that much. */
+    g_assert_cmpuint(get_stat(gpu, "refused"), ==, 2);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -1333,6 +1415,8 @@ int main(int argc, char **argv)
     add_both("rss-unref", test_rss_unref);
     add_both("fence", test_fence);
 
+    add(&dev_gl, "create-3d", test_create_3d);
+    add(&dev_gl, "buffer", test_buffer);
     add(&dev_gl, "contexts", test_contexts);
     add(&dev_gl, "context-replay", test_context_replay);
     add(&dev_gl, "submit-size", test_submit_size);

@@ -42,9 +42,17 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g);
 void virtio_gpu_reclaim_finalize(Object *obj);
 /* To be called before the device model drops its own resources. */
 void virtio_gpu_reclaim_reset(VirtIOGPU *g);
-/* Before and after the resources of the 2D device are in a stream. */
+/* Before the resources of the 2D device go to a stream. */
 int virtio_gpu_reclaim_pre_save(VirtIOGPU *g);
-void virtio_gpu_reclaim_post_load(VirtIOGPU *g);
+
+/* virtio-gpu-reclaim-2d.c */
+
+/* Look a resource up without walking a list. Needs x-reclaim=on. */
+struct virtio_gpu_simple_resource *
+virtio_gpu_reclaim_2d_find(VirtIOGPU *g, uint32_t resource_id);
+/* Enter a resource of a stream into the ledger. */
+void virtio_gpu_reclaim_2d_loaded(VirtIOGPU *g,
+                                  struct virtio_gpu_simple_resource *res);
 
 /* virtio-gpu-reclaim-virgl.c */
 void virtio_gpu_reclaim_virgl_instance_init(Object *obj);

@@ -182,6 +182,15 @@ uint32_t qvirtio_gpu_create_2d(QVirtioGPU *gpu, uint32_t id, uint32_t format,
     return CMD(gpu, cmd);
 }
 
+uint32_t qvirtio_gpu_create_3d(QVirtioGPU *gpu,
+                               const struct virtio_gpu_resource_create_3d *res)
+{
+    struct virtio_gpu_resource_create_3d cmd = *res;
+
+    cmd.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_3D);
+    return CMD(gpu, cmd);
+}
+
 uint32_t qvirtio_gpu_unref(QVirtioGPU *gpu, uint32_t id)
 {
     struct virtio_gpu_resource_unref cmd = {

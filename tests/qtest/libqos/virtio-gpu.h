@@ -63,6 +63,8 @@ void qvirtio_gpu_cursor(QVirtioGPU *gpu,
 /* Single commands. They return the type of the response. */
 uint32_t qvirtio_gpu_create_2d(QVirtioGPU *gpu, uint32_t id, uint32_t format,
                                uint32_t width, uint32_t height);
+uint32_t qvirtio_gpu_create_3d(QVirtioGPU *gpu,
+                               const struct virtio_gpu_resource_create_3d *res);
 uint32_t qvirtio_gpu_unref(QVirtioGPU *gpu, uint32_t id);
 uint32_t qvirtio_gpu_attach_entries(QVirtioGPU *gpu, uint32_t id,
                                     const struct virtio_gpu_mem_entry *entries,
