@@ -85,6 +85,7 @@ static void check_cache_lives(const OomConfig *config, const OomResult *result)
     g_assert_cmpuint(result->oom_kills, ==, 0);
     g_assert_cmpuint(result->purged_bos, >, 0);
     g_assert_cmpuint(result->zero_pages, >, 0);
+    g_assert_cmpuint(result->kept_bos, >, 0);
 }
 
 static void test_cache_stock(const void *data)

@@ -55,6 +55,7 @@ typedef struct OomResult {
     uint64_t corrupt_pages;
     unsigned purged_bos;
     unsigned retained_bos;
+    unsigned kept_bos;          /* retained when there was memory enough */
     uint64_t host_purged_bytes;
     uint64_t rss_anon_before;   /* of QEMU, all buffers being uploaded */
     uint64_t rss_anon_after;    /* when the purge has come to rest */
@@ -74,8 +75,8 @@ typedef void OomProgress(const OomConfig *config, const char *text);
 char *oom_missing(const OomConfig *config);
 
 /*
- * Run all of @configs, at most @jobs at a time, and return the runs in the
- * same order, each to be freed by oom_run_free().
+ * Run all of @configs, at most @jobs at a time and started in this order.
+ * Returns the runs, in the same order, each to be freed by oom_run_free().
  */
 OomRun **oom_run_all(const OomConfig *configs, size_t count, unsigned jobs,
                      OomProgress *progress);
