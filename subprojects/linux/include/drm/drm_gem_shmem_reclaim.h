@@ -171,9 +171,9 @@ struct drm_gem_shmem_reclaim_ops {
 	/**
 	 * @poll: look for answers
 	 *
-	 * Called during reclaim while answers are missing, so that they arrive
-	 * even if the thread that normally takes them has no memory to run.
-	 * Optional.
+	 * Called during reclaim, also while answers are missing, so that they
+	 * arrive and fences signal even if the thread that normally takes care
+	 * of that has no memory to run. Must not allocate nor wait. Optional.
 	 */
 	void (*poll)(struct drm_gem_shmem_reclaim *reclaim);
 };

@@ -198,7 +198,7 @@ static int reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj)
 	return 0;
 }
 
-/* Returns the number of pages that nothing of ours refers to any more. */
+/* Returns the number of pages that the memory manager can swap now. */
 static unsigned long
 reclaim_put_pages(struct drm_gem_shmem_reclaim_object *robj)
 {
@@ -252,7 +252,9 @@ reclaim_finish(struct drm_gem_shmem_reclaim_object *robj, bool keep)
 
 	switch (op) {
 	case DRM_GEM_SHMEM_RECLAIM_PURGE:
-		pages = reclaim_put_pages(robj);
+		reclaim_put_pages(robj);
+		/* Those in swap are not memory. */
+		pages = READ_ONCE(to_gem(robj)->filp->f_mapping->nrpages);
 		reclaim_truncate(robj);
 		robj->evicted = false;
 		robj->purged = true;
@@ -465,8 +467,7 @@ static unsigned long reclaim_fill(struct drm_gem_shmem_reclaim_batch *batch,
 		if (reclaim_may(robj, batch->op)) {
 			robj->op = batch->op;
 			robj->inflight = true;
-			if (robj->resident)
-				marked += to_gem(robj)->size >> PAGE_SHIFT;
+			marked += to_gem(robj)->size >> PAGE_SHIFT;
 			batch->objs[batch->count++] = robj;
 			dma_resv_unlock(to_gem(robj)->resv);
 		} else {
@@ -607,12 +608,20 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	    time_before(jiffies, READ_ONCE(reclaim->stalled)))
 		return SHRINK_STOP;
 
+	/* More may be idle than is known yet. */
+	if (reclaim->ops->poll)
+		reclaim->ops->poll(reclaim);
+
 	/*
 	 * Truncating waits for pages on their way to swap, and the caller may
 	 * be who is to write them.
 	 */
-	if (sc->gfp_mask & __GFP_IO)
+	if (sc->gfp_mask & __GFP_IO) {
 		freed = reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
+		/* These are free now: it counts as progress against OOM. */
+		if (current->reclaim_state)
+			current->reclaim_state->reclaimed_slab += freed;
+	}
 	if (freed < nr && reclaim_can_swap() && !reclaim_is_ahead(reclaim))
 		freed += reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
 				     nr - freed);

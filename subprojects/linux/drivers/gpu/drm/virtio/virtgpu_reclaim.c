@@ -231,6 +231,21 @@ bool virtio_gpu_reclaim_put_vbuf(struct virtio_gpu_device *vgdev,
 }
 
 /*
+ * Signal the fence now that the work item would signal: an object is idle as
+ * soon as the device is done with it, even if there is no memory for a worker.
+ */
+static void virtio_gpu_reclaim_signal(struct virtio_gpu_device *vgdev,
+				      struct virtio_gpu_vbuffer *vbuf)
+{
+	struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
+
+	if (!(resp->flags & cpu_to_le32(VIRTIO_GPU_FLAG_FENCE)))
+		return;
+	virtio_gpu_fence_event_process(vgdev, le64_to_cpu(resp->fence_id));
+	resp->flags &= ~cpu_to_le32(VIRTIO_GPU_FLAG_FENCE);
+}
+
+/*
  * Take what is on the used ring. Answers that are ours are dealt with here; the
  * others may need locks and memory, so they are left to the work item.
  */
@@ -255,6 +270,7 @@ static void virtio_gpu_reclaim_poll(struct drm_gem_shmem_reclaim *base)
 			virtio_gpu_attach_cb(vgdev, vbuf);
 			vbuf->resp_cb = NULL;
 		}
+		virtio_gpu_reclaim_signal(vgdev, vbuf);
 		list_add_tail(&vbuf->list, &reclaim->deferred);
 		defer = true;
 	}
@@ -972,7 +988,8 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 	for (i = 0; i < NR_BATCHES; i++)
 		drm_gem_shmem_reclaim_add_batch(&reclaim->base,
 						&reclaim->batches[i]->base);
-	vgdev->reclaim = reclaim;
+	/* Interrupts look at it. */
+	smp_store_release(&vgdev->reclaim, reclaim);
 	drm_info(vgdev->ddev, "reclaim: %s\n", reclaim->has_feature ?
 		 "device can purge" : "by standard commands");
 	return;
