@@ -29,10 +29,18 @@ extern "C" {
 /**
  * struct drm_virtgpu_madvise - argument of DRM_IOCTL_VIRTGPU_MADVISE
  *
+ * Objects begin as VIRTGPU_MADV_WILLNEED. One that is VIRTGPU_MADV_DONTNEED can
+ * be used as before until it is thrown away; after that touching a mapping of
+ * it is a SIGBUS, and a transfer or submission that names it fails with
+ * -ENODATA. Both end when it is asked back; it reads as zero then, and the next
+ * to ask is told that the contents, these zeros, are retained.
+ *
  * Errors: -EINVAL if @pad is not zero or @madv is unknown; -ENOENT if there is
- * no such handle; -EOPNOTSUPP if the object is of a kind that is never purged
- * (blob, dumb buffer, imported); -EBUSY if it is not purged now and here,
- * because it is or was shared as a dma-buf or is a framebuffer.
+ * no such handle. VIRTGPU_MADV_DONTNEED only: -EOPNOTSUPP if the object is of a
+ * kind that is never thrown away (dumb buffer, blob, and without
+ * VIRTIO_GPU_F_RECLAIM one of more than 64 MiB); -EBUSY if it has to stay
+ * because it is a framebuffer or was ever exported as a dma-buf. A client finds
+ * out whether the ioctl is there by asking for handle 0: -ENOENT if it is.
  */
 struct drm_virtgpu_madvise {
 	/** @bo_handle: in: the object */
