@@ -47,6 +47,12 @@
 #define TRIM_DELAY_MS 20
 
 /*
+ * Deferred storage goes without notice, and looking for it costs a GL call
+ * for each piece.
+ */
+#define DEFERRED_POLL_MS 1000
+
+/*
  * Drivers that do not purge free by unref. Trimming for every small one would
  * only make the next allocation fault its pages in again.
  */
@@ -165,11 +171,21 @@ static bool within_limit(VirtIOGPU *g, uint64_t more)
 static void trim(void *opaque)
 {
     VirtIOGPU *g = opaque;
+    VirtIOGPUReclaim *r = g->reclaim;
+    uint64_t deferred = virtio_gpu_ledger_stats(r->ledger)->deferred_bytes;
+    VirtIOGPUReclaimAudit now;
 
-    g->reclaim->untrimmed_bytes = 0;
+    audit(g, &now);
 #ifdef CONFIG_MALLOC_TRIM
-    malloc_trim(0);
+    if (r->untrimmed_bytes || now.deferred_bytes < deferred) {
+        malloc_trim(0);
+    }
 #endif
+    r->untrimmed_bytes = 0;
+    if (now.deferred_bytes) {
+        timer_mod(r->trim_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + DEFERRED_POLL_MS);
+    }
 }
 
 /*
@@ -181,9 +197,10 @@ static void freed(VirtIOGPU *g, uint64_t bytes, uint64_t worth_a_trim)
     VirtIOGPUReclaim *r = g->reclaim;
 
     r->untrimmed_bytes += bytes;
-    if (r->untrimmed_bytes >= worth_a_trim && !timer_pending(r->trim_timer)) {
-        timer_mod(r->trim_timer,
-                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + TRIM_DELAY_MS);
+    if (r->untrimmed_bytes >= worth_a_trim) {
+        timer_mod_anticipate(r->trim_timer,
+                             qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
+                             TRIM_DELAY_MS);
     }
 }
 

@@ -1062,6 +1062,8 @@ static void check_rss_falls(QVirtioGPU *gpu, uint64_t from, uint64_t by)
                         5 * G_USEC_PER_SEC);
         g_usleep(10000);
     }
+    g_test_message("%" PRIu64 " MiB came back in %" PRIi64 " ms", by / MiB,
+                   (g_get_monotonic_time() - start) / 1000);
 }
 
 static void fill_host(QVirtioGPU *gpu, uint32_t side, uint32_t n)
@@ -1342,6 +1344,36 @@ static void test_deferred(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* It returns to the operating system, too, although nobody asks for that. */
+static void test_rss_deferred(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint32_t create[] = { CREATE_SURFACE, 77, 1, FORMAT, 0, 0 };
+    uint32_t destroy[] = { DESTROY_SURFACE, 77 };
+    const uint64_t size = 2048 * 2048 * 4;
+    uint64_t before;
+
+    fill_host(gpu, 2048, 1);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    1, 1), ==, OK);
+    g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
+                    ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    /* A texture lives on in a context for as long as it is bound there. */
+    make(gpu, 2);
+    set_contents(gpu, 2, HERE, RED);
+    g_usleep(200000);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, size + BYTES);
+    before = rss_anon(gpu);
+    g_assert_cmpuint(before, >, size);
+    g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
+                           sizeof(destroy)), ==, OK);
+    check_rss_falls(gpu, before, size);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 /* 2D only. */
 
 /* The stock handler aborts in its iovec code if this gets there. */
@@ -1421,6 +1453,7 @@ int main(int argc, char **argv)
     add(&dev_gl, "context-replay", test_context_replay);
     add(&dev_gl, "submit-size", test_submit_size);
     add(&dev_gl, "deferred", test_deferred);
+    add(&dev_gl, "rss-deferred", test_rss_deferred);
 
     add(&dev_2d, "transfer-offset", test_transfer_offset);
     add(&dev_2d, "migrate", test_migrate);
