@@ -22,8 +22,6 @@
 #include "scenario.h"
 
 #define APP_HOLD_MS     1500
-/* Once before anything is measured: the emulator translates its code then. */
-#define APP_WARMUP_MIB  4
 
 typedef void Scenario(size_t mib, ClientState *state,
                       void (*pause_here)(const char *event));
@@ -77,7 +75,11 @@ static int supervise(Scenario *scenario, size_t bo_mib, size_t app_mib)
         return EXIT_FAILURE;
     }
     process_protect(1);
-    app_run(APP_WARMUP_MIB, 0);
+    /*
+     * Once while there is memory enough, before anything is measured: what the
+     * emulator allocates to run it, it has then.
+     */
+    app_run(app_mib, 0);
     report("start bo_mib=%zu app_mib=%zu", bo_mib, app_mib);
     sampler = sampler_start(state);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, line) < 0) {

@@ -497,11 +497,14 @@ static char *qemu_options(const OomRun *run, const char *dir,
                                "-device virtio-blk-pci,drive=swap", dir);
     }
     /*
+     * With split-wx the code that TCG translates is in a memfd as well, and
+     * does not count as the host's own.
+     *
      * The default CPU is quicker than a newer one: with the string instructions
      * of those the guest's kernel copies memory in a way that TCG is slow at.
      */
     return g_strdup_printf(
-        "-nodefaults -no-user-config -accel tcg,tb-size=64 "
+        "-nodefaults -no-user-config -accel tcg,split-wx=on "
         "-M q35,memory-backend=ram -m %u "
         "-object memory-backend-memfd,id=ram,size=%uM "
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
