@@ -560,6 +560,10 @@ uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
     uint32_t type = cmd->cmd_hdr.type;
     bool stock = false;
 
+    if (type == VIRTIO_GPU_RECLAIM_DONE) {
+        /* A driver that says so itself: no command either. */
+        type = VIRTIO_GPU_UNDEFINED;
+    }
     if (!g->reclaim) {
         return type;
     }

@@ -260,6 +260,32 @@ static void test_off(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* What is no command at all, with reclaim and without. */
+static void test_no_command(const void *data)
+{
+    static const uint32_t types[] = {
+        0, VIRTIO_GPU_RESP_OK_NODATA, VIRTIO_GPU_RESP_OK_PURGE,
+        VIRTIO_GPU_CMD_RESOURCE_PURGE + 1, UINT32_MAX,
+    };
+    const Device *dev = data;
+    g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);
+    const char *args[] = { dev->args, on };
+    int i, j;
+
+    for (i = 0; i < ARRAY_SIZE(args); i++) {
+        QVirtioGPU *gpu = qvirtio_gpu_boot(args[i]);
+
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+        for (j = 0; j < ARRAY_SIZE(types); j++) {
+            struct virtio_gpu_ctrl_hdr cmd = { .type = cpu_to_le32(types[j]) };
+
+            g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
+                                            sizeof(cmd)), ==, UNSPEC);
+        }
+        qvirtio_gpu_shutdown(gpu);
+    }
+}
+
 static void test_not_negotiated(const void *data)
 {
     const Device *dev = data;
@@ -1413,6 +1439,7 @@ int main(int argc, char **argv)
 
     add_both("feature", test_feature);
     add_both("off", test_off);
+    add_both("no-command", test_no_command);
     add_both("not-negotiated", test_not_negotiated);
     add_both("properties", test_properties);
     add_both("vga", test_vga);

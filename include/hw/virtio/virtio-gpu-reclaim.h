@@ -17,8 +17,8 @@ typedef struct VirtIOGPUReclaim VirtIOGPUReclaim;
 struct virtio_gpu_ctrl_command;
 struct virtio_gpu_simple_resource;
 
-/* A command type no driver can send: the command has been dealt with. */
-#define VIRTIO_GPU_RECLAIM_DONE VIRTIO_GPU_UNDEFINED
+/* In place of a command's type: it has been dealt with. */
+#define VIRTIO_GPU_RECLAIM_DONE VIRTIO_GPU_RESP_OK_NODATA
 
 #define virtio_gpu_reclaim_enabled(_cfg) \
     (_cfg.flags & (1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED))
