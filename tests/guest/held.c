@@ -10,11 +10,15 @@
 #define DETAILS 8
 
 static sigjmp_buf escape;
+static volatile sig_atomic_t escapable;     /* changed around accesses */
 
-static void on_sigbus(int signal)
+static void on_sigbus(int number)
 {
-    (void)signal;
-    siglongjmp(escape, 1);
+    if (escapable) {
+        siglongjmp(escape, 1);
+    }
+    /* Nobody expects this one: it comes again, and ends the client. */
+    signal(number, SIG_DFL);
 }
 
 void held_catch_faults(void)
@@ -85,6 +89,7 @@ static void look_at_pages(const Held *held, const char *where, Tally *tally)
 {
     volatile uint32_t page;     /* siglongjmp() must not set it back */
 
+    escapable = true;
     for (page = 0; page < page_count(held); page++) {
         if (sigsetjmp(escape, 0)) {
             tally->fault++;
@@ -103,6 +108,7 @@ static void look_at_pages(const Held *held, const char *where, Tally *tally)
             break;
         }
     }
+    escapable = false;
 }
 
 void held_check(const Held *held, Tally *tally)
@@ -115,12 +121,14 @@ int held_check_host(const Held *held, int gpu, Tally *tally)
     volatile uint32_t page;     /* as above */
     int ret;
 
+    escapable = true;
     for (page = 0; page < page_count(held); page++) {
         /* A page that cannot be written is counted when it is looked at. */
         if (sigsetjmp(escape, 0) == 0) {
             pattern_poison(page_at(held, page));
         }
     }
+    escapable = false;
     ret = bo_download(gpu, &held->bo);
     if (ret == 0) {
         ret = bo_wait(gpu, &held->bo);
