@@ -109,7 +109,7 @@ static void test_cache_reclaim(const void *data)
 {
     OomRun *run = run_guest(data);
     const OomResult *result;
-    uint64_t fall;
+    int64_t fall;
 
     if (!run) {
         return;
@@ -121,11 +121,10 @@ static void test_cache_reclaim(const void *data)
     g_assert_true(result->stats.known);
     g_assert_cmpuint(result->stats.purges, >=, result->purged_bos);
     g_assert_cmpuint(result->host_purged_bytes, >, 0);
-    g_assert_cmpuint(result->rss_anon_before, >, result->rss_anon_after);
     fall = result->rss_anon_before - result->rss_anon_after;
-    g_test_message("%" PRIu64 " bytes purged, RssAnon fell by %" PRIu64,
+    g_test_message("%" PRIu64 " bytes purged, RssAnon fell by %" PRId64,
                    result->host_purged_bytes, fall);
-    g_assert_cmpuint(fall, >=, result->host_purged_bytes / 100 * 95);
+    g_assert_cmpint(fall, >=, result->host_purged_bytes / 100 * 95);
     oom_run_free(run);
 }
 
