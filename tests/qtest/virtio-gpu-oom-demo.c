@@ -60,6 +60,15 @@ static bool lives(const OomConfig *config, const OomResult *result)
            result->bo_mib_reached == config->bo_mib;
 }
 
+/* What became of the program that was to live, in a word. */
+static const char *fate(const OomConfig *config, const OomResult *result)
+{
+    if (!app_survived(config, result)) {
+        return "killed";
+    }
+    return result->bo_mib_reached < config->bo_mib ? "stopped" : "lives";
+}
+
 static void print_row(const OomConfig *config, const OomResult *result)
 {
     g_autofree char *got = g_strdup_printf("%u/%u", result->bo_mib_reached,
@@ -76,7 +85,7 @@ static void print_row(const OomConfig *config, const OomResult *result)
         return;
     }
     printf("%9s %9s %6u %8" PRIu64 " %12s %13s %8.0f\n", got,
-           app_survived(config, result) ? "yes" : "no", result->oom_kills,
+           fate(config, result), result->oom_kills,
            result->corrupt_pages, purged, rss, result->seconds);
 }
 
@@ -87,7 +96,7 @@ static void print_table(const OomConfig *configs, OomRun **runs)
     puts("\n"
          "scenario  stack      buffers   program    OOM  corrupt      buffers"
          "  QEMU RssAnon  seconds\n"
-         "                         MiB  survived  kills    pages  purged/kept"
+         "                         MiB            kills    pages  purged/kept"
          "           MiB\n"
          "------------------------------------------------------------------"
          "------------------------");
