@@ -365,9 +365,6 @@ static void handle_result(OomRun *run, const char *line)
     result->retained_bos = number_of(line, "retained_bos");
     result->kept_bos = number_of(line, "kept_bos");
     result->errors = number_of(line, "errors");
-    if (!result->rss_anon_after) {
-        result->rss_anon_after = run->rss_anon;
-    }
     if (result->corrupt_pages || result->errors) {
         add_event(run, "corrupt pages or errors");
     } else if (result->bo_mib_reached == run->config->bo_mib &&
@@ -641,6 +638,9 @@ static OomRun *run_start(const OomConfig *config, OomProgress *progress)
 static void run_stop(OomRun *run)
 {
     run->result.seconds = run_seconds(run);
+    /* Who was killed before or did not purge: what it was at the end. */
+    run->result.rss_anon_before = run->result.rss_anon_before ?: run->rss_anon;
+    run->result.rss_anon_after = run->result.rss_anon_after ?: run->rss_anon;
     qtest_quit(run->qts);
     run->qts = NULL;
     close(run->console.fd);
