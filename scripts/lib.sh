@@ -94,3 +94,27 @@ as_root() {
         sudo "$@"
     fi
 }
+
+# enter_build: make the world, and have the build directory to ourselves until
+# the script ends. The array "world" is the command that runs something there.
+enter_build() {
+    need_space "$build" 2000
+    exec 8>"$build/.lock"
+    flock -n 8 || { say "waiting for another build in $build"; flock 8; }
+    "${world[@]}"
+}
+
+# build_in_world TARGET...: have Meson's TARGETs built, or all.
+build_in_world() {
+    enter_build
+    if [ ! -f "$build/meson/build.ninja" ]; then
+        step "configuring" "$build/configure.log" \
+            "${world[@]}" meson setup build/meson ||
+            die "configuring failed: see $build/configure.log"
+    fi
+    step "building" "$build/build.log" \
+        "${world[@]}" ninja -C build/meson "$@" ||
+        die "building failed:" \
+            "$(grep -E 'error:|does not apply|failed' "$build/build.log" | head -n 1)" \
+            "(log: $build/build.log)"
+}
