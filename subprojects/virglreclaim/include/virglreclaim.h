@@ -53,6 +53,25 @@ struct virgl_reclaim_stats {
     uint64_t released_total;    /* released by purges since the start */
 };
 
+/* Bytes from the backing of a resource to its storage, or the other way. */
+struct virgl_reclaim_transfer {
+    bool to_host;
+    uint32_t ctx;               /* on behalf of it; 0 for none */
+    uint32_t level;
+    uint32_t x, y, z, w, h, d;
+    uint64_t offset;            /* of the first byte, in the backing */
+    uint32_t stride;            /* of rows and layers there; 0: packed */
+    uint32_t layer_stride;
+};
+
+/* What a context may use. */
+struct virgl_reclaim_ctx {
+    uint32_t id;
+    const char *name;
+    uint64_t resources;
+    uint64_t bytes;             /* storage of those that are resident */
+};
+
 /**
  * virgl_reclaim_new: Make empty books.
  *
@@ -151,6 +170,32 @@ int virgl_reclaim_resource_detach_iov(struct virgl_reclaim *vr, uint32_t id,
                                       struct iovec **iov, int *n);
 
 /**
+ * virgl_reclaim_resource_transfer: Copy between backing and storage.
+ * @vr: the books
+ * @id: resource
+ * @t: what to copy
+ *
+ * Level, box, strides and offset are checked, in 64 bits, before the renderer
+ * hears of them: all of the box must be in the level, and its bytes in the
+ * backing.
+ *
+ * Returns: 0, -ENOENT, -ENODATA if there is no backing, -ESRCH if there is no
+ * such context, -EINVAL for what does not fit or the renderer refuses.
+ */
+int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
+                                    const struct virgl_reclaim_transfer *t);
+
+/**
+ * virgl_reclaim_resource_args: What a resource was created with.
+ * @vr: the books
+ * @id: resource
+ *
+ * Returns: the arguments, which live as long as the resource, or NULL.
+ */
+const struct virgl_renderer_resource_create_args *virgl_reclaim_resource_args(
+    const struct virgl_reclaim *vr, uint32_t id);
+
+/**
  * virgl_reclaim_ctx_create: Create a context.
  * @vr: the books
  * @ctx: its id
@@ -192,6 +237,20 @@ int virgl_reclaim_ctx_attach_resource(struct virgl_reclaim *vr, uint32_t ctx,
  */
 int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
                                       uint32_t id);
+
+/**
+ * virgl_reclaim_ctx_foreach: Call a function for each context.
+ * @vr: the books
+ * @func: function; it must not change the books
+ * @opaque: for it
+ *
+ * A resource counts in each context that it is attached to. The order is that
+ * of the ids.
+ */
+void virgl_reclaim_ctx_foreach(
+    const struct virgl_reclaim *vr,
+    void (*func)(const struct virgl_reclaim_ctx *ctx, void *opaque),
+    void *opaque);
 
 /**
  * virgl_reclaim_resource_purge: Give up the storage of a resource.

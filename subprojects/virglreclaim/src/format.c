@@ -228,6 +228,16 @@ static const struct {
     { 313, 313, { 1, 1, 2 } },      /* RG8 */
 };
 
+bool vr_format_known(uint32_t format)
+{
+    size_t i = 0;
+
+    while (i < sizeof(runs) / sizeof(runs[0]) && runs[i].last < format) {
+        i++;
+    }
+    return i < sizeof(runs) / sizeof(runs[0]) && runs[i].first <= format;
+}
+
 struct vr_block vr_format_block(uint32_t format)
 {
     size_t low = 0, high = sizeof(runs) / sizeof(runs[0]);

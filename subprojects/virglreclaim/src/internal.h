@@ -35,6 +35,7 @@ struct vr_block {
 };
 
 struct vr_block vr_format_block(uint32_t format);
+bool vr_format_known(uint32_t format);
 
 /* accounting.c: one mip level, in pixels, and its layers, in bytes. */
 struct vr_level {
@@ -44,6 +45,10 @@ struct vr_level {
 };
 
 struct vr_level vr_args_level(const vr_args *args, uint32_t level);
+
+/* transfer.c: 0 or -EINVAL. */
+int vr_check_transfer(const vr_args *args, uint64_t backing,
+                      const struct virgl_reclaim_transfer *t);
 
 /* storage.c: the GL object behind a resource. */
 struct vr_storage {

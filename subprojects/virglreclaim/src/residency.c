@@ -11,6 +11,7 @@ struct resource {
     uint64_t bytes;
     enum virgl_reclaim_state state;
     bool attached;
+    uint64_t backing;           /* bytes attached */
     struct vr_storage storage;  /* while resident */
     uint64_t released;          /* while purged; 0: not gone, or not known */
 };
@@ -26,9 +27,14 @@ struct ghost {
     struct resource *owner;     /* NULL once restored or destroyed */
 };
 
+struct context {
+    char *name;
+    GHashTable *resources;      /* set of ids */
+};
+
 struct virgl_reclaim {
     GHashTable *resources;      /* id -> struct resource */
-    GHashTable *contexts;       /* id -> set of resource ids */
+    GHashTable *contexts;       /* id -> struct context */
     GHashTable *ghosts;         /* storage_key() -> struct ghost */
     struct virgl_reclaim_stats stats;   /* all but ghosts and resources */
 };
@@ -48,9 +54,18 @@ static struct resource *find(const struct virgl_reclaim *vr, uint32_t id)
     return g_hash_table_lookup(vr->resources, id_key(id));
 }
 
-static GHashTable *find_ctx(const struct virgl_reclaim *vr, uint32_t ctx)
+static struct context *find_ctx(const struct virgl_reclaim *vr, uint32_t ctx)
 {
     return g_hash_table_lookup(vr->contexts, id_key(ctx));
+}
+
+static void free_ctx(gpointer data)
+{
+    struct context *context = data;
+
+    g_hash_table_destroy(context->resources);
+    g_free(context->name);
+    g_free(context);
 }
 
 /* Ghosts */
@@ -139,8 +154,7 @@ struct virgl_reclaim *virgl_reclaim_new(void)
     struct virgl_reclaim *vr = g_new0(struct virgl_reclaim, 1);
 
     vr->resources = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    vr->contexts = g_hash_table_new_full(NULL, NULL, NULL,
-                                         (GDestroyNotify)g_hash_table_destroy);
+    vr->contexts = g_hash_table_new_full(NULL, NULL, NULL, free_ctx);
     vr->ghosts = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
                                        g_free);
     return vr;
@@ -219,7 +233,7 @@ int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id)
 {
     struct resource *res = find(vr, id);
     GHashTableIter iter;
-    gpointer set;
+    gpointer context;
 
     if (!res) {
         return -ENOENT;
@@ -241,8 +255,9 @@ int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id)
     }
 
     g_hash_table_iter_init(&iter, vr->contexts);
-    while (g_hash_table_iter_next(&iter, NULL, &set)) {
-        g_hash_table_remove(set, id_key(id));
+    while (g_hash_table_iter_next(&iter, NULL, &context)) {
+        g_hash_table_remove(((struct context *)context)->resources,
+                            id_key(id));
     }
     g_hash_table_remove(vr->resources, id_key(id));
     return 0;
@@ -272,6 +287,10 @@ int virgl_reclaim_resource_attach_iov(struct virgl_reclaim *vr, uint32_t id,
         return -EINVAL;
     }
     res->attached = true;
+    res->backing = 0;
+    for (int i = 0; i < n; i++) {
+        res->backing += iov[i].iov_len;
+    }
     return 0;
 }
 
@@ -300,11 +319,44 @@ int virgl_reclaim_resource_detach_iov(struct virgl_reclaim *vr, uint32_t id,
     return ret;
 }
 
+int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
+                                    const struct virgl_reclaim_transfer *t)
+{
+    struct virgl_box box = { t->x, t->y, t->z, t->w, t->h, t->d };
+    struct resource *res = find(vr, id);
+    int ret;
+
+    if (!res) {
+        return -ENOENT;
+    }
+    if (!res->attached) {
+        return -ENODATA;
+    }
+    if (t->ctx && !find_ctx(vr, t->ctx)) {
+        return -ESRCH;
+    }
+    ret = vr_check_transfer(&res->args, res->backing, t);
+    if (ret) {
+        return ret;
+    }
+    if (t->to_host) {
+        ret = virgl_renderer_transfer_write_iov(id, t->ctx, t->level,
+                                                t->stride, t->layer_stride,
+                                                &box, t->offset, NULL, 0);
+    } else {
+        ret = virgl_renderer_transfer_read_iov(id, t->ctx, t->level, t->stride,
+                                               t->layer_stride, &box,
+                                               t->offset, NULL, 0);
+    }
+    return ret ? -EINVAL : 0;
+}
+
 /* Contexts */
 
 int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
                              uint32_t nlen, const char *name)
 {
+    struct context *context;
     int ret;
 
     if (!ctx) {
@@ -317,8 +369,10 @@ int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
     if (ret) {
         return ret > 0 ? -ret : ret;
     }
-    g_hash_table_insert(vr->contexts, id_key(ctx),
-                        g_hash_table_new(NULL, NULL));
+    context = g_new(struct context, 1);
+    context->name = g_strndup(name, nlen);
+    context->resources = g_hash_table_new(NULL, NULL);
+    g_hash_table_insert(vr->contexts, id_key(ctx), context);
     return 0;
 }
 
@@ -337,13 +391,13 @@ int virgl_reclaim_ctx_destroy(struct virgl_reclaim *vr, uint32_t ctx)
 int virgl_reclaim_ctx_attach_resource(struct virgl_reclaim *vr, uint32_t ctx,
                                       uint32_t id)
 {
-    GHashTable *set = find_ctx(vr, ctx);
+    struct context *context = find_ctx(vr, ctx);
     struct resource *res = find(vr, id);
 
-    if (!set || !res) {
+    if (!context || !res) {
         return -ENOENT;
     }
-    if (g_hash_table_add(set, id_key(id)) &&
+    if (g_hash_table_add(context->resources, id_key(id)) &&
         res->state == VIRGL_RECLAIM_RESIDENT) {
         virgl_renderer_ctx_attach_resource(ctx, id);
     }
@@ -353,19 +407,56 @@ int virgl_reclaim_ctx_attach_resource(struct virgl_reclaim *vr, uint32_t ctx,
 int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
                                       uint32_t id)
 {
-    GHashTable *set = find_ctx(vr, ctx);
+    struct context *context = find_ctx(vr, ctx);
     struct resource *res = find(vr, id);
 
-    if (!set || !res) {
+    if (!context || !res) {
         return -ENOENT;
     }
-    if (!g_hash_table_remove(set, id_key(id))) {
+    if (!g_hash_table_remove(context->resources, id_key(id))) {
         return -ENODATA;
     }
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
         virgl_renderer_ctx_detach_resource(ctx, id);
     }
     return 0;
+}
+
+static gint compare_ids(gconstpointer a, gconstpointer b)
+{
+    guint x = GPOINTER_TO_UINT(a), y = GPOINTER_TO_UINT(b);
+
+    return x < y ? -1 : x > y;
+}
+
+void virgl_reclaim_ctx_foreach(
+    const struct virgl_reclaim *vr,
+    void (*func)(const struct virgl_reclaim_ctx *ctx, void *opaque),
+    void *opaque)
+{
+    g_autoptr(GList) ids = g_list_sort(g_hash_table_get_keys(vr->contexts),
+                                       compare_ids);
+
+    for (GList *l = ids; l; l = l->next) {
+        struct context *context = g_hash_table_lookup(vr->contexts, l->data);
+        struct virgl_reclaim_ctx ctx = {
+            .id = GPOINTER_TO_UINT(l->data),
+            .name = context->name,
+        };
+        GHashTableIter iter;
+        gpointer id;
+
+        g_hash_table_iter_init(&iter, context->resources);
+        while (g_hash_table_iter_next(&iter, &id, NULL)) {
+            const struct resource *res = find(vr, GPOINTER_TO_UINT(id));
+
+            ctx.resources++;
+            if (res->state == VIRGL_RECLAIM_RESIDENT) {
+                ctx.bytes += res->bytes;
+            }
+        }
+        func(&ctx, opaque);
+    }
 }
 
 /* Purge and restore */
@@ -408,7 +499,7 @@ int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
 {
     struct resource *res = find(vr, id);
     GHashTableIter iter;
-    gpointer ctx, set;
+    gpointer ctx, context;
     int ret;
 
     if (!res) {
@@ -428,8 +519,9 @@ int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
     res->released = 0;
 
     g_hash_table_iter_init(&iter, vr->contexts);
-    while (g_hash_table_iter_next(&iter, &ctx, &set)) {
-        if (g_hash_table_contains(set, id_key(id))) {
+    while (g_hash_table_iter_next(&iter, &ctx, &context)) {
+        if (g_hash_table_contains(((struct context *)context)->resources,
+                                  id_key(id))) {
             virgl_renderer_ctx_attach_resource(GPOINTER_TO_UINT(ctx), id);
         }
     }
@@ -444,6 +536,14 @@ enum virgl_reclaim_state virgl_reclaim_resource_state(
     const struct resource *res = find(vr, id);
 
     return res ? res->state : VIRGL_RECLAIM_NONE;
+}
+
+const vr_args *virgl_reclaim_resource_args(const struct virgl_reclaim *vr,
+                                           uint32_t id)
+{
+    const struct resource *res = find(vr, id);
+
+    return res ? &res->args : NULL;
 }
 
 bool virgl_reclaim_resource_attached(const struct virgl_reclaim *vr,

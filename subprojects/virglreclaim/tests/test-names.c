@@ -56,6 +56,26 @@ void virgl_renderer_resource_detach_iov(int id, struct iovec **iov, int *n)
     (void)n;
 }
 
+int virgl_renderer_transfer_write_iov(uint32_t id, uint32_t ctx, int level,
+                                      uint32_t stride, uint32_t layer_stride,
+                                      struct virgl_box *box, uint64_t offset,
+                                      struct iovec *iov, unsigned int n)
+{
+    (void)id, (void)ctx, (void)level, (void)stride, (void)layer_stride;
+    (void)box, (void)offset, (void)iov, (void)n;
+    return 0;
+}
+
+int virgl_renderer_transfer_read_iov(uint32_t id, uint32_t ctx, uint32_t level,
+                                     uint32_t stride, uint32_t layer_stride,
+                                     struct virgl_box *box, uint64_t offset,
+                                     struct iovec *iov, int n)
+{
+    (void)id, (void)ctx, (void)level, (void)stride, (void)layer_stride;
+    (void)box, (void)offset, (void)iov, (void)n;
+    return 0;
+}
+
 int virgl_renderer_context_create(uint32_t ctx, uint32_t nlen,
                                   const char *name)
 {
