@@ -38,6 +38,7 @@ static void sum_up(VirtIOGPULedger *ledger)
     VirtIOGPULedgerStats *stats = &ledger->stats;
 
     stats->host_bytes = stats->in[VIRTIO_GPU_LEDGER_RESIDENT].size +
+                        stats->in[VIRTIO_GPU_LEDGER_RESIDENT].array_bytes +
                         stats->in[VIRTIO_GPU_LEDGER_EVICTED].size +
                         stats->deferred_bytes;
     stats->host_bytes_peak = MAX(stats->host_bytes_peak, stats->host_bytes);
@@ -51,6 +52,7 @@ static void uncount(VirtIOGPULedger *ledger, const VirtIOGPULedgerEntry *entry)
     in->resources--;
     in->size -= entry->size;
     in->backing_bytes -= entry->backing_bytes;
+    in->array_bytes -= entry->array_bytes;
 }
 
 /* ... and put it back in, after. */
@@ -61,15 +63,18 @@ static void count(VirtIOGPULedger *ledger, const VirtIOGPULedgerEntry *entry)
     in->resources++;
     in->size += entry->size;
     in->backing_bytes += entry->backing_bytes;
+    in->array_bytes += entry->array_bytes;
 }
 
 /* The only place where a resource changes. */
 static void change(VirtIOGPULedger *ledger, VirtIOGPULedgerEntry *entry,
-                   VirtIOGPULedgerState state, guint64 backing_bytes)
+                   VirtIOGPULedgerState state, guint64 backing_bytes,
+                   guint64 array_bytes)
 {
     uncount(ledger, entry);
     entry->state = state;
     entry->backing_bytes = backing_bytes;
+    entry->array_bytes = array_bytes;
     count(ledger, entry);
     sum_up(ledger);
 }
@@ -118,12 +123,13 @@ void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
 }
 
 void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,
-                              VirtIOGPULedgerEntry *entry, guint64 bytes)
+                              VirtIOGPULedgerEntry *entry, guint64 bytes,
+                              guint64 array_bytes)
 {
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
     g_assert(entry->backing_bytes == 0);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_RESIDENT, bytes);
+    change(ledger, entry, VIRTIO_GPU_LEDGER_RESIDENT, bytes, array_bytes);
     ledger->stats.attaches++;
 }
 
@@ -132,7 +138,7 @@ void virtio_gpu_ledger_detach(VirtIOGPULedger *ledger,
 {
     g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_EVICTED, 0);
+    change(ledger, entry, VIRTIO_GPU_LEDGER_EVICTED, 0, 0);
     ledger->stats.detaches++;
 }
 
@@ -142,7 +148,7 @@ void virtio_gpu_ledger_purge(VirtIOGPULedger *ledger,
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
     g_assert(released <= entry->size);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_PURGED, 0);
+    change(ledger, entry, VIRTIO_GPU_LEDGER_PURGED, 0, 0);
     virtio_gpu_ledger_set_deferred(ledger, ledger->stats.deferred_bytes +
                                            entry->size - released);
     ledger->stats.purges++;
@@ -160,7 +166,7 @@ void virtio_gpu_ledger_restore(VirtIOGPULedger *ledger,
 {
     g_assert(entry->state == VIRTIO_GPU_LEDGER_PURGED);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_RESIDENT, 0);
+    change(ledger, entry, VIRTIO_GPU_LEDGER_RESIDENT, 0, 0);
     ledger->stats.restores++;
 }
 

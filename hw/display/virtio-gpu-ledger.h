@@ -33,6 +33,8 @@ typedef struct VirtIOGPULedgerEntry {
     guint64 size;
     /* Guest memory that is mapped: 0 if nothing is attached. */
     guint64 backing_bytes;
+    /* What the host keeps to remember where that is. */
+    guint64 array_bytes;
     void *opaque;
 } VirtIOGPULedgerEntry;
 
@@ -42,6 +44,7 @@ typedef struct VirtIOGPULedgerTotals {
     /* Sum of their sizes: for purged ones, of what they no longer have. */
     guint64 size;
     guint64 backing_bytes;
+    guint64 array_bytes;
 } VirtIOGPULedgerTotals;
 
 /*
@@ -52,7 +55,7 @@ typedef struct VirtIOGPULedgerStats {
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
     /* Storage that resources have given up and that is not gone yet. */
     guint64 deferred_bytes;
-    /* All storage held: of resources that are not purged, and deferred. */
+    /* All storage held: of what is not purged, deferred, and arrays. */
     guint64 host_bytes;
     guint64 host_bytes_peak;
     guint64 attaches;
@@ -90,10 +93,12 @@ void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
 
 /*
  * @bytes of guest memory were attached to a resource that had none attached
- * and that is not purged: it is RESIDENT.
+ * and that is not purged: it is RESIDENT. The host keeps @array_bytes for it
+ * until they are let go.
  */
 void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,
-                              VirtIOGPULedgerEntry *entry, guint64 bytes);
+                              VirtIOGPULedgerEntry *entry, guint64 bytes,
+                              guint64 array_bytes);
 
 /* The guest memory of a RESIDENT resource was let go: it is EVICTED. */
 void virtio_gpu_ledger_detach(VirtIOGPULedger *ledger,

@@ -40,7 +40,9 @@ static void adopt(VirtIOGPU *g, struct virtio_gpu_simple_resource *res)
     }
     entry = virtio_gpu_ledger_add(ledger, res->resource_id, bytes, res);
     if (entry && res->iov) {
-        virtio_gpu_ledger_attach(ledger, entry, backing_bytes(res));
+        virtio_gpu_ledger_attach(ledger, entry, backing_bytes(res),
+                                 res->iov_cnt *
+                                 virtio_gpu_reclaim_2d.array_bytes);
     }
 }
 
@@ -119,35 +121,28 @@ static void create_blob(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     adopt(g, res);
 }
 
-static bool command(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
-{
-    switch (cmd->cmd_hdr.type) {
-    case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
-        create_2d(g, cmd);
-        return true;
-    case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
-        if (!virtio_gpu_blob_enabled(g->parent_obj.conf)) {
-            return false;
-        }
-        create_blob(g, cmd);
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* The stock handler reads each row at its offset, which must exist. */
-static bool check_transfer(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
-                           struct virtio_gpu_ctrl_command *cmd)
+static bool check_transfer(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
-    struct virtio_gpu_simple_resource *res = entry->opaque;
+    struct virtio_gpu_simple_resource *res;
     struct virtio_gpu_transfer_to_host_2d t2d;
+    VirtIOGPULedgerEntry *entry;
     uint64_t last_row;
 
     if (!virtio_gpu_reclaim_read(g, cmd, &t2d, sizeof(t2d))) {
         return false;
     }
     virtio_gpu_t2d_bswap(&t2d);
+    entry = virtio_gpu_reclaim_find(g, cmd, t2d.resource_id);
+    if (!entry) {
+        return false;
+    }
+    if (!entry->backing_bytes) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u has no backing", entry->id);
+        return false;
+    }
+    res = entry->opaque;
     if (!res->image || !t2d.r.height || t2d.r.height > res->height) {
         return true;
     }
@@ -166,7 +161,28 @@ static bool check_transfer(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
     return true;
 }
 
-static bool check_show(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+static bool command(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    switch (cmd->cmd_hdr.type) {
+    case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
+        create_2d(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
+        if (!virtio_gpu_blob_enabled(g->parent_obj.conf)) {
+            return false;
+        }
+        create_blob(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
+        return !check_transfer(g, cmd);
+    default:
+        return false;
+    }
+}
+
+/* The stock handlers look at the rectangle themselves. */
+static bool check_show(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
+                       const struct virtio_gpu_rect *r)
 {
     struct virtio_gpu_simple_resource *res = entry->opaque;
 
@@ -251,8 +267,8 @@ static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
 }
 
 const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d = {
+    .array_bytes = sizeof(struct iovec) + sizeof(uint64_t),
     .command = command,
-    .check_transfer = check_transfer,
     .check_show = check_show,
     .attach = attach,
     .detach = detach,

@@ -30,6 +30,10 @@ typedef struct VirtIOGPUReclaimAudit {
     uint64_t released_bytes_total;  /* gone by purges, ever */
 } VirtIOGPUReclaimAudit;
 
+typedef void (*VirtIOGPUReclaimCtxFunc)(uint32_t id, const char *name,
+                                        uint64_t resources,
+                                        uint64_t host_bytes, void *opaque);
+
 /*
  * Functions that take an entry are called in a state where they make sense:
  * attach() if it has storage and no backing, detach() with backing, destroy()
@@ -37,16 +41,16 @@ typedef struct VirtIOGPUReclaimAudit {
  * ledger to the caller.
  */
 typedef struct VirtIOGPUReclaimBackend {
+    /* What is kept of a mapping for each of its iov_cnt. */
+    size_t array_bytes;
     /*
      * Carry out the creation of a resource, or anything else that only this
      * backend has. Returns false if the command is none of its business.
      */
     bool (*command)(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd);
-    /* Optional: whether a transfer from or to the backing is in bounds. */
-    bool (*check_transfer)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
-                           struct virtio_gpu_ctrl_command *cmd);
-    /* Optional: whether the resource has an image to show. */
-    bool (*check_show)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+    /* Whether the resource has an image of @r to show. */
+    bool (*check_show)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
+                       const struct virtio_gpu_rect *r);
     /* Takes what @map points to, if it succeeds. */
     int (*attach)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
                   VirtIOGPUReclaimMapping *map);
@@ -60,6 +64,8 @@ typedef struct VirtIOGPUReclaimBackend {
     void (*disable_scanout)(VirtIOGPU *g, int scanout_id);
     /* Optional: look what has become of deferred storage. */
     void (*audit)(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit);
+    /* Optional: call @func for each rendering context. */
+    void (*contexts)(VirtIOGPU *g, VirtIOGPUReclaimCtxFunc func, void *opaque);
     /* Optional: the device is reset, and nothing is attached any more. */
     void (*reset)(VirtIOGPU *g);
     /* Optional. */
@@ -91,6 +97,11 @@ void virtio_gpu_reclaim_refuse_errno(VirtIOGPU *g,
 /* Read the @size bytes that @cmd must have, or refuse it. */
 bool virtio_gpu_reclaim_read(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
                              void *buf, size_t size);
+
+/* Find a resource, or refuse @cmd. */
+VirtIOGPULedgerEntry *
+virtio_gpu_reclaim_find(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                        uint32_t id);
 
 /*
  * Whether a resource of @size bytes may be created as @id: refuse @cmd if the

@@ -132,6 +132,9 @@ bool virtio_gpu_reclaim_map(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
     if (!map_run(g, map, &room, run_addr, run_len)) {
         goto not_ram;
     }
+    /* No more than that is counted. */
+    map->iov = g_renew(struct iovec, map->iov, map->iov_cnt);
+    map->addrs = g_renew(uint64_t, map->addrs, map->iov_cnt);
     return true;
 
 not_ram:

@@ -14,6 +14,7 @@
 
 #include <virglreclaim.h>
 
+#define GALLIUM_BUFFER 0
 #define GALLIUM_TEXTURE_2D 2
 #define VIRGL_BIND_RENDER_TARGET (1 << 1)
 
@@ -152,6 +153,79 @@ static void ctx_resource(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
     check_ctx(g, cmd, func(books(g), cr.hdr.ctx_id, cr.resource_id));
 }
 
+/*
+ * Transfers pass by the stock handlers, which do not look at what the
+ * renderer says of them.
+ */
+static void transfer(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                     uint32_t id, const struct virgl_reclaim_transfer *t)
+{
+    int ret = virgl_reclaim_resource_transfer(books(g), id, t);
+
+    switch (ret) {
+    case 0:
+        break;
+    case -ESRCH:
+        check_ctx(g, cmd, -ENOENT);
+        break;
+    case -ENODATA:
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u has no backing", id);
+        break;
+    case -EINVAL:
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u: level %u, box %u,%u,%u+%u,%u,%u"
+                                  ", offset %" PRIu64 ", strides %u and %u "
+                                  "do not fit", id, t->level, t->x, t->y, t->z,
+                                  t->w, t->h, t->d, t->offset, t->stride,
+                                  t->layer_stride);
+        break;
+    default:
+        virtio_gpu_reclaim_refuse_errno(g, cmd, id, ret);
+        break;
+    }
+}
+
+static void transfer_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_transfer_to_host_2d t2d;
+
+    if (virtio_gpu_reclaim_read(g, cmd, &t2d, sizeof(t2d))) {
+        transfer(g, cmd, t2d.resource_id, &(struct virgl_reclaim_transfer) {
+            .to_host = true,
+            .x = t2d.r.x,
+            .y = t2d.r.y,
+            .w = t2d.r.width,
+            .h = t2d.r.height,
+            .d = 1,
+            .offset = t2d.offset,
+        });
+    }
+}
+
+static void transfer_3d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                        bool to_host)
+{
+    struct virtio_gpu_transfer_host_3d t3d;
+
+    if (virtio_gpu_reclaim_read(g, cmd, &t3d, sizeof(t3d))) {
+        transfer(g, cmd, t3d.resource_id, &(struct virgl_reclaim_transfer) {
+            .to_host = to_host,
+            .ctx = t3d.hdr.ctx_id,
+            .level = t3d.level,
+            .x = t3d.box.x,
+            .y = t3d.box.y,
+            .z = t3d.box.z,
+            .w = t3d.box.w,
+            .h = t3d.box.h,
+            .d = t3d.box.d,
+            .offset = t3d.offset,
+            .stride = t3d.stride,
+            .layer_stride = t3d.layer_stride,
+        });
+    }
+}
+
 /* The stock handler allocates what the command claims to carry. */
 static bool check_submit(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
@@ -190,11 +264,35 @@ static bool command(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     case VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE:
         ctx_resource(g, cmd, virgl_reclaim_ctx_detach_resource);
         return true;
+    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
+        transfer_2d(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
+        transfer_3d(g, cmd, true);
+        return true;
+    case VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D:
+        transfer_3d(g, cmd, false);
+        return true;
     case VIRTIO_GPU_CMD_SUBMIT_3D:
         return !check_submit(g, cmd);
     default:
         return false;
     }
+}
+
+/*
+ * The stock handler asks the console for a surface of any size it is told,
+ * and QEMU ends when there is no memory for that.
+ */
+static bool check_show(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
+                       const struct virtio_gpu_rect *r)
+{
+    const struct virgl_renderer_resource_create_args *args =
+        virgl_reclaim_resource_args(books(g), entry->id);
+
+    return args->target != GALLIUM_BUFFER &&
+           r->x <= args->width && r->width <= args->width - r->x &&
+           r->y <= args->height && r->height <= args->height - r->y;
 }
 
 static int attach(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
@@ -260,6 +358,28 @@ static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
     audit->released_bytes_total = stats.released_total;
 }
 
+typedef struct CtxCall {
+    VirtIOGPUReclaimCtxFunc func;
+    void *opaque;
+} CtxCall;
+
+static void call_ctx(const struct virgl_reclaim_ctx *ctx, void *opaque)
+{
+    CtxCall *call = opaque;
+
+    call->func(ctx->id, ctx->name, ctx->resources, ctx->bytes, call->opaque);
+}
+
+static void contexts(VirtIOGPU *g, VirtIOGPUReclaimCtxFunc func, void *opaque)
+{
+    CtxCall call = { func, opaque };
+
+    /* None is left when the device has been reset, and the renderer not yet. */
+    if (!VIRTIO_GPU_GL(g)->renderer_reset) {
+        virgl_reclaim_ctx_foreach(books(g), call_ctx, &call);
+    }
+}
+
 /*
  * The renderer is reset in the main loop, where its GL contexts are, and by
  * the stock device not before the next driver sends a command. Until then it
@@ -289,7 +409,9 @@ static void free_renderer(VirtIOGPU *g)
 }
 
 static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
+    .array_bytes = sizeof(struct iovec),
     .command = command,
+    .check_show = check_show,
     .attach = attach,
     .detach = detach,
     .destroy = destroy,
@@ -297,6 +419,7 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .restore = restore,
     .disable_scanout = disable_scanout,
     .audit = audit,
+    .contexts = contexts,
     .reset = reset,
     .free = free_renderer,
 };

@@ -117,9 +117,9 @@ bool virtio_gpu_reclaim_read(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
     return true;
 }
 
-static VirtIOGPULedgerEntry *find(VirtIOGPU *g,
-                                  struct virtio_gpu_ctrl_command *cmd,
-                                  uint32_t id)
+VirtIOGPULedgerEntry *
+virtio_gpu_reclaim_find(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                        uint32_t id)
 {
     VirtIOGPULedgerEntry *entry = virtio_gpu_ledger_find(g->reclaim->ledger,
                                                          id);
@@ -289,7 +289,7 @@ static void cmd_unref(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
     virtio_gpu_bswap_32(&unref, sizeof(unref));
-    entry = find(g, cmd, unref.resource_id);
+    entry = virtio_gpu_reclaim_find(g, cmd, unref.resource_id);
     if (!entry) {
         return;
     }
@@ -310,14 +310,14 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     struct virtio_gpu_resource_attach_backing attach;
     VirtIOGPUReclaimMapping map;
     VirtIOGPULedgerEntry *entry;
-    uint64_t max, bytes;
+    uint64_t max, more, arrays, bytes = 0;
     int ret;
 
     if (!virtio_gpu_reclaim_read(g, cmd, &attach, sizeof(attach))) {
         return;
     }
     virtio_gpu_bswap_32(&attach, sizeof(attach));
-    entry = find(g, cmd, attach.resource_id);
+    entry = virtio_gpu_reclaim_find(g, cmd, attach.resource_id);
     if (!entry) {
         return;
     }
@@ -339,9 +339,12 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
 
-    bytes = map.bytes;
-    ret = restore(g, entry);
+    /* The arrays are storage of the host, too. */
+    arrays = map.iov_cnt * r->backend->array_bytes;
+    more = entry->state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0;
+    ret = within_limit(g, more + arrays) ? restore(g, entry) : -ENOMEM;
     if (ret == 0) {
+        bytes = map.bytes;
         ret = r->backend->attach(g, entry, &map);
     }
     if (ret < 0) {
@@ -349,7 +352,7 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         virtio_gpu_reclaim_refuse_errno(g, cmd, entry->id, ret);
         return;
     }
-    virtio_gpu_ledger_attach(r->ledger, entry, bytes);
+    virtio_gpu_ledger_attach(r->ledger, entry, bytes, arrays);
 }
 
 static void cmd_detach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
@@ -361,7 +364,7 @@ static void cmd_detach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
     virtio_gpu_bswap_32(&detach, sizeof(detach));
-    entry = find(g, cmd, detach.resource_id);
+    entry = virtio_gpu_reclaim_find(g, cmd, detach.resource_id);
     if (!entry) {
         return;
     }
@@ -465,41 +468,19 @@ static void cmd_purge(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
  * lets them.
  */
 
-static bool check_transfer(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                           uint32_t id)
+/* They take a command that is too short for carried out. */
+static bool check_size(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
+                       size_t size)
 {
-    const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
-    VirtIOGPULedgerEntry *entry = find(g, cmd, id);
+    union {
+        struct virtio_gpu_cmd_get_edid edid;
+        struct virtio_gpu_get_capset_info capset_info;
+        struct virtio_gpu_get_capset capset;
+        struct virtio_gpu_set_scanout_blob scanout_blob;
+    } unused;
 
-    if (!entry) {
-        return false;
-    }
-    if (!entry->backing_bytes) {
-        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                                  "resource %u has no backing", id);
-        return false;
-    }
-    return !backend->check_transfer || backend->check_transfer(g, entry, cmd);
-}
-
-static bool check_transfer_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
-{
-    struct virtio_gpu_transfer_to_host_2d t2d;
-
-    if (!virtio_gpu_reclaim_read(g, cmd, &t2d, sizeof(t2d))) {
-        return false;
-    }
-    return check_transfer(g, cmd, le32_to_cpu(t2d.resource_id));
-}
-
-static bool check_transfer_3d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
-{
-    struct virtio_gpu_transfer_host_3d t3d;
-
-    if (!virtio_gpu_reclaim_read(g, cmd, &t3d, sizeof(t3d))) {
-        return false;
-    }
-    return check_transfer(g, cmd, le32_to_cpu(t3d.resource_id));
+    assert(size <= sizeof(unused));
+    return virtio_gpu_reclaim_read(g, cmd, &unused, size);
 }
 
 static bool check_flush(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
@@ -507,7 +488,7 @@ static bool check_flush(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     struct virtio_gpu_resource_flush rf;
 
     return virtio_gpu_reclaim_read(g, cmd, &rf, sizeof(rf)) &&
-           find(g, cmd, le32_to_cpu(rf.resource_id));
+           virtio_gpu_reclaim_find(g, cmd, le32_to_cpu(rf.resource_id));
 }
 
 static bool check_set_scanout(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
@@ -521,16 +502,24 @@ static bool check_set_scanout(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return false;
     }
     virtio_gpu_bswap_32(&ss, sizeof(ss));
+    if (ss.scanout_id >= g->parent_obj.conf.max_outputs) {
+        virtio_gpu_reclaim_refuse(g, cmd,
+                                  VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID,
+                                  "there is no scanout %u", ss.scanout_id);
+        return false;
+    }
     if (ss.resource_id == 0) {
         return true;
     }
-    entry = find(g, cmd, ss.resource_id);
+    entry = virtio_gpu_reclaim_find(g, cmd, ss.resource_id);
     if (!entry) {
         return false;
     }
-    if (backend->check_show && !backend->check_show(g, entry)) {
+    if (!backend->check_show(g, entry, &ss.r)) {
         virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                                  "resource %u has no image", entry->id);
+                                  "resource %u has no image of %ux%u at "
+                                  "%u, %u", entry->id, ss.r.width,
+                                  ss.r.height, ss.r.x, ss.r.y);
         return false;
     }
     ret = restore(g, entry);
@@ -550,8 +539,24 @@ bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id)
     }
     entry = virtio_gpu_ledger_find(g->reclaim->ledger, resource_id);
     return entry && restore(g, entry) == 0 &&
-           (!g->reclaim->backend->check_show ||
-            g->reclaim->backend->check_show(g, entry));
+           g->reclaim->backend->check_show(g, entry,
+                                           &(struct virtio_gpu_rect) { });
+}
+
+bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,
+                                  struct virtio_gpu_ctrl_command *cmd)
+{
+    if (!g->reclaim) {
+        return false;
+    }
+    /* Its fields are looked at for the response. */
+    memset(&cmd->cmd_hdr, 0, sizeof(cmd->cmd_hdr));
+    if (virtio_gpu_reclaim_read(g, cmd, &cmd->cmd_hdr, sizeof(cmd->cmd_hdr))) {
+        return false;
+    }
+    memset(&cmd->cmd_hdr, 0, sizeof(cmd->cmd_hdr));
+    virtio_gpu_ctrl_response_nodata(g, cmd, cmd->error);
+    return true;
 }
 
 uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
@@ -587,18 +592,23 @@ uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
     case VIRTIO_GPU_CMD_RESOURCE_PURGE:
         cmd_purge(g, cmd);
         break;
-    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
-        stock = check_transfer_2d(g, cmd);
-        break;
-    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
-    case VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D:
-        stock = check_transfer_3d(g, cmd);
-        break;
     case VIRTIO_GPU_CMD_RESOURCE_FLUSH:
         stock = check_flush(g, cmd);
         break;
     case VIRTIO_GPU_CMD_SET_SCANOUT:
         stock = check_set_scanout(g, cmd);
+        break;
+    case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
+        stock = check_size(g, cmd, sizeof(struct virtio_gpu_set_scanout_blob));
+        break;
+    case VIRTIO_GPU_CMD_GET_EDID:
+        stock = check_size(g, cmd, sizeof(struct virtio_gpu_cmd_get_edid));
+        break;
+    case VIRTIO_GPU_CMD_GET_CAPSET_INFO:
+        stock = check_size(g, cmd, sizeof(struct virtio_gpu_get_capset_info));
+        break;
+    case VIRTIO_GPU_CMD_GET_CAPSET:
+        stock = check_size(g, cmd, sizeof(struct virtio_gpu_get_capset));
         break;
     default:
         stock = !g->reclaim->backend->command(g, cmd);
@@ -639,6 +649,51 @@ static bool visit_group(Visitor *v, const char *name, const StatsField *fields,
     return ok;
 }
 
+typedef struct VisitContexts {
+    Visitor *v;
+    Error **errp;
+    bool ok;
+} VisitContexts;
+
+static void visit_context(uint32_t id, const char *name, uint64_t resources,
+                          uint64_t host_bytes, void *opaque)
+{
+    VisitContexts *vc = opaque;
+    uint64_t id64 = id;
+    char *str = (char *)name;
+
+    if (!vc->ok) {
+        return;
+    }
+    vc->ok = visit_start_struct(vc->v, NULL, NULL, 0, vc->errp);
+    if (vc->ok) {
+        vc->ok = visit_type_uint64(vc->v, "id", &id64, vc->errp) &&
+                 visit_type_str(vc->v, "name", &str, vc->errp) &&
+                 visit_fields(vc->v, (StatsField[]) {
+                     { "resources", resources },
+                     { "host-bytes", host_bytes },
+                     { } }, vc->errp) &&
+                 visit_check_struct(vc->v, vc->errp);
+        visit_end_struct(vc->v, NULL);
+    }
+}
+
+static bool visit_contexts(VirtIOGPU *g, Visitor *v, Error **errp)
+{
+    const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
+    VisitContexts vc = { .v = v, .errp = errp, .ok = true };
+
+    if (!visit_start_list(v, "contexts", NULL, 0, errp)) {
+        return false;
+    }
+    if (backend && backend->contexts) {
+        backend->contexts(g, visit_context, &vc);
+    }
+    vc.ok = vc.ok && visit_check_list(v, errp);
+    visit_end_list(v, NULL);
+    return vc.ok;
+}
+
 static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
                       Error **errp)
 {
@@ -662,6 +717,7 @@ static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
             { "resources", in[VIRTIO_GPU_LEDGER_RESIDENT].resources },
             { "host-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].size },
             { "backing-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].backing_bytes },
+            { "array-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].array_bytes },
             { } }, errp) &&
         visit_group(v, "evicted", (StatsField[]) {
             { "resources", in[VIRTIO_GPU_LEDGER_EVICTED].resources },
@@ -682,7 +738,8 @@ static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
             { "restores", s->restores },
             { "refused", s->refused },
             { "released-bytes-total", a.released_bytes_total },
-            { } }, errp)) {
+            { } }, errp) &&
+        visit_contexts(g, v, errp)) {
         visit_check_struct(v, errp);
     }
     visit_end_struct(v, NULL);

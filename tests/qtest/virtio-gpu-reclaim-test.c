@@ -13,6 +13,7 @@
 #include "libqtest.h"
 #include "libqos/virtio-gpu.h"
 #include "qapi/qmp/qdict.h"
+#include "qapi/qmp/qlist.h"
 
 #define RECLAIM (1ull << VIRTIO_GPU_F_RECLAIM)
 #define VIRGL (1ull << VIRTIO_GPU_F_VIRGL)
@@ -39,6 +40,9 @@
 #define THERE (QVIRTIO_GPU_HEAP + 16 * MiB)
 
 #define RED 0x00ff0000u
+
+/* What the host keeps of each mapping: an iovec, in 2D an address, too. */
+#define ARRAY(dev) ((dev)->gl ? 16u : 24u)
 
 typedef struct Device {
     const char *name;
@@ -70,7 +74,10 @@ static QVirtioGPU *start(const Device *dev)
     return start_with(dev, "");
 }
 
-/* What "reclaim-stats" has, without what is only compared on its own. */
+/*
+ * What "reclaim-stats" has, without what is only compared on its own. @host is
+ * what resources have; what is kept of mappings comes on top.
+ */
 typedef struct Stats {
     uint64_t resident, resident_host, resident_backing;
     uint64_t evicted, evicted_host;
@@ -102,12 +109,15 @@ static void check_stats(QVirtioGPU *gpu, Stats want)
 {
     QDict *resp = get_stats(gpu);
     QDict *all = qdict_get_qdict(resp, "return");
+    uint64_t arrays;
     QDict *in;
 
     in = qdict_get_qdict(all, "resident");
     CHECK(in, "resources", want.resident);
     CHECK(in, "host-bytes", want.resident_host);
     CHECK(in, "backing-bytes", want.resident_backing);
+    arrays = qdict_get_int(in, "array-bytes");
+    g_assert_true(!arrays == !want.resident_backing);
     in = qdict_get_qdict(all, "evicted");
     CHECK(in, "resources", want.evicted);
     CHECK(in, "host-bytes", want.evicted_host);
@@ -115,7 +125,7 @@ static void check_stats(QVirtioGPU *gpu, Stats want)
     in = qdict_get_qdict(all, "purged");
     CHECK(in, "resources", want.purged);
     CHECK(in, "released-bytes", want.purged_released);
-    CHECK(all, "host-bytes", want.host);
+    CHECK(all, "host-bytes", want.host + arrays);
     CHECK(all, "attaches", want.attaches);
     CHECK(all, "detaches", want.detaches);
     CHECK(all, "purges", want.purges);
@@ -377,7 +387,8 @@ static void test_create_bad(const void *data)
 
 static void test_unref(const void *data)
 {
-    QVirtioGPU *gpu = start(data);
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
     uint32_t id;
 
     for (id = 1; id <= 3; id++) {
@@ -391,31 +402,70 @@ static void test_unref(const void *data)
     }
     check_stats(gpu, (Stats) { .attaches = 3, .detaches = 1, .purges = 1,
                                .refused = 3, .released_total = BYTES });
-    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==, 3 * BYTES);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==,
+                     3 * (BYTES + ARRAY(dev)));
     /* The ids are free again. */
     make(gpu, 3);
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 13. Every command that has a body, without it. */
 static void test_truncated(const void *data)
 {
-    static const uint32_t types[] = {
+    const Device *dev = data;
+    static const uint32_t both[] = {
         VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, VIRTIO_GPU_CMD_RESOURCE_UNREF,
         VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING,
         VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING,
         VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, VIRTIO_GPU_CMD_RESOURCE_FLUSH,
         VIRTIO_GPU_CMD_SET_SCANOUT, VIRTIO_GPU_CMD_RESOURCE_PURGE,
+        VIRTIO_GPU_CMD_GET_EDID, VIRTIO_GPU_CMD_SET_SCANOUT_BLOB,
     };
-    QVirtioGPU *gpu = start(data);
-    int i;
+    static const uint32_t gl[] = {
+        VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, VIRTIO_GPU_CMD_CTX_CREATE,
+        VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE,
+        VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D,
+        VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, VIRTIO_GPU_CMD_SUBMIT_3D,
+        VIRTIO_GPU_CMD_GET_CAPSET_INFO, VIRTIO_GPU_CMD_GET_CAPSET,
+    };
+    QVirtioGPU *gpu = start(dev);
+    int i, n = ARRAY_SIZE(both) + (dev->gl ? ARRAY_SIZE(gl) : 0);
 
-    for (i = 0; i < ARRAY_SIZE(types); i++) {
-        struct virtio_gpu_ctrl_hdr cmd = { .type = cpu_to_le32(types[i]) };
+    for (i = 0; i < n; i++) {
+        uint32_t type = i < ARRAY_SIZE(both) ? both[i]
+                                             : gl[i - ARRAY_SIZE(both)];
+        struct virtio_gpu_ctrl_hdr cmd = { .type = cpu_to_le32(type) };
 
         g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
                                         sizeof(cmd)), ==, BAD_PARAMETER);
     }
-    check_stats(gpu, (Stats) { .refused = ARRAY_SIZE(types) });
+    check_stats(gpu, (Stats) { .refused = n });
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/*
+ * spec: Device 13. The stock device answers these never, and keeps them, with
+ * a header of whatever was in memory, until the next reset.
+ */
+static void test_no_header(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_ctrl_hdr cmd = {
+        .type = cpu_to_le32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO),
+        .flags = cpu_to_le32(VIRTIO_GPU_FLAG_FENCE),
+        .fence_id = cpu_to_le64(UINT64_MAX),
+    }, resp;
+    size_t len;
+
+    for (len = 1; len < sizeof(cmd); len++) {
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, len, &resp, sizeof(resp)),
+                        ==, BAD_PARAMETER);
+        /* A fence that is not all there is none. */
+        g_assert_cmphex(resp.flags, ==, 0);
+        g_assert_cmphex(resp.fence_id, ==, 0);
+    }
+    check_stats(gpu, (Stats) { .refused = sizeof(cmd) - 1 });
+    make(gpu, 1);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -540,7 +590,19 @@ static void test_attach_bad_address(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Pages in an order in which no two are adjacent. */
+/* Pages of which each is right before the one in front of it: none is joined. */
+static void backwards(struct virtio_gpu_mem_entry *entries, uint32_t n,
+                      uint64_t addr)
+{
+    uint32_t i;
+
+    for (i = 0; i < n; i++) {
+        entries[i].addr = cpu_to_le64(addr + (uint64_t)(n - 1 - i) * PAGE);
+        entries[i].length = cpu_to_le32(PAGE);
+    }
+}
+
+/* Pages from both ends in turn. */
 static void scatter(struct virtio_gpu_mem_entry *entries, uint32_t n,
                     uint64_t addr)
 {
@@ -606,6 +668,64 @@ static void test_attach_mixed(const void *data)
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     check_contents(dev, gpu, 1, HERE, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* What is joined is one mapping, and each takes the same of the host. */
+static void test_attach_arrays(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    struct virtio_gpu_mem_entry entries[100];
+    uint32_t i;
+
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
+    for (i = 0; i < ARRAY_SIZE(entries); i++) {
+        entries[i].addr = cpu_to_le64(HERE + i * PAGE);
+        entries[i].length = cpu_to_le32(PAGE);
+    }
+    g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 100), ==, OK);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES + ARRAY(dev));
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
+    backwards(entries, 100, HERE);
+    g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 100), ==, OK);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES + 100 * ARRAY(dev));
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/*
+ * spec: Device 3. 256 MiB in pages of which no two are adjacent: the stock
+ * limit of 16384 entries is a quarter of it. (The guest is smaller than that,
+ * so that pages occur twice.)
+ */
+static void test_attach_256m(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start_with(dev, ",max_hostmem=1G");
+    const uint32_t side = 8192, n = side * side / PAGE * 4;
+    const uint32_t pages = 128 * MiB / PAGE;
+    const uint64_t size = 256 * MiB;
+    g_autofree struct virtio_gpu_mem_entry *entries =
+        g_new0(struct virtio_gpu_mem_entry, n);
+
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, side, side), ==, OK);
+    backwards(entries, pages, HERE);
+    memcpy(entries + pages, entries, (n - pages) * sizeof(*entries));
+    g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, n), ==, OK);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = size,
+                               .resident_backing = size, .host = size,
+                               .attaches = 1 });
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, size + n * ARRAY(dev));
+    /* Its last row is in its last pages. */
+    g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, 1, side, 1,
+                                           size - side * 4), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, n), ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -926,16 +1046,28 @@ static void test_displayed(const void *data)
 
 /* The limit. */
 
+/*
+ * spec: Device 13, 11. Nothing is allocated for what is refused, and the
+ * arrays of mappings count, too.
+ */
 static void test_limit(const void *data)
 {
-    QVirtioGPU *gpu = start_with(data, ",max_hostmem=49153");
+    const Device *dev = data;
+    const uint64_t limit = 3 * (BYTES + ARRAY(dev)) + 1;
+    g_autofree char *props = g_strdup_printf(",max_hostmem=%" PRIu64, limit);
+    QVirtioGPU *gpu = start_with(dev, props);
+    struct virtio_gpu_mem_entry entries[4];
+    uint32_t id;
 
-    /* 3 of them and a byte: room for 2 and for less than a third. */
-    make(gpu, 1);
-    make(gpu, 2);
-    make(gpu, 3);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes-limit"), ==, 3 * BYTES + 1);
+    /* Room for 3 of them and a byte, but not for all of it. */
+    for (id = 1; id <= 3; id++) {
+        make(gpu, id);
+    }
+    g_assert_cmpuint(get_stat(gpu, "host-bytes-limit"), ==, limit);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, limit - 1);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 4, FORMAT, SIDE, SIDE), ==,
+                    NO_MEMORY);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 4, FORMAT, 1, 1), ==,
                     NO_MEMORY);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 4, FORMAT, 65535, 65535), ==,
                     NO_MEMORY);
@@ -947,11 +1079,47 @@ static void test_limit(const void *data)
     check_stats(gpu, (Stats) { .resident = 3, .resident_host = 3 * BYTES,
                                .resident_backing = 2 * BYTES, .purged = 1,
                                .purged_released = BYTES, .host = 3 * BYTES,
-                               .attaches = 3, .purges = 1, .refused = 3,
+                               .attaches = 3, .purges = 1, .refused = 4,
                                .released_total = BYTES });
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==,
+                    dev->gl ? NO_MEMORY : BAD_PARAMETER);
+
+    /* One array fits, four do not. */
+    for (id = 0; id < 4; id++) {
+        entries[id].addr = cpu_to_le64(HERE + 2 * id * PAGE);
+        entries[id].length = cpu_to_le32(PAGE);
+    }
+    g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 4, entries, 4), ==,
+                    NO_MEMORY);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 4, HERE, BYTES), ==, OK);
+
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 4), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==, 3 * BYTES);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==, limit - 1);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 11. A cursor that is over the limit is none. */
+static void test_limit_cursor(const void *data)
+{
+    const Device *dev = data;
+    g_autofree char *props = g_strdup_printf(",max_hostmem=%u",
+                                             BYTES + ARRAY(dev) + 1);
+    QVirtioGPU *gpu = start_with(dev, props);
+    struct virtio_gpu_update_cursor cursor = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_UPDATE_CURSOR),
+        .resource_id = cpu_to_le32(1),
+    };
+
+    make(gpu, 1);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    make(gpu, 2);
+    qvirtio_gpu_cursor(gpu, &cursor);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .resident_backing = BYTES, .purged = 1,
+                               .purged_released = BYTES, .host = BYTES,
+                               .attaches = 2, .purges = 1,
+                               .released_total = BYTES });
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -1108,12 +1276,14 @@ static void fill_host(QVirtioGPU *gpu, uint32_t side, uint32_t n)
 
 static void test_rss_purge(const void *data)
 {
-    QVirtioGPU *gpu = start(data);
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
     uint32_t ids[16], i;
     uint64_t before;
 
     fill_host(gpu, 1024, 16);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 64 * MiB);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
+                     64 * MiB + 16 * ARRAY(dev));
     before = rss_anon(gpu);
     g_assert_cmpuint(before, >, 64 * MiB);
     for (i = 0; i < 16; i++) {
@@ -1312,6 +1482,180 @@ static void test_buffer(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* Resource 1, the usual one with mip levels, in both directions. */
+static uint32_t transfer(QVirtioGPU *gpu, struct virtio_gpu_transfer_host_3d t)
+{
+    static const uint32_t types[] = {
+        VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D,
+        VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D,
+    };
+    uint32_t ret[2];
+    int i;
+
+    t.resource_id = cpu_to_le32(1);
+    for (i = 0; i < 2; i++) {
+        t.hdr.type = cpu_to_le32(types[i]);
+        ret[i] = qvirtio_gpu_cmd(gpu, &t, sizeof(t), NULL, sizeof(t.hdr));
+    }
+    g_assert_cmphex(ret[0], ==, ret[1]);
+    return ret[0];
+}
+
+#define TRANSFER(...) \
+    transfer(gpu, (struct virtio_gpu_transfer_host_3d) { __VA_ARGS__ })
+#define WHOLE .box.w = SIDE, .box.h = SIDE, .box.d = 1
+
+/* spec: Device 14, 13. What the renderer is not to see, or refuses. */
+static void test_transfer_3d(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_resource_create_3d res = {
+        .resource_id = cpu_to_le32(1),
+        .target = cpu_to_le32(TARGET_2D),
+        .format = cpu_to_le32(FORMAT),
+        .bind = cpu_to_le32(BIND_RENDER_TARGET),
+        .width = cpu_to_le32(SIDE),
+        .height = cpu_to_le32(SIDE),
+        .depth = cpu_to_le32(1),
+        .array_size = cpu_to_le32(1),
+        .last_level = cpu_to_le32(1),
+    };
+    uint64_t refused;
+
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    g_assert_cmphex(TRANSFER(WHOLE), ==, OK);
+    g_assert_cmphex(TRANSFER(.level = 1, .box.w = SIDE / 2, .box.h = SIDE / 2,
+                             .box.d = 1), ==, OK);
+
+    g_assert_cmphex(TRANSFER(WHOLE, .level = 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .level = 2), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .level = UINT32_MAX), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .box.x = 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .box.y = 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .box.z = 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(.box.w = SIDE, .box.h = SIDE, .box.d = 2), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(.box.x = UINT32_MAX, .box.w = 2, .box.h = 1,
+                             .box.d = 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .offset = 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .offset = 1ull << 32), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .offset = UINT64_MAX), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .stride = SIDE * 4 - 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .stride = SIDE * 4 + 4), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(WHOLE, .hdr.ctx_id = 9), ==, BAD_CONTEXT);
+    refused = get_stat(gpu, "refused");
+    g_assert_cmpuint(refused, ==, 2 * 14);
+
+    /* The renderer says this one: the context does not have the resource. */
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 9, 0), ==,
+                    OK);
+    g_assert_cmphex(TRANSFER(WHOLE, .hdr.ctx_id = 9), ==, BAD_PARAMETER);
+    /* It serves that context no more, but others. */
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 8, 0), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    8, 1), ==, OK);
+    g_assert_cmphex(TRANSFER(WHOLE, .hdr.ctx_id = 8), ==, OK);
+
+    /* Backing that is too small for the level. */
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES - 1), ==, OK);
+    g_assert_cmphex(TRANSFER(WHOLE), ==, BAD_PARAMETER);
+    g_assert_cmphex(TRANSFER(.box.w = 1, .box.h = 1, .box.d = 1), ==, OK);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A rectangle of the size of a house would be the end of the stock device. */
+static void test_scanout_rect(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_resource_create_3d res = {
+        .resource_id = cpu_to_le32(2),
+        .target = cpu_to_le32(TARGET_BUFFER),
+        .format = cpu_to_le32(FORMAT_R8),
+        .bind = cpu_to_le32(BIND_VERTEX_BUFFER),
+        .width = cpu_to_le32(SIDE),
+        .height = cpu_to_le32(1),
+        .depth = cpu_to_le32(1),
+        .array_size = cpu_to_le32(1),
+    };
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, UINT32_MAX, UINT32_MAX),
+                    ==, BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE + 1, 1), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, 1, SIDE + 1), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 2, SIDE, 1), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, UINT32_MAX, UINT32_MAX), ==, OK);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void check_context(QVirtioGPU *gpu, int at, int of, uint64_t id,
+                          const char *name, uint64_t resources,
+                          uint64_t bytes)
+{
+    QDict *resp = get_stats(gpu);
+    QList *list = qdict_get_qlist(qdict_get_qdict(resp, "return"), "contexts");
+    const QListEntry *e = qlist_first(list);
+    QDict *ctx;
+
+    g_assert_cmpint(qlist_size(list), ==, of);
+    while (at--) {
+        e = qlist_next(e);
+    }
+    ctx = qobject_to(QDict, qlist_entry_obj(e));
+    CHECK(ctx, "id", id);
+    g_assert_cmpstr(qdict_get_str(ctx, "name"), ==, name);
+    CHECK(ctx, "resources", resources);
+    CHECK(ctx, "host-bytes", bytes);
+    qobject_unref(resp);
+}
+
+/* Who has how much: a resource counts in each context that has it. */
+static void test_context_stats(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_ctx_create create = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_CTX_CREATE),
+        .hdr.ctx_id = cpu_to_le32(7),
+        .nlen = cpu_to_le32(UINT32_MAX),
+        .debug_name = "glxgears",
+    };
+
+    make(gpu, 1);
+    make(gpu, 2);
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &create, sizeof(create), NULL,
+                                    sizeof(create.hdr)), ==, OK);
+    check_context(gpu, 0, 1, 7, "glxgears", 0, 0);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 3, 0), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    7, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    7, 2), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    3, 2), ==, OK);
+    check_context(gpu, 0, 2, 3, "", 1, BYTES);
+    check_context(gpu, 1, 2, 7, "glxgears", 2, 2 * BYTES);
+    g_assert_cmphex(purge_one(gpu, 2), ==, PURGED);
+    check_context(gpu, 0, 2, 3, "", 1, 0);
+    check_context(gpu, 1, 2, 7, "glxgears", 2, BYTES);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 2, HERE, BYTES), ==, OK);
+    check_context(gpu, 0, 2, 3, "", 1, BYTES);
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    check_context(gpu, 1, 2, 7, "glxgears", 1, BYTES);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DESTROY, 3, 0), ==,
+                    OK);
+    check_context(gpu, 0, 1, 7, "glxgears", 1, BYTES);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static uint32_t submit(QVirtioGPU *gpu, uint32_t ctx, const uint32_t *words,
                        uint32_t n, uint32_t claimed_size)
 {
@@ -1391,7 +1735,7 @@ static void test_rss_deferred(const void *data)
     make(gpu, 2);
     set_contents(gpu, 2, HERE, RED);
     g_usleep(200000);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, size + BYTES);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, size + BYTES + ARRAY(&dev_gl));
     before = rss_anon(gpu);
     g_assert_cmpuint(before, >, size);
     g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
@@ -1447,12 +1791,15 @@ int main(int argc, char **argv)
     add_both("create-bad", test_create_bad);
     add_both("unref", test_unref);
     add_both("truncated", test_truncated);
+    add_both("no-header", test_no_header);
     add_both("round-trip", test_round_trip);
     add_both("attach-twice", test_attach_twice);
     add_both("attach-bad-count", test_attach_bad_count);
     add_both("attach-bad-address", test_attach_bad_address);
     add_both("attach-many", test_attach_many);
     add_both("attach-mixed", test_attach_mixed);
+    add_both("attach-arrays", test_attach_arrays);
+    add_both("attach-256m", test_attach_256m);
     add_both("detach-nothing", test_detach_nothing);
     add_both("purge", test_purge);
     add_both("purge-lets-go", test_purge_lets_go);
@@ -1468,6 +1815,7 @@ int main(int argc, char **argv)
     add_both("use-unknown", test_use_unknown);
     add_both("displayed", test_displayed);
     add_both("limit", test_limit);
+    add_both("limit-cursor", test_limit_cursor);
     add_both("reset", test_reset);
     add_both("reset-without-driver", test_reset_without_driver);
     add_both("rss-purge", test_rss_purge);
@@ -1476,6 +1824,9 @@ int main(int argc, char **argv)
 
     add(&dev_gl, "create-3d", test_create_3d);
     add(&dev_gl, "buffer", test_buffer);
+    add(&dev_gl, "transfer-3d", test_transfer_3d);
+    add(&dev_gl, "scanout-rect", test_scanout_rect);
+    add(&dev_gl, "context-stats", test_context_stats);
     add(&dev_gl, "contexts", test_contexts);
     add(&dev_gl, "context-replay", test_context_replay);
     add(&dev_gl, "submit-size", test_submit_size);

@@ -89,17 +89,37 @@ static void test_round_trip(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
 
-    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     check_in(f, RESIDENT, 1, 100, 4096);
     virtio_gpu_ledger_detach(f->ledger, e);
     check_in(f, RESIDENT, 0, 0, 0);
     check_in(f, EVICTED, 1, 100, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 100);
-    virtio_gpu_ledger_attach(f->ledger, e, 8192);
+    virtio_gpu_ledger_attach(f->ledger, e, 8192, 0);
     check_in(f, EVICTED, 0, 0, 0);
     check_in(f, RESIDENT, 1, 100, 8192);
     g_assert_cmpuint(f->stats->attaches, ==, 2);
     g_assert_cmpuint(f->stats->detaches, ==, 1);
+}
+
+/* Arrays are memory of the host, for as long as something is attached. */
+static void test_arrays(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 10, NULL);
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 24);
+    virtio_gpu_ledger_attach(f->ledger, e2, 8192, 48);
+    g_assert_cmpuint(f->stats->in[RESIDENT].array_bytes, ==, 72);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 110 + 72);
+    virtio_gpu_ledger_detach(f->ledger, e);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 110 + 48);
+    virtio_gpu_ledger_purge(f->ledger, e2, 10);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 24);
+    virtio_gpu_ledger_remove(f->ledger, e);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 110 + 72);
 }
 
 static void test_purge(Fixture *f, gconstpointer data)
@@ -120,7 +140,7 @@ static void test_purge_attached(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
 
-    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 100);
     check_in(f, RESIDENT, 0, 0, 0);
     check_in(f, PURGED, 1, 100, 0);
@@ -131,7 +151,7 @@ static void test_purge_evicted(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
 
-    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     virtio_gpu_ledger_detach(f->ledger, e);
     virtio_gpu_ledger_purge(f->ledger, e, 100);
     check_in(f, EVICTED, 0, 0, 0);
@@ -187,7 +207,7 @@ static void test_remove(Fixture *f, gconstpointer data)
     for (i = 1; i <= 4; i++) {
         e = virtio_gpu_ledger_add(f->ledger, i, 100, NULL);
         if (i >= 2) {
-            virtio_gpu_ledger_attach(f->ledger, e, 4096);
+            virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
         }
         if (i == 3) {
             virtio_gpu_ledger_detach(f->ledger, e);
@@ -212,7 +232,7 @@ static void test_clear(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
 
-    virtio_gpu_ledger_attach(f->ledger, e, 4096);
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     e = virtio_gpu_ledger_add(f->ledger, 8, 50, NULL);
     virtio_gpu_ledger_purge(f->ledger, e, 0);
     virtio_gpu_ledger_refuse(f->ledger);
@@ -235,10 +255,10 @@ static void test_64_bit(Fixture *f, gconstpointer data)
 
     virtio_gpu_ledger_attach(f->ledger,
                              virtio_gpu_ledger_add(f->ledger, 1, huge, NULL),
-                             huge);
+                             huge, 0);
     virtio_gpu_ledger_attach(f->ledger,
                              virtio_gpu_ledger_add(f->ledger, 2, huge, NULL),
-                             huge);
+                             huge, 0);
     check_in(f, RESIDENT, 2, 2 * huge, 2 * huge);
     g_assert_cmpuint(f->stats->host_bytes, ==, 2 * huge);
 }
@@ -274,6 +294,7 @@ static void add_up(VirtIOGPULedgerEntry *entry, void *opaque)
     sums->in[entry->state].resources++;
     sums->in[entry->state].size += entry->size;
     sums->in[entry->state].backing_bytes += entry->backing_bytes;
+    sums->in[entry->state].array_bytes += entry->array_bytes;
 }
 
 static void random_step(Fixture *f, GRand *rand)
@@ -306,7 +327,8 @@ static void random_step(Fixture *f, GRand *rand)
         break;
     case 4:
         if (e->state != PURGED && !e->backing_bytes) {
-            virtio_gpu_ledger_attach(f->ledger, e, g_rand_int(rand) | 1);
+            virtio_gpu_ledger_attach(f->ledger, e, g_rand_int(rand) | 1,
+                                     g_rand_int_range(rand, 0, 4096));
         }
         break;
     }
@@ -327,7 +349,9 @@ static void test_random(Fixture *f, gconstpointer data)
                      sums.in[state].backing_bytes);
         }
         g_assert_cmpuint(f->stats->host_bytes, ==,
-                         sums.in[RESIDENT].size + sums.in[EVICTED].size +
+                         sums.in[RESIDENT].size +
+                         sums.in[RESIDENT].array_bytes +
+                         sums.in[EVICTED].size +
                          f->stats->deferred_bytes);
         g_assert_cmpuint(f->stats->host_bytes_peak, >=, f->stats->host_bytes);
     }
@@ -348,6 +372,7 @@ int main(int argc, char **argv)
     ADD(add_twice);
     ADD(largest_id);
     ADD(round_trip);
+    ADD(arrays);
     ADD(purge);
     ADD(purge_attached);
     ADD(purge_evicted);

@@ -26,6 +26,10 @@ struct virtio_gpu_simple_resource;
 /* The property "reclaim-stats". */
 extern const PropertyInfo virtio_gpu_reclaim_prop_stats;
 
+/* Whether @cmd has no header: then it has been answered with an error. */
+bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,
+                                  struct virtio_gpu_ctrl_command *cmd);
+
 /*
  * Carry out @cmd if it changes the residency of a resource, and check it if
  * it uses one. Returns the type of command that is left for the caller to
