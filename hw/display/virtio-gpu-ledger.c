@@ -170,6 +170,16 @@ void virtio_gpu_ledger_restore(VirtIOGPULedger *ledger,
     ledger->stats.restores++;
 }
 
+void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
+                             VirtIOGPULedgerEntry *entry,
+                             VirtIOGPULedgerState state)
+{
+    g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
+    g_assert(entry->backing_bytes == 0);
+
+    change(ledger, entry, state, 0, 0);
+}
+
 void virtio_gpu_ledger_refuse(VirtIOGPULedger *ledger)
 {
     ledger->stats.refused++;

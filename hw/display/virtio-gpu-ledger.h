@@ -122,6 +122,14 @@ void virtio_gpu_ledger_set_deferred(VirtIOGPULedger *ledger, guint64 bytes);
 void virtio_gpu_ledger_restore(VirtIOGPULedger *ledger,
                                VirtIOGPULedgerEntry *entry);
 
+/*
+ * A RESIDENT resource with nothing attached turns out to be in @state: it comes
+ * from a stream. Nothing happened to it, so that nothing is counted.
+ */
+void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
+                             VirtIOGPULedgerEntry *entry,
+                             VirtIOGPULedgerState state);
+
 /* A request that concerns resources was turned down. */
 void virtio_gpu_ledger_refuse(VirtIOGPULedger *ledger);
 

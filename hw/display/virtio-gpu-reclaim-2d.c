@@ -54,6 +54,38 @@ void virtio_gpu_reclaim_2d_loaded(VirtIOGPU *g,
     }
 }
 
+VirtIOGPULedgerEntry *
+virtio_gpu_reclaim_2d_load_purged(VirtIOGPU *g, uint32_t id, uint32_t width,
+                                  uint32_t height, uint32_t format)
+{
+    pixman_format_code_t pformat = virtio_gpu_get_pixman_format(format);
+    struct virtio_gpu_simple_resource *res;
+    VirtIOGPULedgerEntry *entry;
+
+    if (!pformat) {
+        return NULL;
+    }
+    res = g_new0(struct virtio_gpu_simple_resource, 1);
+    res->resource_id = id;
+    res->width = width;
+    res->height = height;
+    res->format = format;
+    entry = virtio_gpu_ledger_add(g->reclaim->ledger, id,
+                                  image_bytes(pformat, width, height), res);
+    if (entry) {
+        QTAILQ_INSERT_HEAD(&g->reslist, res, next);
+    } else {
+        g_free(res);
+    }
+    return entry;
+}
+
+bool virtio_gpu_reclaim_2d_is_purged(VirtIOGPU *g,
+                                     struct virtio_gpu_simple_resource *res)
+{
+    return g->reclaim && !res->image;
+}
+
 struct virtio_gpu_simple_resource *
 virtio_gpu_reclaim_2d_find(VirtIOGPU *g, uint32_t resource_id)
 {

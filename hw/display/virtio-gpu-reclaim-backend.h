@@ -79,6 +79,8 @@ struct VirtIOGPUReclaim {
     /* Freed since the heap was trimmed last. */
     uint64_t untrimmed_bytes;
     QEMUTimer *trim_timer;
+    /* While it is migrated: what the stock stream cannot say. */
+    QTAILQ_HEAD(, VirtIOGPUReclaimSaved) saved;
 };
 
 /* virtio-gpu-reclaim.c */
@@ -124,5 +126,13 @@ void virtio_gpu_reclaim_unmap(VirtIOGPU *g, VirtIOGPUReclaimMapping *map);
 
 /* virtio-gpu-reclaim-2d.c */
 extern const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d;
+
+/*
+ * Make a resource that has no image yet. Returns NULL if the id is taken, or
+ * there can be no such resource.
+ */
+VirtIOGPULedgerEntry *
+virtio_gpu_reclaim_2d_load_purged(VirtIOGPU *g, uint32_t id, uint32_t width,
+                                  uint32_t height, uint32_t format);
 
 #endif /* HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H */

@@ -777,6 +777,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
     }
     g->reclaim = g_new0(VirtIOGPUReclaim, 1);
     g->reclaim->ledger = virtio_gpu_ledger_new();
+    QTAILQ_INIT(&g->reclaim->saved);
     g->reclaim->trim_timer = timer_new_ms(QEMU_CLOCK_REALTIME, trim, g);
     if (!virtio_gpu_virgl_enabled(g->parent_obj.conf)) {
         g->reclaim->backend = &virtio_gpu_reclaim_2d;
@@ -830,31 +831,4 @@ void virtio_gpu_reclaim_reset(VirtIOGPU *g)
     if (g->reclaim->backend && g->reclaim->backend->reset) {
         g->reclaim->backend->reset(g);
     }
-}
-
-static void pre_save_entry(VirtIOGPULedgerEntry *entry, void *opaque)
-{
-    VirtIOGPU *g = opaque;
-
-    /* Whatever the limit is: the device would refuse to be saved. */
-    if (entry->state == VIRTIO_GPU_LEDGER_PURGED &&
-        g->reclaim->backend->restore(g, entry) == 0) {
-        virtio_gpu_ledger_restore(g->reclaim->ledger, entry);
-    }
-}
-
-/*
- * The stream has no way to say that a resource is purged. Zeros are what the
- * driver would find anyway, so that is what is saved.
- */
-int virtio_gpu_reclaim_pre_save(VirtIOGPU *g)
-{
-    const VirtIOGPULedgerStats *stats;
-
-    if (!g->reclaim) {
-        return 0;
-    }
-    virtio_gpu_ledger_foreach(g->reclaim->ledger, pre_save_entry, g);
-    stats = virtio_gpu_ledger_stats(g->reclaim->ledger);
-    return stats->in[VIRTIO_GPU_LEDGER_PURGED].resources ? -ENOMEM : 0;
 }

@@ -249,6 +249,23 @@ static void test_clear(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->refused, ==, 1);
 }
 
+/* A resource of a stream is what it was, and nothing has happened to it. */
+static void test_enter(Fixture *f, gconstpointer data)
+{
+    virtio_gpu_ledger_enter(f->ledger,
+                            virtio_gpu_ledger_add(f->ledger, 1, 100, NULL),
+                            EVICTED);
+    virtio_gpu_ledger_enter(f->ledger,
+                            virtio_gpu_ledger_add(f->ledger, 2, 10, NULL),
+                            PURGED);
+    check_in(f, EVICTED, 1, 100, 0);
+    check_in(f, PURGED, 1, 10, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->detaches, ==, 0);
+    g_assert_cmpuint(f->stats->purges, ==, 0);
+    g_assert_cmpuint(f->stats->released_bytes_total, ==, 0);
+}
+
 static void test_64_bit(Fixture *f, gconstpointer data)
 {
     const guint64 huge = G_GUINT64_CONSTANT(3) << 32;
@@ -373,6 +390,7 @@ int main(int argc, char **argv)
     ADD(largest_id);
     ADD(round_trip);
     ADD(arrays);
+    ADD(enter);
     ADD(purge);
     ADD(purge_attached);
     ADD(purge_evicted);

@@ -46,14 +46,22 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g);
 void virtio_gpu_reclaim_finalize(Object *obj);
 /* To be called before the device model drops its own resources. */
 void virtio_gpu_reclaim_reset(VirtIOGPU *g);
-/* Before the resources of the 2D device go to a stream. */
+
+/* virtio-gpu-reclaim-vmstate.c */
+
+/* Whether the resources of the 2D device can go to a stream: 0 or -errno. */
 int virtio_gpu_reclaim_pre_save(VirtIOGPU *g);
+/* What a stream cannot say otherwise. */
+extern const VMStateDescription vmstate_virtio_gpu_reclaim;
 
 /* virtio-gpu-reclaim-2d.c */
 
 /* Look a resource up without walking a list. Needs x-reclaim=on. */
 struct virtio_gpu_simple_resource *
 virtio_gpu_reclaim_2d_find(VirtIOGPU *g, uint32_t resource_id);
+/* Whether the stream has nothing but the subsection of it. */
+bool virtio_gpu_reclaim_2d_is_purged(VirtIOGPU *g,
+                                     struct virtio_gpu_simple_resource *res);
 /* Enter a resource of a stream into the ledger. */
 void virtio_gpu_reclaim_2d_loaded(VirtIOGPU *g,
                                   struct virtio_gpu_simple_resource *res);

@@ -58,11 +58,15 @@ QVirtioGPU *qvirtio_gpu_boot(const char *args)
 
 static void stop(QVirtioGPU *gpu)
 {
-    if (gpu->ctrl) {
+    if (gpu->taken_over) {
+        g_free(container_of(gpu->ctrl, QVirtQueuePCI, vq));
+        g_free(container_of(gpu->cursor, QVirtQueuePCI, vq));
+    } else if (gpu->ctrl) {
         qvirtqueue_cleanup(gpu->vdev->bus, gpu->ctrl, &gpu->qs->alloc);
         qvirtqueue_cleanup(gpu->vdev->bus, gpu->cursor, &gpu->qs->alloc);
-        gpu->ctrl = gpu->cursor = NULL;
     }
+    gpu->ctrl = gpu->cursor = NULL;
+    gpu->taken_over = false;
 }
 
 void qvirtio_gpu_shutdown(QVirtioGPU *gpu)
@@ -91,25 +95,52 @@ static void find_gpu(QPCIDevice *pdev, int devfn, void *data)
     }
 }
 
+static void find_device(QVirtioGPU *gpu)
+{
+    QPCIDevice *pdev = NULL;
+    QPCIAddress addr;
+
+    if (gpu->pci) {
+        return;
+    }
+    qpci_device_foreach(gpu->qs->pcibus, PCI_VENDOR_ID_REDHAT_QUMRANET,
+                        0x1040 + VIRTIO_ID_GPU, find_gpu, &pdev);
+    g_assert_nonnull(pdev);
+    addr = (QPCIAddress) { .devfn = pdev->devfn };
+    g_free(pdev);
+    gpu->pci = virtio_pci_new(gpu->qs->pcibus, &addr);
+    gpu->vdev = &gpu->pci->vdev;
+    qvirtio_pci_device_enable(gpu->pci);
+}
+
+static QVirtQueue *copy_queue(const QVirtioGPU *gpu, const QVirtQueue *vq)
+{
+    QVirtQueuePCI *copy = g_new(QVirtQueuePCI, 1);
+
+    *copy = *container_of(vq, QVirtQueuePCI, vq);
+    copy->vq.vdev = gpu->vdev;
+    return &copy->vq;
+}
+
+void qvirtio_gpu_take_over(QVirtioGPU *gpu, const QVirtioGPU *from)
+{
+    stop(gpu);
+    find_device(gpu);
+    g_assert_cmpuint(gpu->out, ==, from->out);
+    g_assert_cmpuint(gpu->in, ==, from->in);
+    gpu->vdev->features = from->vdev->features;
+    gpu->vdev->features_negotiated = true;
+    gpu->ctrl = copy_queue(gpu, from->ctrl);
+    gpu->cursor = copy_queue(gpu, from->cursor);
+    gpu->taken_over = true;
+}
+
 uint64_t qvirtio_gpu_start(QVirtioGPU *gpu, uint64_t features)
 {
     uint64_t offered;
 
     stop(gpu);
-    if (!gpu->pci) {
-        QPCIDevice *pdev = NULL;
-        QPCIAddress addr;
-
-        qpci_device_foreach(gpu->qs->pcibus, PCI_VENDOR_ID_REDHAT_QUMRANET,
-                            0x1040 + VIRTIO_ID_GPU, find_gpu, &pdev);
-        g_assert_nonnull(pdev);
-        addr = (QPCIAddress) { .devfn = pdev->devfn };
-        g_free(pdev);
-        gpu->pci = virtio_pci_new(gpu->qs->pcibus, &addr);
-        gpu->vdev = &gpu->pci->vdev;
-        qvirtio_pci_device_enable(gpu->pci);
-    }
-
+    find_device(gpu);
     qvirtio_start_device(gpu->vdev);
     offered = qvirtio_get_features(gpu->vdev);
     qvirtio_set_features(gpu->vdev,

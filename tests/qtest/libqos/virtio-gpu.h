@@ -36,6 +36,8 @@ typedef struct QVirtioGPU {
     /* Where commands and responses are put together. */
     uint64_t out;
     uint64_t in;
+    /* The queues were set up by somebody else. */
+    bool taken_over;
 } QVirtioGPU;
 
 /* Boot with @args, which have to make a PCI device with QVIRTIO_GPU_ID. */
@@ -47,6 +49,12 @@ void qvirtio_gpu_shutdown(QVirtioGPU *gpu);
  * VIRTIO_F_VERSION_1. Returns all that it offers.
  */
 uint64_t qvirtio_gpu_start(QVirtioGPU *gpu, uint64_t features);
+
+/*
+ * Go on, without a reset, where the driver of @from has stopped: @gpu is a
+ * device that has been migrated, or the same one as of a snapshot.
+ */
+void qvirtio_gpu_take_over(QVirtioGPU *gpu, const QVirtioGPU *from);
 
 /*
  * Send @len bytes of command and wait for the response, of which at most
