@@ -124,6 +124,11 @@ bool virtio_gpu_reclaim_map(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
                             VirtIOGPUReclaimMapping *map);
 void virtio_gpu_reclaim_unmap(VirtIOGPU *g, VirtIOGPUReclaimMapping *map);
 
+/* virtio-gpu-reclaim-trace.c */
+
+/* Turn on the trace events that the command line asks for. */
+void virtio_gpu_reclaim_trace_init(void);
+
 /* virtio-gpu-reclaim-2d.c */
 extern const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d;
 

@@ -25,6 +25,7 @@
 #include "hw/qdev-properties.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "virtio-gpu-reclaim-backend.h"
+#include "hw/display/trace-virtio_gpu_reclaim.h"
 
 #ifdef CONFIG_MALLOC_TRIM
 #include <malloc.h>
@@ -67,7 +68,8 @@ void virtio_gpu_reclaim_refuse(VirtIOGPU *g,
 {
     cmd->error = error;
     virtio_gpu_ledger_refuse(g->reclaim->ledger);
-    if (qemu_loglevel_mask(LOG_GUEST_ERROR)) {
+    if (qemu_loglevel_mask(LOG_GUEST_ERROR) ||
+        trace_event_get_state_backends(TRACE_VIRTIO_GPU_RECLAIM_REFUSE)) {
         g_autofree char *why = NULL;
         va_list ap;
 
@@ -77,6 +79,7 @@ void virtio_gpu_reclaim_refuse(VirtIOGPU *g,
         qemu_log_mask(LOG_GUEST_ERROR,
                       "virtio-gpu: command 0x%x refused with 0x%x: %s\n",
                       cmd->cmd_hdr.type, error, why);
+        trace_virtio_gpu_reclaim_refuse(cmd->cmd_hdr.type, error, why);
     }
 }
 
@@ -173,6 +176,7 @@ static void trim(void *opaque)
     VirtIOGPU *g = opaque;
     VirtIOGPUReclaim *r = g->reclaim;
     uint64_t deferred = virtio_gpu_ledger_stats(r->ledger)->deferred_bytes;
+    int64_t start = g_get_monotonic_time();
     VirtIOGPUReclaimAudit now;
 
     audit(g, &now);
@@ -181,6 +185,8 @@ static void trim(void *opaque)
         malloc_trim(0);
     }
 #endif
+    trace_virtio_gpu_reclaim_trim(r->untrimmed_bytes, now.deferred_bytes,
+                                  g_get_monotonic_time() - start);
     r->untrimmed_bytes = 0;
     if (now.deferred_bytes) {
         timer_mod(r->trim_timer,
@@ -228,6 +234,7 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
 /* Give a purged resource its storage again; anything else is left alone. */
 static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
 {
+    int64_t start;
     int ret;
 
     if (entry->state != VIRTIO_GPU_LEDGER_PURGED) {
@@ -236,7 +243,10 @@ static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     if (!within_limit(g, entry->size)) {
         return -ENOMEM;
     }
+    start = g_get_monotonic_time();
     ret = g->reclaim->backend->restore(g, entry);
+    trace_virtio_gpu_reclaim_restore(entry->id, entry->size, ret,
+                                     g_get_monotonic_time() - start);
     if (ret == 0) {
         virtio_gpu_ledger_restore(g->reclaim->ledger, entry);
     }
@@ -353,6 +363,8 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
     virtio_gpu_ledger_attach(r->ledger, entry, bytes, arrays);
+    trace_virtio_gpu_reclaim_attach(entry->id, bytes,
+                                    arrays / r->backend->array_bytes);
 }
 
 static void cmd_detach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
@@ -373,6 +385,7 @@ static void cmd_detach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
                                   "resource %u has no backing", entry->id);
         return;
     }
+    trace_virtio_gpu_reclaim_detach(entry->id, entry->backing_bytes);
     g->reclaim->backend->detach(g, entry);
     virtio_gpu_ledger_detach(g->reclaim->ledger, entry);
 }
@@ -404,6 +417,7 @@ static enum virtio_gpu_purge_result purge(VirtIOGPU *g, uint32_t id)
         return VIRTIO_GPU_PURGE_BUSY;
     }
     virtio_gpu_ledger_purge(r->ledger, entry, released);
+    trace_virtio_gpu_reclaim_purge(id, entry->size, released);
     freed(g, entry->size, 1);
     return VIRTIO_GPU_PURGE_PURGED;
 }
@@ -451,12 +465,14 @@ static void cmd_purge(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 
         resp->result[i] = cpu_to_le32(result);
         if (result != VIRTIO_GPU_PURGE_PURGED) {
+            const char *why = result == VIRTIO_GPU_PURGE_BUSY ?
+                              "busy" : "no such resource";
+
             virtio_gpu_ledger_refuse(g->reclaim->ledger);
             qemu_log_mask(LOG_GUEST_ERROR,
                           "virtio-gpu: resource %u not purged: %s\n",
-                          le32_to_cpu(ids[i]),
-                          result == VIRTIO_GPU_PURGE_BUSY ? "busy" :
-                          "no such resource");
+                          le32_to_cpu(ids[i]), why);
+            trace_virtio_gpu_reclaim_not_purged(le32_to_cpu(ids[i]), why);
         }
     }
     virtio_gpu_ctrl_response(g, cmd, &resp->hdr, resp_size);
@@ -775,6 +791,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
     if (!virtio_gpu_reclaim_enabled(g->parent_obj.conf) || g->reclaim) {
         return;
     }
+    virtio_gpu_reclaim_trace_init();
     g->reclaim = g_new0(VirtIOGPUReclaim, 1);
     g->reclaim->ledger = virtio_gpu_ledger_new();
     QTAILQ_INIT(&g->reclaim->saved);

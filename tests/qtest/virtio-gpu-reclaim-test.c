@@ -347,6 +347,71 @@ static void test_vga(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* Whether @text has a line with @event and @what in it. */
+static bool has_line(const char *text, const char *event, const char *what)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    int i;
+
+    for (i = 0; lines[i]; i++) {
+        if (strstr(lines[i], event) && strstr(lines[i], what)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Events of the module, turned on by a command line that QEMU has read before
+ * there was a module; and reasons in the log of guest errors.
+ */
+static void test_trace(const void *data)
+{
+    const Device *dev = data;
+    static const char *const options[] = {
+        " -trace enable=virtio_gpu_reclaim_*", " -trace virtio_gpu_reclaim_*",
+        " -d trace:virtio_gpu_reclaim_*,guest_errors",
+    };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(options); i++) {
+        g_autofree char *path = NULL;
+        g_autofree char *props = NULL;
+        g_autofree char *text = NULL;
+        QVirtioGPU *gpu;
+        int fd = g_file_open_tmp("qtest-virtio-gpu-XXXXXX", &path, NULL);
+
+        g_assert_cmpint(fd, >=, 0);
+        close(fd);
+        props = g_strconcat(options[i], " -D ", path, NULL);
+        gpu = start_with(dev, props);
+        make(gpu, 1);
+        g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+        g_assert_cmphex(qvirtio_gpu_detach(gpu, 7), ==, BAD_RESOURCE);
+        g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+        g_assert_cmphex(purge_one(gpu, 8), ==, UNKNOWN);
+        g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+        qvirtio_gpu_shutdown(gpu);
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        g_assert_true(has_line(text, "virtio_gpu_reclaim_attach",
+                               "res 0x1, 16384 bytes in 1 mappings"));
+        g_assert_true(has_line(text, "virtio_gpu_reclaim_detach",
+                               "res 0x1, 16384 bytes"));
+        g_assert_true(has_line(text, "virtio_gpu_reclaim_refuse",
+                               "0x107, error 0x1203: there is no resource 7"));
+        g_assert_true(has_line(text, "virtio_gpu_reclaim_purge",
+                               "res 0x1, 16384 bytes, 16384 of them"));
+        g_assert_true(has_line(text, "virtio_gpu_reclaim_not_purged",
+                               "res 0x8: no such resource"));
+        g_assert_true(has_line(text, "virtio_gpu_reclaim_restore",
+                               "res 0x1, 16384 bytes, ret 0, "));
+        g_assert_true(has_line(text, "virtio-gpu: command 0x107 refused",
+                               "there is no resource 7") == (i == 2));
+        unlink(path);
+    }
+}
+
 /* Create and unref. */
 
 static void test_create(const void *data)
@@ -1996,6 +2061,7 @@ int main(int argc, char **argv)
     add_both("not-negotiated", test_not_negotiated);
     add_both("properties", test_properties);
     add_both("vga", test_vga);
+    add_both("trace", test_trace);
     add_both("create", test_create);
     add_both("create-bad", test_create_bad);
     add_both("unref", test_unref);
