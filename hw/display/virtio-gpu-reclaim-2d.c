@@ -193,6 +193,52 @@ static bool check_transfer(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     return true;
 }
 
+/*
+ * The stock handler adds up the end of the image in 32 bits, and has pixman
+ * make an image of any stride.
+ */
+static bool check_scanout_blob(VirtIOGPU *g,
+                               struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_set_scanout_blob ss;
+    struct virtio_gpu_simple_resource *res;
+    VirtIOGPULedgerEntry *entry;
+    uint64_t end, row;
+    int bpp;
+
+    if (!virtio_gpu_reclaim_read(g, cmd, &ss, sizeof(ss))) {
+        return false;
+    }
+    virtio_gpu_scanout_blob_bswap(&ss);
+    if (ss.resource_id == 0 ||
+        ss.scanout_id >= g->parent_obj.conf.max_outputs) {
+        return true;
+    }
+    entry = virtio_gpu_reclaim_find(g, cmd, ss.resource_id);
+    if (!entry) {
+        return false;
+    }
+    res = entry->opaque;
+    /* An unknown format is the stock handler's to refuse. */
+    bpp = PIXMAN_FORMAT_BPP(virtio_gpu_get_pixman_format(ss.format)) / 8;
+    row = (uint64_t)ss.width * bpp;
+    /* Factors of 32 bits: this fits in 64, the offset included. */
+    end = (uint64_t)ss.r.y + ss.r.height;
+    end = end ? (end - 1) * ss.strides[0] : 0;
+    if (!res->blob || ss.strides[0] % sizeof(uint32_t) ||
+        ss.strides[0] < row || end > res->blob_size ||
+        ((uint64_t)ss.r.x + ss.r.width) * bpp + ss.offsets[0] >
+        res->blob_size - end) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "resource %u of %" PRIu64 " bytes has no "
+                                  "image of %ux%u at %u, %u with stride %u",
+                                  entry->id, res->blob_size, ss.r.width,
+                                  ss.r.height, ss.r.x, ss.r.y, ss.strides[0]);
+        return false;
+    }
+    return true;
+}
+
 static bool command(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
     switch (cmd->cmd_hdr.type) {
@@ -207,6 +253,9 @@ static bool command(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return true;
     case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
         return !check_transfer(g, cmd);
+    case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
+        return virtio_gpu_blob_enabled(g->parent_obj.conf) &&
+               !check_scanout_blob(g, cmd);
     default:
         return false;
     }

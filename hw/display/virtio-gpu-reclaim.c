@@ -615,7 +615,9 @@ uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
         stock = check_set_scanout(g, cmd);
         break;
     case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
-        stock = check_size(g, cmd, sizeof(struct virtio_gpu_set_scanout_blob));
+        stock = check_size(g, cmd,
+                           sizeof(struct virtio_gpu_set_scanout_blob)) &&
+                !g->reclaim->backend->command(g, cmd);
         break;
     case VIRTIO_GPU_CMD_GET_EDID:
         stock = check_size(g, cmd, sizeof(struct virtio_gpu_cmd_get_edid));

@@ -12,6 +12,9 @@
 #include "qemu/units.h"
 #include "libqtest.h"
 #include "libqos/virtio-gpu.h"
+#include "standard-headers/linux/pci_regs.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_pci.h"
 #include "qapi/qmp/qdict.h"
 #include "qapi/qmp/qlist.h"
 
@@ -88,9 +91,10 @@ typedef struct Stats {
 
 static QDict *get_stats(QVirtioGPU *gpu)
 {
+    g_autofree char *path = g_strconcat("/machine/peripheral/", gpu->id, NULL);
+
     return qtest_qmp(gpu->qts, "{'execute': 'qom-get', 'arguments': {"
-                     "'path': '/machine/peripheral/" QVIRTIO_GPU_ID "',"
-                     "'property': 'reclaim-stats'}}");
+                     "'path': %s, 'property': 'reclaim-stats'}}", path);
 }
 
 static uint64_t get_stat(QVirtioGPU *gpu, const char *name)
@@ -655,7 +659,7 @@ static void test_attach_bad_address(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Pages of which each is right before the one in front of it: none is joined. */
+/* Pages of which none follows the one in front of it: they are not joined. */
 static void backwards(struct virtio_gpu_mem_entry *entries, uint32_t n,
                       uint64_t addr)
 {
@@ -1240,6 +1244,170 @@ static void test_reset_without_driver(const void *data)
     gpu->vdev->bus->set_status(gpu->vdev, 0);
     check_reset(gpu, 1);
     qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 15. Contexts go as well, and their ids are free. */
+static void test_reset_contexts(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        QDict *resp = get_stats(gpu);
+
+        g_assert_true(qlist_empty(qdict_get_qlist(
+            qdict_get_qdict(resp, "return"), "contexts")));
+        qobject_unref(resp);
+        make(gpu, 1);
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0),
+                        ==, OK);
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu,
+                                        VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                        1, 1), ==, OK);
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Devices keep to themselves. (QEMU has one renderer: not for GL.) */
+static void test_two_devices(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *a = start_with(dev, " -device virtio-gpu-pci,id=gpu1,"
+                                    "x-reclaim=on,max_hostmem=1M");
+    QVirtioGPU *b = qvirtio_gpu_second(a, "gpu1");
+
+    qvirtio_gpu_start(b, RECLAIM);
+    g_assert_cmpuint(get_stat(b, "host-bytes-limit"), ==, MiB);
+    make(a, 1);
+    set_contents(a, 1, HERE, RED);
+    g_assert_cmphex(purge_one(b, 1), ==, UNKNOWN);
+    make(b, 1);
+    make(b, 2);
+    g_assert_cmphex(purge_one(b, 1), ==, PURGED);
+    check_contents(dev, a, 1, HERE, RED);
+    check_stats(a, (Stats) { .resident = 1, .resident_host = BYTES,
+                             .resident_backing = BYTES, .host = BYTES,
+                             .attaches = 1 });
+    qvirtio_gpu_start(b, RECLAIM);
+    check_stats(b, (Stats) { .attaches = 2, .purges = 1, .refused = 1,
+                             .released_total = BYTES });
+    check_contents(dev, a, 1, HERE, RED);
+    g_assert_cmphex(purge_one(a, 1), ==, PURGED);
+    qvirtio_gpu_shutdown(b);
+    qvirtio_gpu_shutdown(a);
+}
+
+/* A display cannot be unplugged: that is answered, and harms nobody. */
+static void test_unplug(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    QDict *resp;
+
+    populate(gpu);
+    resp = qtest_qmp(gpu->qts, "{'execute': 'device_del', 'arguments':"
+                     " {'id': '" QVIRTIO_GPU_ID "'}}");
+    g_assert_true(qdict_haskey(resp, "error"));
+    qobject_unref(resp);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 4, HERE, BYTES), ==, OK);
+    check_contents(dev, gpu, 4, HERE, 0);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Memory that is plugged in, and where it ends up on the bus. */
+#define DIMM 0x100000000ull
+
+/* Boot with a DIMM, and attach it to resource 1. */
+static QVirtioGPU *start_with_dimm(const Device *dev, char **path)
+{
+    g_autofree char *props = NULL;
+    QVirtioGPU *gpu;
+    int fd = g_file_open_tmp("qtest-virtio-gpu-dimm-XXXXXX", path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    props = g_strdup_printf(" -m slots=1,maxmem=1G "
+                            "-object memory-backend-file,id=dimm,size=128M,"
+                            "share=on,mem-path=%s -device pc-dimm,memdev=dimm",
+                            *path);
+    gpu = start_with(dev, props);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, DIMM, BYTES), ==, OK);
+    return gpu;
+}
+
+/* Unplug the DIMM. Returns whether QEMU still has it mapped, for somebody. */
+static bool unplug_dimm(QVirtioGPU *gpu, const char *path, bool wait)
+{
+    g_autofree char *maps = g_strdup_printf("/proc/%d/maps", gpu->pid);
+    gint64 start = g_get_monotonic_time();
+    bool mapped;
+
+    /* What the guest's ACPI does: select slot 0, and eject. */
+    qtest_outl(gpu->qts, 0xa00, 0);
+    qtest_outb(gpu->qts, 0xa14, 8);
+    qtest_qmp_assert_success(gpu->qts, "{'execute': 'object-del',"
+                             " 'arguments': {'id': 'dimm'}}");
+    do {
+        g_autofree char *text = NULL;
+
+        qtest_clock_step(gpu->qts, 1000000);
+        g_usleep(10000);
+        g_assert_true(g_file_get_contents(maps, &text, NULL, NULL));
+        mapped = strstr(text, path);
+    } while (mapped && wait &&
+             g_get_monotonic_time() - start < 20 * G_USEC_PER_SEC);
+    unlink(path);
+    return mapped;
+}
+
+/*
+ * spec: Device 1, 15. Nothing refers to what was let go: memory that can be
+ * unplugged, and really goes, has no mapping left.
+ */
+static void test_nothing_mapped(const void *data)
+{
+    const Device *dev = data;
+    g_autofree char *held = NULL;
+    QVirtioGPU *gpu = start_with_dimm(dev, &held);
+    int way;
+
+    /* What is attached keeps it: it would be seen here. */
+    g_assert_true(unplug_dimm(gpu, held, false));
+    qvirtio_gpu_shutdown(gpu);
+
+    for (way = 0; way < 5; way++) {
+        g_autofree char *path = NULL;
+        struct virtio_gpu_mem_entry entries[2] = {
+            { .addr = cpu_to_le64(DIMM), .length = cpu_to_le32(PAGE) },
+            { .addr = cpu_to_le64(1ull << 45), .length = cpu_to_le32(PAGE) },
+        };
+
+        gpu = start_with_dimm(dev, &path);
+        switch (way) {
+        case 0:
+            g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+            break;
+        case 1:
+            g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+            break;
+        case 2:
+            g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+            break;
+        case 3:
+            gpu->vdev->bus->set_status(gpu->vdev, 0);
+            break;
+        case 4:
+            /* An attach that fails half-way. */
+            g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+            g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 2), ==,
+                            BAD_PARAMETER);
+            break;
+        }
+        g_assert_false(unplug_dimm(gpu, path, true));
+        qvirtio_gpu_shutdown(gpu);
+    }
 }
 
 /* Migration and snapshots: only the 2D device can be saved. */
@@ -2009,12 +2177,266 @@ static void test_rss_deferred(const void *data)
     make(gpu, 2);
     set_contents(gpu, 2, HERE, RED);
     g_usleep(200000);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, size + BYTES + ARRAY(&dev_gl));
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
+                     size + BYTES + ARRAY(&dev_gl));
     before = rss_anon(gpu);
     g_assert_cmpuint(before, >, size);
     g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
                            sizeof(destroy)), ==, OK);
     check_rss_falls(gpu, before, size);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* What went wrong in virtio-gpu devices before: docs/devel/past-bugs.rst. */
+
+static bool all_zero(const void *data, size_t size)
+{
+    const uint8_t *p = data;
+
+    while (size && !*p) {
+        p++;
+        size--;
+    }
+    return !size;
+}
+
+/* A response is what it says, and zeros: the buffer was all 0xee before. */
+static void test_replies(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    struct virtio_gpu_ctrl_hdr cmd = {
+        .type = cpu_to_le32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO),
+    }, hdr;
+    struct virtio_gpu_resp_display_info info;
+    struct virtio_gpu_get_capset_info get_info = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_GET_CAPSET_INFO),
+        .capset_index = cpu_to_le32(99),
+    };
+    struct virtio_gpu_resp_capset_info capset;
+    struct virtio_gpu_cmd_get_edid get_edid = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_GET_EDID),
+    };
+    struct virtio_gpu_resp_edid edid;
+    struct {
+        struct virtio_gpu_ctrl_hdr hdr;
+        uint32_t count, padding, ids[1];
+    } purge = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_PURGE),
+        .count = cpu_to_le32(1),
+        .padding = UINT32_MAX,
+        .ids = { cpu_to_le32(1) },
+    };
+
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), &info,
+                                    sizeof(info)), ==,
+                    VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+    g_assert_true(all_zero(&info.hdr.flags, sizeof(info.hdr) - 4));
+    g_assert_true(all_zero(info.pmodes + 1, sizeof(info) -
+                           offsetof(struct virtio_gpu_resp_display_info,
+                                    pmodes[1])));
+
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &get_edid, sizeof(get_edid), &edid,
+                                    sizeof(edid)), ==,
+                    VIRTIO_GPU_RESP_OK_EDID);
+    g_assert_true(all_zero(&edid.hdr.flags, sizeof(edid.hdr) - 4));
+    g_assert_cmpuint(edid.padding, ==, 0);
+    g_assert_cmpuint(le32_to_cpu(edid.size), <=, sizeof(edid.edid));
+
+    cmd.type = 0;
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), &hdr,
+                                    sizeof(hdr)), ==, UNSPEC);
+    g_assert_true(all_zero(&hdr.flags, sizeof(hdr) - 4));
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &purge, sizeof(purge), &purge,
+                                    sizeof(purge)), ==,
+                    VIRTIO_GPU_RESP_OK_PURGE);
+    g_assert_true(all_zero(&purge.hdr.flags, sizeof(purge.hdr) - 4));
+    g_assert_cmpuint(purge.padding, ==, 0);
+
+    if (dev->gl) {
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &get_info, sizeof(get_info),
+                                        &capset, sizeof(capset)), ==,
+                        VIRTIO_GPU_RESP_OK_CAPSET_INFO);
+        g_assert_true(all_zero(&capset.hdr.flags, sizeof(capset) - 4));
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A capset that does not exist has no size; one that does, any version. */
+static void test_capset(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_get_capset cmd = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_GET_CAPSET),
+    };
+    static const uint32_t bad[] = { 0, 3, 99, UINT32_MAX };
+    uint32_t version;
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        cmd.capset_id = cpu_to_le32(bad[i]);
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, 4096),
+                        ==, BAD_PARAMETER);
+    }
+    cmd.capset_id = cpu_to_le32(1);
+    for (version = 0; version < 4; version++) {
+        cmd.capset_version = cpu_to_le32(version == 3 ? UINT32_MAX : version);
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, 4096),
+                        ==, VIRTIO_GPU_RESP_OK_CAPSET);
+        /* And with room for no more than the header. */
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
+                                        sizeof(cmd.hdr)), ==,
+                        VIRTIO_GPU_RESP_OK_CAPSET);
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 13. Scanouts that are not there. */
+static void test_scanout_index(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_set_scanout set = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SET_SCANOUT),
+        .resource_id = cpu_to_le32(1),
+        .r.width = cpu_to_le32(SIDE),
+        .r.height = cpu_to_le32(SIDE),
+    };
+    struct virtio_gpu_cmd_get_edid edid = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_GET_EDID),
+    };
+    struct virtio_gpu_update_cursor cursor = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_UPDATE_CURSOR),
+        .resource_id = cpu_to_le32(1),
+    };
+    static const uint32_t bad[] = { 1, 15, 16, 1 << 30, UINT32_MAX };
+    int i;
+
+    make(gpu, 1);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        set.scanout_id = cpu_to_le32(bad[i]);
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &set, sizeof(set), NULL,
+                                        sizeof(set.hdr)), ==,
+                        VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID);
+        edid.scanout = cpu_to_le32(bad[i]);
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &edid, sizeof(edid), NULL,
+                                        sizeof(edid.hdr)), ==, BAD_PARAMETER);
+        cursor.pos.scanout_id = cpu_to_le32(bad[i]);
+        qvirtio_gpu_cursor(gpu, &cursor);
+    }
+    /* None of that is a use of the resource. */
+    g_assert_cmpuint(get_stat(gpu, "restores"), ==, 0);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Sizes that are small in 32 bits. */
+static void test_hostmem_overflow(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",max_hostmem=256M");
+    static const uint32_t bad[][2] = {
+        { 65536, 16384 }, { 16384, 65536 }, { 0x40000001, 1 },
+        { 1, 0x40000001 }, { 0x80000000, 2 }, { UINT32_MAX, 1 },
+        { UINT32_MAX, UINT32_MAX }, { 65536, 65537 },
+    };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        uint32_t ret = qvirtio_gpu_create_2d(gpu, 1, FORMAT, bad[i][0],
+                                             bad[i][1]);
+
+        if (ret != BAD_PARAMETER) {
+            g_assert_cmphex(ret, ==, NO_MEMORY);
+        }
+    }
+    check_stats(gpu, (Stats) { .refused = ARRAY_SIZE(bad) });
+    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==, 0);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Attaches that fail late leave nothing behind: arrays of 16384, each. */
+static void test_attach_leak(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    const uint32_t n = 16384;
+    g_autofree struct virtio_gpu_mem_entry *entries =
+        g_new0(struct virtio_gpu_mem_entry, n);
+    uint64_t before = 0;
+    int i;
+
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
+    backwards(entries, n, HERE);
+    entries[n - 1].addr = cpu_to_le64(1ull << 45);
+    for (i = 0; i < 220; i++) {
+        g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, n), ==,
+                        BAD_PARAMETER);
+        if (i == 20) {
+            before = rss_anon(gpu);
+        }
+    }
+    /* 200 of them are 50 MiB and more. */
+    g_assert_cmpuint(rss_anon(gpu), <, before + 16 * MiB);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/*
+ * The device as target of its own DMA. Attaching its registers is refused; a
+ * used ring that is its own doorbell rings it, from within a command.
+ */
+static void test_reentrancy(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint64_t bar = qpci_config_readl(gpu->pci->pdev, PCI_BASE_ADDRESS_4);
+    struct virtio_gpu_ctrl_hdr cmd = {
+        .type = cpu_to_le32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO),
+    };
+    uint64_t bell;
+    uint32_t head;
+    int i;
+
+    bar &= PCI_BASE_ADDRESS_MEM_MASK;
+    bar |= (uint64_t)qpci_config_readl(gpu->pci->pdev,
+                                       PCI_BASE_ADDRESS_5) << 32;
+    g_assert_cmphex(bar, !=, 0);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, bar, 2 * PAGE), ==,
+                    BAD_PARAMETER);
+    bell = bar + container_of(gpu->ctrl, QVirtQueuePCI, vq)->notify_offset;
+
+    /* A response that goes to the doorbell, ... */
+    memcpy(gpu->ram + gpu->out, &cmd, sizeof(cmd));
+    gpu->ctrl->free_head = 0;
+    head = qvirtqueue_add(gpu->qts, gpu->ctrl, gpu->out, sizeof(cmd), false,
+                          true);
+    qvirtqueue_add(gpu->qts, gpu->ctrl, bell, 4, true, false);
+    qvirtqueue_kick(gpu->qts, gpu->vdev, gpu->ctrl, head);
+
+    /* ... and a used ring that is there, in the device's next life. */
+    qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    qvirtio_start_device(gpu->vdev);
+    qvirtio_set_features(gpu->vdev, RECLAIM | (1ull << VIRTIO_F_VERSION_1));
+    gpu->vdev->bus->queue_select(gpu->vdev, 0);
+    gpu->ctrl->used = bell;
+    gpu->vdev->bus->set_queue_address(gpu->vdev, gpu->ctrl);
+    qpci_io_writew(gpu->pci->pdev, gpu->pci->bar,
+                   gpu->pci->common_cfg_offset +
+                   offsetof(struct virtio_pci_common_cfg, queue_enable), 1);
+    qvirtio_set_driver_ok(gpu->vdev);
+    for (i = 0; i < 10; i++) {
+        memcpy(gpu->ram + gpu->out, &cmd, sizeof(cmd));
+        gpu->ctrl->free_head = 0;
+        head = qvirtqueue_add(gpu->qts, gpu->ctrl, gpu->out, sizeof(cmd),
+                              false, true);
+        qvirtqueue_add(gpu->qts, gpu->ctrl, gpu->in, 1024, true, false);
+        qvirtqueue_kick(gpu->qts, gpu->vdev, gpu->ctrl, head);
+        qtest_clock_step(gpu->qts, 1000000);
+    }
+
+    /* It survives, and a reset mends it. */
+    qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    make(gpu, 1);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -2033,6 +2455,82 @@ static void test_transfer_offset(const void *data)
                         BAD_PARAMETER);
     }
     g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, 1, SIDE, 1, BYTES - 1), ==, OK);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static uint32_t create_blob(QVirtioGPU *gpu, uint32_t id, uint32_t entries,
+                            uint64_t addr, uint64_t size)
+{
+    struct {
+        struct virtio_gpu_resource_create_blob blob;
+        struct virtio_gpu_mem_entry entry;
+    } cmd = {
+        .blob.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB),
+        .blob.resource_id = cpu_to_le32(id),
+        .blob.blob_mem = cpu_to_le32(VIRTIO_GPU_BLOB_MEM_GUEST),
+        .blob.nr_entries = cpu_to_le32(entries),
+        .blob.size = cpu_to_le64(size),
+        .entry.addr = cpu_to_le64(addr),
+        .entry.length = cpu_to_le32(BYTES),
+    };
+
+    return qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, sizeof(cmd.blob.hdr));
+}
+
+static uint32_t scanout_blob(QVirtioGPU *gpu, uint32_t width, uint32_t height,
+                             uint32_t stride, uint32_t offset)
+{
+    struct virtio_gpu_set_scanout_blob cmd = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SET_SCANOUT_BLOB),
+        .resource_id = cpu_to_le32(1),
+        .r.width = cpu_to_le32(width),
+        .r.height = cpu_to_le32(height),
+        .width = cpu_to_le32(width),
+        .height = cpu_to_le32(height),
+        .format = cpu_to_le32(FORMAT),
+        .strides[0] = cpu_to_le32(stride),
+        .offsets[0] = cpu_to_le32(offset),
+    };
+
+    return qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, sizeof(cmd.hdr));
+}
+
+/* Blobs of guest memory, which the device has with udmabuf only. */
+static void test_blob(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu;
+
+    if (access("/dev/udmabuf", R_OK | W_OK)) {
+        g_test_skip("there is no /dev/udmabuf");
+        return;
+    }
+    gpu = start_with(dev, ",blob=on -object memory-backend-memfd,id=sealed,"
+                          "size=1M");
+    qvirtio_gpu_start(gpu, RECLAIM | 1ull << VIRTIO_GPU_F_RESOURCE_BLOB);
+    g_assert_cmphex(create_blob(gpu, 1, 1, HERE, BYTES), ==, OK);
+    g_assert_cmphex(create_blob(gpu, 1, 1, HERE, BYTES), ==, BAD_RESOURCE);
+    g_assert_cmphex(create_blob(gpu, 0, 1, HERE, BYTES), ==, BAD_RESOURCE);
+    g_assert_cmphex(create_blob(gpu, 2, 1, HERE, BYTES + 1), ==, BAD_PARAMETER);
+    g_assert_cmphex(create_blob(gpu, 2, 0, HERE, BYTES), ==, BAD_PARAMETER);
+
+    g_assert_cmphex(scanout_blob(gpu, SIDE, SIDE, SIDE * 4 - 4, 0), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(scanout_blob(gpu, SIDE - 1, SIDE, SIDE * 4 - 3, 0), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(scanout_blob(gpu, SIDE, SIDE, SIDE * 4 + 4, 0), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(scanout_blob(gpu, SIDE, SIDE, SIDE * 4, 4), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(scanout_blob(gpu, SIDE, SIDE, 1u << 30, 0), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(scanout_blob(gpu, SIDE, SIDE, SIDE * 4, 0), ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, BUSY);
+    /* Its memory is the image: nothing is shown without. */
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmphex(scanout_blob(gpu, SIDE, SIDE, SIDE * 4, 0), ==,
+                    BAD_PARAMETER);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -2089,6 +2587,13 @@ int main(int argc, char **argv)
     add_both("use-purged", test_use_purged);
     add_both("use-unknown", test_use_unknown);
     add_both("displayed", test_displayed);
+    add_both("replies", test_replies);
+    add_both("scanout-index", test_scanout_index);
+    add_both("hostmem-overflow", test_hostmem_overflow);
+    add_both("attach-leak", test_attach_leak);
+    add_both("reentrancy", test_reentrancy);
+    add_both("nothing-mapped", test_nothing_mapped);
+    add_both("unplug", test_unplug);
     add_both("limit", test_limit);
     add_both("limit-cursor", test_limit_cursor);
     add_both("reset", test_reset);
@@ -2099,6 +2604,8 @@ int main(int argc, char **argv)
 
     add(&dev_gl, "create-3d", test_create_3d);
     add(&dev_gl, "buffer", test_buffer);
+    add(&dev_gl, "capset", test_capset);
+    add(&dev_gl, "reset-contexts", test_reset_contexts);
     add(&dev_gl, "transfer-3d", test_transfer_3d);
     add(&dev_gl, "scanout-rect", test_scanout_rect);
     add(&dev_gl, "context-stats", test_context_stats);
@@ -2109,6 +2616,8 @@ int main(int argc, char **argv)
     add(&dev_gl, "rss-deferred", test_rss_deferred);
 
     add(&dev_2d, "transfer-offset", test_transfer_offset);
+    add(&dev_2d, "blob", test_blob);
+    add(&dev_2d, "two-devices", test_two_devices);
     add(&dev_2d, "migrate", test_migrate);
     add(&dev_2d, "migrate-evicted", test_migrate_evicted);
     add(&dev_2d, "migrate-old", test_migrate_old);

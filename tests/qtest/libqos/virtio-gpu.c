@@ -51,6 +51,22 @@ QVirtioGPU *qvirtio_gpu_boot(const char *args)
     unlink(path);
     close(fd);
 
+    gpu->id = QVIRTIO_GPU_ID;
+    gpu->out = guest_alloc(&gpu->qs->alloc, OUT_SIZE);
+    gpu->in = guest_alloc(&gpu->qs->alloc, IN_SIZE);
+    return gpu;
+}
+
+QVirtioGPU *qvirtio_gpu_second(const QVirtioGPU *first, const char *id)
+{
+    QVirtioGPU *gpu = g_new0(QVirtioGPU, 1);
+
+    gpu->id = id;
+    gpu->nth = 1;
+    gpu->qs = first->qs;
+    gpu->qts = first->qts;
+    gpu->pid = first->pid;
+    gpu->ram = first->ram;
     gpu->out = guest_alloc(&gpu->qs->alloc, OUT_SIZE);
     gpu->in = guest_alloc(&gpu->qs->alloc, IN_SIZE);
     return gpu;
@@ -79,35 +95,42 @@ void qvirtio_gpu_shutdown(QVirtioGPU *gpu)
     }
     guest_free(&gpu->qs->alloc, gpu->out);
     guest_free(&gpu->qs->alloc, gpu->in);
-    qtest_shutdown(gpu->qs);
-    munmap(gpu->ram, QVIRTIO_GPU_RAM);
+    if (gpu->nth == 0) {
+        qtest_shutdown(gpu->qs);
+        munmap(gpu->ram, QVIRTIO_GPU_RAM);
+    }
     g_free(gpu);
 }
 
+typedef struct Found {
+    QPCIDevice *pdev;
+    int to_skip;
+} Found;
+
 static void find_gpu(QPCIDevice *pdev, int devfn, void *data)
 {
-    QPCIDevice **found = data;
+    Found *found = data;
 
-    if (*found) {
+    if (found->pdev || found->to_skip--) {
         g_free(pdev);
     } else {
-        *found = pdev;
+        found->pdev = pdev;
     }
 }
 
 static void find_device(QVirtioGPU *gpu)
 {
-    QPCIDevice *pdev = NULL;
+    Found found = { .to_skip = gpu->nth };
     QPCIAddress addr;
 
     if (gpu->pci) {
         return;
     }
     qpci_device_foreach(gpu->qs->pcibus, PCI_VENDOR_ID_REDHAT_QUMRANET,
-                        0x1040 + VIRTIO_ID_GPU, find_gpu, &pdev);
-    g_assert_nonnull(pdev);
-    addr = (QPCIAddress) { .devfn = pdev->devfn };
-    g_free(pdev);
+                        0x1040 + VIRTIO_ID_GPU, find_gpu, &found);
+    g_assert_nonnull(found.pdev);
+    addr = (QPCIAddress) { .devfn = found.pdev->devfn };
+    g_free(found.pdev);
     gpu->pci = virtio_pci_new(gpu->qs->pcibus, &addr);
     gpu->vdev = &gpu->pci->vdev;
     qvirtio_pci_device_enable(gpu->pci);

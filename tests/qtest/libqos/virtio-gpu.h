@@ -18,13 +18,16 @@
 #define QVIRTIO_GPU_RAM (256u << 20)
 
 /*
- * A guest with one virtio-gpu and nothing else. Its RAM is mapped here: what
+ * A guest with a virtio-gpu and nothing else. Its RAM is mapped here: what
  * is at @ram is at guest address 0. From QVIRTIO_GPU_HEAP on it is free for
  * the test to use.
  */
 #define QVIRTIO_GPU_HEAP (64 * 1024 * 1024)
 
 typedef struct QVirtioGPU {
+    const char *id;
+    /* Which of the devices it is, in the order of the bus. */
+    int nth;
     QOSState *qs;
     QTestState *qts;
     QVirtioPCIDevice *pci;
@@ -43,6 +46,12 @@ typedef struct QVirtioGPU {
 /* Boot with @args, which have to make a PCI device with QVIRTIO_GPU_ID. */
 QVirtioGPU *qvirtio_gpu_boot(const char *args);
 void qvirtio_gpu_shutdown(QVirtioGPU *gpu);
+
+/*
+ * The second device, called @id, of a guest that was booted with one more. It
+ * goes with the same function, before the first one.
+ */
+QVirtioGPU *qvirtio_gpu_second(const QVirtioGPU *first, const char *id);
 
 /*
  * Reset the device and start it with those of @features that it offers, and
