@@ -51,6 +51,7 @@ typedef struct Device {
     const char *name;
     const char *args;
     bool gl;
+    bool mmio;
 } Device;
 
 static const Device dev_2d = {
@@ -61,12 +62,25 @@ static const Device dev_gl = {
     "-device virtio-gpu-gl-pci,id=" QVIRTIO_GPU_ID, true,
 };
 
+static const Device dev_2d_mmio = {
+    "2d-mmio", "-device virtio-gpu-device,id=" QVIRTIO_GPU_ID, false, true,
+};
+static const Device dev_gl_mmio = {
+    "gl-mmio", "-display egl-headless "
+    "-device virtio-gpu-gl-device,id=" QVIRTIO_GPU_ID, true, true,
+};
+
+static QVirtioGPU *boot(const Device *dev, const char *args)
+{
+    return dev->mmio ? qvirtio_gpu_boot_mmio(args) : qvirtio_gpu_boot(args);
+}
+
 /* Boot and start a device with @props on top of x-reclaim=on. */
 static QVirtioGPU *start_with(const Device *dev, const char *props)
 {
     g_autofree char *args = g_strconcat(dev->args, ",x-reclaim=on", props,
                                         NULL);
-    QVirtioGPU *gpu = qvirtio_gpu_boot(args);
+    QVirtioGPU *gpu = boot(dev, args);
 
     qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
     return gpu;
@@ -244,12 +258,12 @@ static void test_feature(const void *data)
 {
     const Device *dev = data;
     g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);
-    QVirtioGPU *gpu = qvirtio_gpu_boot(on);
+    QVirtioGPU *gpu = boot(dev, on);
 
     g_assert_cmphex(qvirtio_gpu_start(gpu, 0) & RECLAIM, ==, RECLAIM);
     qvirtio_gpu_shutdown(gpu);
 
-    gpu = qvirtio_gpu_boot(dev->args);
+    gpu = boot(dev, dev->args);
     g_assert_cmphex(qvirtio_gpu_start(gpu, 0) & RECLAIM, ==, 0);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -257,7 +271,7 @@ static void test_feature(const void *data)
 static void test_off(const void *data)
 {
     const Device *dev = data;
-    QVirtioGPU *gpu = qvirtio_gpu_boot(dev->args);
+    QVirtioGPU *gpu = boot(dev, dev->args);
     uint32_t id = 1;
     QDict *resp;
 
@@ -2543,6 +2557,25 @@ static void add(const Device *dev, const char *name,
     qtest_add_data_func(path, dev, func);
 }
 
+/* Enough to see that nothing depends on the transport. */
+static void add_mmio(const Device *dev)
+{
+    add(dev, "feature", test_feature);
+    add(dev, "off", test_off);
+    add(dev, "properties", test_properties);
+    add(dev, "round-trip", test_round_trip);
+    add(dev, "attach-many", test_attach_many);
+    add(dev, "attach-bad-address", test_attach_bad_address);
+    add(dev, "purge-zero", test_purge_zero);
+    add(dev, "purge-batch", test_purge_batch);
+    add(dev, "purge-cursor", test_purge_cursor);
+    add(dev, "no-header", test_no_header);
+    add(dev, "limit", test_limit);
+    add(dev, "fence", test_fence);
+    add(dev, "reset", test_reset);
+    add(dev, "reset-without-driver", test_reset_without_driver);
+}
+
 static void add_both(const char *name, void (*func)(const void *data))
 {
     add(&dev_2d, name, func);
@@ -2624,5 +2657,7 @@ int main(int argc, char **argv)
     add(&dev_2d, "migrate-refused", test_migrate_refused);
     add(&dev_2d, "snapshot", test_snapshot);
     add(&dev_gl, "migrate-blocked", test_migrate_blocked);
+    add_mmio(&dev_2d_mmio);
+    add_mmio(&dev_gl_mmio);
     return g_test_run();
 }

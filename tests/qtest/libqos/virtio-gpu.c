@@ -24,12 +24,64 @@
 /* A step of the virtual clock in which a pending fence is looked at. */
 #define FENCE_NS (10 * 1000 * 1000)
 
-QVirtioGPU *qvirtio_gpu_boot(const char *args)
+/* The transports of a microvm, and registers that libqos does not know. */
+#define MMIO_BASE 0xfeb00000
+#define MMIO_SIZE 512
+#define MMIO_COUNT 24
+#define MMIO_QUEUE_READY 0x044
+#define MMIO_QUEUE_DESC 0x080
+#define MMIO_QUEUE_AVAIL 0x090
+#define MMIO_QUEUE_USED 0x0a0
+
+static void write_addr(QVirtioMMIODevice *mmio, uint64_t reg, uint64_t addr)
 {
+    qtest_writel(mmio->qts, mmio->addr + reg, addr);
+    qtest_writel(mmio->qts, mmio->addr + reg + 4, addr >> 32);
+}
+
+/* libqos sets queues up as devices before VIRTIO 1.0 have them. */
+static QVirtQueue *mmio_queue_setup(QVirtioDevice *vdev,
+                                    QGuestAllocator *alloc, uint16_t index)
+{
+    QVirtioMMIODevice *mmio = container_of(vdev, QVirtioMMIODevice, vdev);
+    QVirtQueue *vq = g_new0(QVirtQueue, 1);
+    uint64_t addr;
+
+    qtest_writel(mmio->qts, mmio->addr + QVIRTIO_MMIO_QUEUE_SEL, index);
+    g_assert_cmpuint(qtest_readl(mmio->qts, mmio->addr + MMIO_QUEUE_READY), ==,
+                     0);
+    vq->vdev = vdev;
+    vq->index = index;
+    vq->size = vdev->bus->get_queue_size(vdev);
+    g_assert_cmpuint(vq->size, >, 0);
+    vq->num_free = vq->size;
+    vq->align = mmio->page_size;
+    addr = guest_alloc(alloc, qvring_size(vq->size, vq->align));
+    qvring_init(mmio->qts, alloc, vq, addr);
+
+    qtest_writel(mmio->qts, mmio->addr + QVIRTIO_MMIO_QUEUE_NUM, vq->size);
+    write_addr(mmio, MMIO_QUEUE_DESC, vq->desc);
+    write_addr(mmio, MMIO_QUEUE_AVAIL, vq->avail);
+    write_addr(mmio, MMIO_QUEUE_USED, vq->used);
+    qtest_writel(mmio->qts, mmio->addr + MMIO_QUEUE_READY, 1);
+    return vq;
+}
+
+static QVirtQueue *queue_setup(QVirtioGPU *gpu, uint16_t index)
+{
+    return gpu->mmio ? mmio_queue_setup(gpu->vdev, gpu->alloc, index)
+                     : qvirtqueue_setup(gpu->vdev, gpu->alloc, index);
+}
+
+static QVirtioGPU *boot(const char *args, bool mmio)
+{
+    const char *machine = mmio ? "microvm -global virtio-mmio.force-legacy=off"
+                               : "q35";
     QVirtioGPU *gpu = g_new0(QVirtioGPU, 1);
     g_autofree char *path = NULL;
     g_autofree char *pidfile = NULL;
     g_autofree char *pid = NULL;
+    g_autofree char *all = NULL;
     int fd;
 
     fd = g_file_open_tmp("qtest-virtio-gpu-XXXXXX", &path, NULL);
@@ -40,20 +92,50 @@ QVirtioGPU *qvirtio_gpu_boot(const char *args)
     g_assert(gpu->ram != MAP_FAILED);
     pidfile = g_strconcat(path, ".pid", NULL);
 
-    gpu->qs = qtest_pc_boot("-M q35,memory-backend=ram -m %uM -nodefaults "
-                            "-object memory-backend-file,id=ram,share=on,"
-                            "size=%u,mem-path=%s -pidfile %s %s",
-                            QVIRTIO_GPU_RAM >> 20, QVIRTIO_GPU_RAM, path,
-                            pidfile, args);
-    gpu->qts = gpu->qs->qts;
+    all = g_strdup_printf("-M %s -machine memory-backend=ram -m %uM "
+                          "-nodefaults -object memory-backend-file,id=ram,"
+                          "share=on,size=%u,mem-path=%s -pidfile %s %s",
+                          machine, QVIRTIO_GPU_RAM >> 20, QVIRTIO_GPU_RAM,
+                          path, pidfile, args);
+    if (mmio) {
+        gpu->qts = qtest_init(all);
+        gpu->alloc = g_new0(QGuestAllocator, 1);
+        alloc_init(gpu->alloc, ALLOC_NO_FLAGS, 1 * MiB, QVIRTIO_GPU_HEAP,
+                   4 * KiB);
+    } else {
+        gpu->qs = qtest_pc_boot("%s", all);
+        gpu->qts = gpu->qs->qts;
+        gpu->alloc = &gpu->qs->alloc;
+    }
     g_assert_true(g_file_get_contents(pidfile, &pid, NULL, NULL));
     gpu->pid = g_ascii_strtoull(pid, NULL, 10);
     unlink(path);
     close(fd);
 
     gpu->id = QVIRTIO_GPU_ID;
-    gpu->out = guest_alloc(&gpu->qs->alloc, OUT_SIZE);
-    gpu->in = guest_alloc(&gpu->qs->alloc, IN_SIZE);
+    gpu->out = guest_alloc(gpu->alloc, OUT_SIZE);
+    gpu->in = guest_alloc(gpu->alloc, IN_SIZE);
+    return gpu;
+}
+
+QVirtioGPU *qvirtio_gpu_boot(const char *args)
+{
+    return boot(args, false);
+}
+
+QVirtioGPU *qvirtio_gpu_boot_mmio(const char *args)
+{
+    QVirtioGPU *gpu = boot(args, true);
+    uint64_t addr = MMIO_BASE;
+
+    while (qtest_readl(gpu->qts, addr + QVIRTIO_MMIO_DEVICE_ID) !=
+           VIRTIO_ID_GPU) {
+        addr += MMIO_SIZE;
+        g_assert_cmphex(addr, <, MMIO_BASE + MMIO_COUNT * MMIO_SIZE);
+    }
+    gpu->mmio = g_new0(QVirtioMMIODevice, 1);
+    qvirtio_mmio_init_device(gpu->mmio, gpu->qts, addr, 4 * KiB);
+    gpu->vdev = &gpu->mmio->vdev;
     return gpu;
 }
 
@@ -64,11 +146,12 @@ QVirtioGPU *qvirtio_gpu_second(const QVirtioGPU *first, const char *id)
     gpu->id = id;
     gpu->nth = 1;
     gpu->qs = first->qs;
+    gpu->alloc = first->alloc;
     gpu->qts = first->qts;
     gpu->pid = first->pid;
     gpu->ram = first->ram;
-    gpu->out = guest_alloc(&gpu->qs->alloc, OUT_SIZE);
-    gpu->in = guest_alloc(&gpu->qs->alloc, IN_SIZE);
+    gpu->out = guest_alloc(gpu->alloc, OUT_SIZE);
+    gpu->in = guest_alloc(gpu->alloc, IN_SIZE);
     return gpu;
 }
 
@@ -78,8 +161,8 @@ static void stop(QVirtioGPU *gpu)
         g_free(container_of(gpu->ctrl, QVirtQueuePCI, vq));
         g_free(container_of(gpu->cursor, QVirtQueuePCI, vq));
     } else if (gpu->ctrl) {
-        qvirtqueue_cleanup(gpu->vdev->bus, gpu->ctrl, &gpu->qs->alloc);
-        qvirtqueue_cleanup(gpu->vdev->bus, gpu->cursor, &gpu->qs->alloc);
+        qvirtqueue_cleanup(gpu->vdev->bus, gpu->ctrl, gpu->alloc);
+        qvirtqueue_cleanup(gpu->vdev->bus, gpu->cursor, gpu->alloc);
     }
     gpu->ctrl = gpu->cursor = NULL;
     gpu->taken_over = false;
@@ -93,10 +176,17 @@ void qvirtio_gpu_shutdown(QVirtioGPU *gpu)
         g_free(gpu->pci->pdev);
         g_free(gpu->pci);
     }
-    guest_free(&gpu->qs->alloc, gpu->out);
-    guest_free(&gpu->qs->alloc, gpu->in);
-    if (gpu->nth == 0) {
+    guest_free(gpu->alloc, gpu->out);
+    guest_free(gpu->alloc, gpu->in);
+    if (gpu->mmio) {
+        alloc_destroy(gpu->alloc);
+        g_free(gpu->alloc);
+        g_free(gpu->mmio);
+        qtest_quit(gpu->qts);
+    } else if (gpu->nth == 0) {
         qtest_shutdown(gpu->qs);
+    }
+    if (gpu->nth == 0) {
         munmap(gpu->ram, QVIRTIO_GPU_RAM);
     }
     g_free(gpu);
@@ -123,7 +213,7 @@ static void find_device(QVirtioGPU *gpu)
     Found found = { .to_skip = gpu->nth };
     QPCIAddress addr;
 
-    if (gpu->pci) {
+    if (gpu->pci || gpu->mmio) {
         return;
     }
     qpci_device_foreach(gpu->qs->pcibus, PCI_VENDOR_ID_REDHAT_QUMRANET,
@@ -168,8 +258,8 @@ uint64_t qvirtio_gpu_start(QVirtioGPU *gpu, uint64_t features)
     offered = qvirtio_get_features(gpu->vdev);
     qvirtio_set_features(gpu->vdev,
                          offered & (features | (1ull << VIRTIO_F_VERSION_1)));
-    gpu->ctrl = qvirtqueue_setup(gpu->vdev, &gpu->qs->alloc, 0);
-    gpu->cursor = qvirtqueue_setup(gpu->vdev, &gpu->qs->alloc, 1);
+    gpu->ctrl = queue_setup(gpu, 0);
+    gpu->cursor = queue_setup(gpu, 1);
     qvirtio_set_driver_ok(gpu->vdev);
     return offered;
 }

@@ -9,6 +9,7 @@
 
 #include "libqos.h"
 #include "virtio.h"
+#include "virtio-mmio.h"
 #include "virtio-pci.h"
 #include "standard-headers/linux/virtio_gpu.h"
 #include "standard-headers/linux/virtio_gpu_reclaim.h"
@@ -30,7 +31,10 @@ typedef struct QVirtioGPU {
     int nth;
     QOSState *qs;
     QTestState *qts;
+    QGuestAllocator *alloc;
+    /* One of these is its transport. */
     QVirtioPCIDevice *pci;
+    QVirtioMMIODevice *mmio;
     QVirtioDevice *vdev;
     QVirtQueue *ctrl;
     QVirtQueue *cursor;
@@ -45,6 +49,10 @@ typedef struct QVirtioGPU {
 
 /* Boot with @args, which have to make a PCI device with QVIRTIO_GPU_ID. */
 QVirtioGPU *qvirtio_gpu_boot(const char *args);
+
+/* The same with a device on a virtio-mmio transport. */
+QVirtioGPU *qvirtio_gpu_boot_mmio(const char *args);
+
 void qvirtio_gpu_shutdown(QVirtioGPU *gpu);
 
 /*
