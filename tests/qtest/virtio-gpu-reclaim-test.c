@@ -268,6 +268,7 @@ static void test_feature(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 6. */
 static void test_off(const void *data)
 {
     const Device *dev = data;
@@ -288,7 +289,7 @@ static void test_off(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* What is no command at all, with reclaim and without. */
+/* spec: Device 13. What is no command at all, with reclaim and without. */
 static void test_no_command(const void *data)
 {
     static const uint32_t types[] = {
@@ -314,6 +315,7 @@ static void test_no_command(const void *data)
     }
 }
 
+/* spec: Device 6. */
 static void test_not_negotiated(const void *data)
 {
     const Device *dev = data;
@@ -447,6 +449,7 @@ static void test_create(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 13. */
 static void test_create_bad(const void *data)
 {
     const Device *dev = data;
@@ -468,6 +471,7 @@ static void test_create_bad(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 13. */
 static void test_unref(const void *data)
 {
     const Device *dev = data;
@@ -554,6 +558,7 @@ static void test_no_header(const void *data)
 
 /* Attach and detach. */
 
+/* spec: Device 1, 2. */
 static void test_round_trip(const void *data)
 {
     const Device *dev = data;
@@ -579,6 +584,7 @@ static void test_round_trip(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 4. */
 static void test_attach_twice(const void *data)
 {
     const Device *dev = data;
@@ -594,6 +600,7 @@ static void test_attach_twice(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 5. */
 static void test_detach_nothing(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -612,6 +619,7 @@ static void test_detach_nothing(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 4. */
 static void test_attach_bad_count(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -638,6 +646,7 @@ static void test_attach_bad_count(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 4. */
 static void test_attach_bad_address(const void *data)
 {
     const Device *dev = data;
@@ -699,6 +708,7 @@ static void scatter(struct virtio_gpu_mem_entry *entries, uint32_t n,
     }
 }
 
+/* spec: Device 3. */
 static void test_attach_many(const void *data)
 {
     const Device *dev = data;
@@ -751,6 +761,30 @@ static void test_attach_mixed(const void *data)
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     check_contents(dev, gpu, 1, HERE, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* The same memory as often as the driver likes: that is its own affair. */
+static void test_attach_overlap(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    struct virtio_gpu_mem_entry entries[BYTES / PAGE + 1];
+    int i;
+
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
+    for (i = 0; i < ARRAY_SIZE(entries); i++) {
+        entries[i].addr = cpu_to_le64(HERE);
+        entries[i].length = cpu_to_le32(PAGE);
+    }
+    entries[1].length = cpu_to_le32(PAGE / 2);
+    g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries,
+                                               ARRAY_SIZE(entries)), ==, OK);
+    fill_ram(gpu, HERE, PAGE, RED);
+    g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, 1, SIDE, SIDE, 0), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, BYTES), ==, OK);
+    check_contents(dev, gpu, 1, THERE, RED);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -814,6 +848,7 @@ static void test_attach_256m(const void *data)
 
 /* Purge. */
 
+/* spec: Device 9. */
 static void test_purge(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -861,6 +896,7 @@ static void test_purge_lets_go(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 11, 12. */
 static void test_purge_zero(const void *data)
 {
     const Device *dev = data;
@@ -879,6 +915,55 @@ static void test_purge_zero(const void *data)
     /* And it works as before. */
     set_contents(gpu, 1, HERE, RED);
     check_contents(dev, gpu, 1, HERE, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 12. A new resource has nothing of an old one. */
+static void test_new_zero(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    int i;
+
+    for (i = 0; i < 8; i++) {
+        make(gpu, 1);
+        check_contents(dev, gpu, 1, HERE, 0);
+        set_contents(gpu, 1, HERE, RED);
+        g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 4, 5, 18. Every command in a state that it is not for. */
+static void test_out_of_order(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, BAD_RESOURCE);
+    g_assert_cmphex(purge_one(gpu, 1), ==, UNKNOWN);
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, BAD_RESOURCE);
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, BYTES), ==, UNSPEC);
+    set_contents(gpu, 1, HERE, RED);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, UNSPEC);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, 1, 1), ==,
+                    BAD_RESOURCE);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    check_contents(dev, gpu, 1, HERE, RED);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, UNSPEC);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, 1, 1), ==,
+                    BAD_RESOURCE);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, UINT64_MAX - PAGE, 1), ==,
+                    BAD_PARAMETER);
+    check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,
+                               .attaches = 2, .detaches = 1, .purges = 1,
+                               .refused = 9, .released_total = BYTES });
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, UNKNOWN);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, BAD_RESOURCE);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -911,6 +996,7 @@ static void test_purge_batch(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 7. */
 static void test_purge_bad_count(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -926,6 +1012,7 @@ static void test_purge_bad_count(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 7. */
 static void test_purge_bad_size(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -969,6 +1056,7 @@ static void test_purge_unknown(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 8. */
 static void test_purge_scanout(const void *data)
 {
     const Device *dev = data;
@@ -989,6 +1077,7 @@ static void test_purge_scanout(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 8, 11. */
 static void test_purge_cursor(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -1024,6 +1113,7 @@ static void test_purge_cursor(const void *data)
 
 /* Use of what is not there. */
 
+/* spec: Device 14. */
 static void test_use_evicted(const void *data)
 {
     const Device *dev = data;
@@ -1051,6 +1141,7 @@ static void test_use_evicted(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 11, 14. */
 static void test_use_purged(const void *data)
 {
     const Device *dev = data;
@@ -1082,6 +1173,7 @@ static void test_use_purged(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 13. */
 static void test_use_unknown(const void *data)
 {
     const Device *dev = data;
@@ -1102,6 +1194,7 @@ static void test_use_unknown(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 20. */
 static void test_displayed(const void *data)
 {
     const Device *dev = data;
@@ -1233,6 +1326,7 @@ static void check_reset(QVirtioGPU *gpu, int times)
                                .released_total = times * BYTES });
 }
 
+/* spec: Device 15. */
 static void test_reset(const void *data)
 {
     const Device *dev = data;
@@ -1730,6 +1824,7 @@ static void fill_host(QVirtioGPU *gpu, uint32_t side, uint32_t n)
     }
 }
 
+/* spec: Device 10. */
 static void test_rss_purge(const void *data)
 {
     const Device *dev = data;
@@ -1766,6 +1861,7 @@ static void test_rss_unref(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 17, 18. */
 static void test_fence(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -1808,6 +1904,7 @@ static void test_fence(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 13. */
 static void test_contexts(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -1835,7 +1932,9 @@ static void test_contexts(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* A context can use a resource that was purged and came back. */
+/*
+ * spec: Device 19. A context can use a resource that was purged and came back.
+ */
 static void test_context_replay(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -1864,6 +1963,7 @@ static void test_context_replay(const void *data)
 #define BIND_VERTEX_BUFFER (1 << 4)
 #define FORMAT_R8 64
 
+/* spec: Device 13. */
 static void test_create_3d(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -1902,6 +2002,7 @@ static void test_create_3d(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* spec: Device 2, 12. */
 static void test_buffer(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -2124,6 +2225,74 @@ static uint32_t submit(QVirtioGPU *gpu, uint32_t ctx, const uint32_t *words,
     memcpy(cmd + 1, words, n * sizeof(*words));
     return qvirtio_gpu_cmd(gpu, cmd, size, NULL,
                            sizeof(struct virtio_gpu_ctrl_hdr));
+}
+
+/* Queue a command, and its response, in a slot of their own. */
+static uint32_t enqueue(QVirtioGPU *gpu, int slot, const void *cmd, size_t len)
+{
+    uint64_t out = gpu->out + slot * PAGE, in = gpu->in + slot * PAGE;
+    uint32_t head;
+
+    memcpy(gpu->ram + out, cmd, len);
+    head = qvirtqueue_add(gpu->qts, gpu->ctrl, out, len, false, true);
+    qvirtqueue_add(gpu->qts, gpu->ctrl, in, PAGE, true, false);
+    return head;
+}
+
+/*
+ * spec: Device 16, 17. A purge does not wait for the fence of a command in
+ * front of it, which the device gets at the same time.
+ */
+static void test_fence_pending(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct {
+        struct virtio_gpu_cmd_submit submit;
+        uint32_t nop;
+    } submit = {
+        .submit.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SUBMIT_3D),
+        .submit.hdr.flags = cpu_to_le32(VIRTIO_GPU_FLAG_FENCE),
+        .submit.hdr.fence_id = cpu_to_le64(1),
+        .submit.hdr.ctx_id = cpu_to_le32(1),
+        .submit.size = cpu_to_le32(4),
+    };
+    struct {
+        struct virtio_gpu_ctrl_hdr hdr;
+        uint32_t count, padding, ids[1];
+    } purge = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_PURGE),
+        .hdr.flags = cpu_to_le32(VIRTIO_GPU_FLAG_FENCE),
+        .hdr.fence_id = cpu_to_le64(2),
+        .count = cpu_to_le32(1),
+        .ids = { cpu_to_le32(1) },
+    };
+    uint32_t heads[2], done[2];
+    uint16_t idx;
+    int i;
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    gpu->ctrl->free_head = 0;
+    heads[0] = enqueue(gpu, 0, &submit, sizeof(submit));
+    heads[1] = enqueue(gpu, 1, &purge, sizeof(purge));
+    /* One is made available, and the other, and then comes the kick. */
+    idx = qtest_readw(gpu->qts, gpu->ctrl->avail + 2);
+    qtest_writew(gpu->qts, gpu->ctrl->avail + 4 +
+                 2 * (idx % gpu->ctrl->size), heads[0]);
+    qtest_writew(gpu->qts, gpu->ctrl->avail + 2, idx + 1);
+    qvirtqueue_kick(gpu->qts, gpu->vdev, gpu->ctrl, heads[1]);
+    for (i = 0; i < 2; i++) {
+        while (!qvirtqueue_get_buf(gpu->qts, gpu->ctrl, &done[i], NULL)) {
+            qtest_clock_step(gpu->qts, 10 * 1000 * 1000);
+        }
+    }
+    g_assert_cmpuint(done[0], ==, heads[1]);
+    g_assert_cmpuint(done[1], ==, heads[0]);
+    check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,
+                               .attaches = 1, .purges = 1,
+                               .released_total = BYTES });
+    qvirtio_gpu_shutdown(gpu);
 }
 
 static void test_submit_size(const void *data)
@@ -2604,12 +2773,15 @@ int main(int argc, char **argv)
     add_both("attach-bad-address", test_attach_bad_address);
     add_both("attach-many", test_attach_many);
     add_both("attach-mixed", test_attach_mixed);
+    add_both("attach-overlap", test_attach_overlap);
     add_both("attach-arrays", test_attach_arrays);
     add_both("attach-256m", test_attach_256m);
     add_both("detach-nothing", test_detach_nothing);
     add_both("purge", test_purge);
     add_both("purge-lets-go", test_purge_lets_go);
     add_both("purge-zero", test_purge_zero);
+    add_both("new-zero", test_new_zero);
+    add_both("out-of-order", test_out_of_order);
     add_both("purge-batch", test_purge_batch);
     add_both("purge-bad-count", test_purge_bad_count);
     add_both("purge-bad-size", test_purge_bad_size);
@@ -2644,6 +2816,7 @@ int main(int argc, char **argv)
     add(&dev_gl, "context-stats", test_context_stats);
     add(&dev_gl, "contexts", test_contexts);
     add(&dev_gl, "context-replay", test_context_replay);
+    add(&dev_gl, "fence-pending", test_fence_pending);
     add(&dev_gl, "submit-size", test_submit_size);
     add(&dev_gl, "deferred", test_deferred);
     add(&dev_gl, "rss-deferred", test_rss_deferred);
