@@ -235,6 +235,8 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 			       const struct drm_gem_shmem_reclaim_ops *ops);
 void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim);
 void drm_gem_shmem_reclaim_flush(struct drm_gem_shmem_reclaim *reclaim);
+unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim,
+					   unsigned long nr);
 void drm_gem_shmem_reclaim_add_batch(struct drm_gem_shmem_reclaim *reclaim,
 				     struct drm_gem_shmem_reclaim_batch *batch);
 void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_batch *batch,

@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
@@ -690,6 +691,34 @@ void drm_gem_shmem_reclaim_flush(struct drm_gem_shmem_reclaim *reclaim)
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_flush);
 
 /**
+ * drm_gem_shmem_reclaim_shrink - reclaim without need
+ * @reclaim: the device's part
+ * @nr: pages wanted
+ *
+ * What the memory manager has done when memory is short, for tests and for the
+ * curious: purges, then evicts, whether or not there is swap to evict to and
+ * however much waits for it already.
+ *
+ * Returns: the number of pages freed or made swappable.
+ */
+unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim,
+					   unsigned long nr)
+{
+	unsigned long freed;
+
+	fs_reclaim_acquire(GFP_KERNEL);
+	if (reclaim->ops->poll)
+		reclaim->ops->poll(reclaim);
+	freed = reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
+	if (freed < nr)
+		freed += reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
+				     nr - freed);
+	fs_reclaim_release(GFP_KERNEL);
+	return freed;
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_shrink);
+
+/**
  * drm_gem_shmem_reclaim_add_batch - hand over a reserved batch
  * @reclaim: the device's part
  * @batch: the batch
@@ -907,14 +936,29 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_madvise);
  * drm_gem_vm_open() and drm_gem_vm_close(). An object that is not managed must
  * have its pages for all its life.
  *
- * Returns: 0, or a negative error code.
+ * Returns: 0; -ENODATA if the contents may go, whether or not they are gone
+ * already: whoever maps an object wants something of it; another
+ * negative error code if it cannot be mapped like this.
  */
 int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *robj,
 			       struct drm_gem_shmem_object *shmem,
 			       struct vm_area_struct *vma)
 {
+	int ret;
+
 	if (is_cow_mapping(vma->vm_flags))
 		return -EINVAL;
+
+	if (drm_gem_shmem_reclaim_is_managed(robj)) {
+		ret = dma_resv_lock_interruptible(shmem->base.resv, NULL);
+		if (ret)
+			return ret;
+		if (robj->dontneed && !robj->pin_count)
+			ret = -ENODATA;
+		dma_resv_unlock(shmem->base.resv);
+		if (ret)
+			return ret;
+	}
 
 	vma->vm_flags |= VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
 	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);

@@ -19,6 +19,19 @@
 extern "C" {
 #endif
 
+/*
+ * A parameter of DRM_IOCTL_VIRTGPU_GETPARAM: what there is, a mask of
+ * VIRTGPU_RECLAIM_*. A driver without any of it does not know the parameter and
+ * says -EINVAL. The number is well away from those in <drm/virtgpu_drm.h>,
+ * which are given out one by one, and from those that were proposed.
+ */
+#define VIRTGPU_PARAM_RECLAIM 0x1f0
+
+/* DRM_IOCTL_VIRTGPU_MADVISE */
+#define VIRTGPU_RECLAIM_MADVISE (1 << 0)
+/* The device has VIRTIO_GPU_F_RECLAIM: its memory for purged objects, too. */
+#define VIRTGPU_RECLAIM_DEVICE (1 << 1)
+
 #define DRM_VIRTGPU_MADVISE 0x0c
 
 /* The contents matter: keep them, in memory or in swap. */
@@ -32,7 +45,8 @@ extern "C" {
  * Objects begin as VIRTGPU_MADV_WILLNEED. One that is VIRTGPU_MADV_DONTNEED can
  * be used as before until it is thrown away; after that touching a mapping of
  * it is a SIGBUS, and a transfer or submission that names it fails with
- * -ENODATA. Both end when it is asked back; it reads as zero then, and the next
+ * -ENODATA. It cannot be mapped anew from the moment it is marked: mmap() fails
+ * with -ENODATA. All this ends when it is asked back; it reads as zero then, and the next
  * to ask is told that the contents, these zeros, are retained.
  *
  * Errors: -EINVAL if @pad is not zero or @madv is unknown; -ENOENT if there is
@@ -40,7 +54,7 @@ extern "C" {
  * kind that is never thrown away (dumb buffer, blob, and without
  * VIRTIO_GPU_F_RECLAIM one of more than 64 MiB); -EBUSY if it has to stay
  * because it is a framebuffer or was ever exported as a dma-buf. A client finds
- * out whether the ioctl is there by asking for handle 0: -ENOENT if it is.
+ * out whether the ioctl is there by VIRTGPU_PARAM_RECLAIM.
  */
 struct drm_virtgpu_madvise {
 	/** @bo_handle: in: the object */

@@ -31,7 +31,9 @@
  * for memory.
  */
 
+#include <linux/debugfs.h>
 #include <linux/dma-resv.h>
+#include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
@@ -97,6 +99,8 @@ struct virtio_gpu_reclaim {
 	atomic64_t reattaches;
 	/* shmem objects, and those of them that are not managed */
 	atomic64_t bytes, unmanaged_bytes;
+	/* pages that the last write to debugfs' virtio-gpu-shrink got */
+	u64 shrunk;
 };
 
 struct virtio_gpu_reclaim_context {
@@ -810,6 +814,101 @@ out_put:
 }
 
 /* ------------------------------------------------------------------------ */
+/* What user space is told */
+
+/**
+ * virtio_gpu_reclaim_getparam - VIRTGPU_PARAM_RECLAIM
+ * @vgdev: the device
+ * @param: which parameter
+ * @value: set to its value
+ *
+ * Returns: whether it is known here.
+ */
+bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
+				 int *value)
+{
+	if (param != VIRTGPU_PARAM_RECLAIM || !vgdev->reclaim)
+		return false;
+
+	*value = VIRTGPU_RECLAIM_MADVISE;
+	if (vgdev->reclaim->has_feature)
+		*value |= VIRTGPU_RECLAIM_DEVICE;
+	return true;
+}
+
+/* The classes of Documentation/gpu/drm-usage-stats.rst, and one of our own. */
+struct virtio_gpu_memory_stats {
+	u64 total, shared, resident, purgeable, active, evicted;
+};
+
+static void virtio_gpu_add_memory_stats(struct virtio_gpu_object *bo,
+					struct virtio_gpu_memory_stats *stats)
+{
+	struct drm_gem_shmem_reclaim_object *robj = &bo->reclaim.base;
+	struct drm_gem_object *obj = &bo->base.base;
+	bool resident = true;
+
+	stats->total += obj->size;
+	if (obj->handle_count > 1 || obj->dma_buf)
+		stats->shared += obj->size;
+	if (is_managed(bo)) {
+		/* No lock: a moment ago is as good as now. */
+		enum drm_gem_shmem_reclaim_state state = READ_ONCE(robj->state);
+
+		resident = READ_ONCE(robj->resident);
+		if (state == DRM_GEM_SHMEM_RECLAIM_EVICTED)
+			stats->evicted += obj->size;
+		if (state == DRM_GEM_SHMEM_RECLAIM_DONTNEED && resident)
+			stats->purgeable += obj->size;
+	}
+	if (!resident)
+		return;
+	stats->resident += obj->size;
+	if (!dma_resv_test_signaled(obj->resv, DMA_RESV_USAGE_BOOKKEEP))
+		stats->active += obj->size;
+}
+
+/**
+ * virtio_gpu_reclaim_show_fdinfo - &file_operations.show_fdinfo
+ * @m: where to
+ * @f: an open file of the device
+ *
+ * Counts guest memory; what is on the host alone is not counted.
+ */
+void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
+{
+	struct drm_file *file = f->private_data;
+	struct drm_device *dev = file->minor->dev;
+	struct virtio_gpu_memory_stats stats = { 0 };
+	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
+	struct drm_gem_object *obj;
+	int id;
+
+	spin_lock(&file->table_lock);
+	idr_for_each_entry(&file->object_idr, obj, id) {
+		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+		if (virtio_gpu_is_shmem(bo))
+			virtio_gpu_add_memory_stats(bo, &stats);
+	}
+	spin_unlock(&file->table_lock);
+
+	seq_printf(m, "drm-driver:\t%s\n", dev->driver->name);
+	/* A context is what a client is told from others by, where there are. */
+	if (vfpriv)
+		seq_printf(m, "drm-client-id:\t%u\n", vfpriv->ctx_id);
+	seq_printf(m, "drm-total-memory:\t%llu KiB\n", stats.total >> 10);
+	seq_printf(m, "drm-shared-memory:\t%llu KiB\n", stats.shared >> 10);
+	seq_printf(m, "drm-resident-memory:\t%llu KiB\n",
+		   stats.resident >> 10);
+	seq_printf(m, "drm-purgeable-memory:\t%llu KiB\n",
+		   stats.purgeable >> 10);
+	seq_printf(m, "drm-active-memory:\t%llu KiB\n", stats.active >> 10);
+	seq_printf(m, "virtio_gpu-evicted-memory:\t%llu KiB\n",
+		   stats.evicted >> 10);
+}
+
+/* ------------------------------------------------------------------------ */
 /* Life cycle of an object */
 
 static bool virtio_gpu_reclaim_is_lazy(struct virtio_gpu_device *vgdev,
@@ -1069,12 +1168,37 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 	return 0;
 }
 
+static int virtio_gpu_reclaim_shrink(void *data, u64 nr)
+{
+	struct virtio_gpu_device *vgdev = data;
+
+	if (!vgdev->reclaim)
+		return -ENODEV;
+	vgdev->reclaim->shrunk =
+		drm_gem_shmem_reclaim_shrink(&vgdev->reclaim->base, nr);
+	return 0;
+}
+
+static int virtio_gpu_reclaim_shrunk(void *data, u64 *nr)
+{
+	struct virtio_gpu_device *vgdev = data;
+
+	if (!vgdev->reclaim)
+		return -ENODEV;
+	*nr = vgdev->reclaim->shrunk;
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(virtio_gpu_reclaim_shrink_fops,
+			 virtio_gpu_reclaim_shrunk, virtio_gpu_reclaim_shrink,
+			 "%llu\n");
+
 static const struct drm_info_list virtio_gpu_reclaim_debugfs_list[] = {
 	{ "virtio-gpu-reclaim", virtio_gpu_reclaim_debugfs },
 };
 
 /**
- * virtio_gpu_reclaim_debugfs_init - add the statistics to debugfs
+ * virtio_gpu_reclaim_debugfs_init - add statistics and a trigger to debugfs
  * @minor: where
  */
 void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor)
@@ -1082,4 +1206,7 @@ void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor)
 	drm_debugfs_create_files(virtio_gpu_reclaim_debugfs_list,
 				 ARRAY_SIZE(virtio_gpu_reclaim_debugfs_list),
 				 minor->debugfs_root, minor);
+	debugfs_create_file("virtio-gpu-shrink", 0600, minor->debugfs_root,
+			    minor->dev->dev_private,
+			    &virtio_gpu_reclaim_shrink_fops);
 }

@@ -16,6 +16,8 @@ struct drm_file;
 struct drm_framebuffer;
 struct drm_gem_object;
 struct drm_minor;
+struct file;
+struct seq_file;
 struct virtio_gpu_device;
 struct virtio_gpu_mem_entry;
 struct virtio_gpu_object;
@@ -98,6 +100,11 @@ struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj,
 int virtio_gpu_reclaim_mmap(struct drm_gem_object *obj,
 			    struct vm_area_struct *vma);
 extern const struct vm_operations_struct virtio_gpu_reclaim_vm_ops;
+
+/* virtgpu_reclaim.c: what user space is told */
+bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
+				 int *value);
+void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f);
 int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 			     struct drm_file *file);
 
