@@ -51,6 +51,14 @@ static struct drm_virtgpu_3d_box bo_box(const Bo *bo)
     return box;
 }
 
+void bo_extent(const Bo *bo, uint32_t *width, uint32_t *height)
+{
+    struct drm_virtgpu_3d_box box = bo_box(bo);
+
+    *width = box.w;
+    *height = box.h;
+}
+
 int gpu_open(void)
 {
     int gpu = open("/dev/dri/renderD128", O_RDWR | O_CLOEXEC);

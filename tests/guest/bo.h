@@ -29,6 +29,9 @@ int bo_upload(int gpu, const Bo *bo);   /* guest pages -> host copy; queued */
 int bo_download(int gpu, const Bo *bo); /* host copy -> guest pages; queued */
 int bo_wait(int gpu, const Bo *bo);     /* until what is queued is done */
 
+/* How wide and high the resource is. */
+void bo_extent(const Bo *bo, uint32_t *width, uint32_t *height);
+
 /* Advise the kernel; @retained says whether the contents are still there. */
 int bo_madvise(int gpu, const Bo *bo, uint32_t madv, bool *retained);
 

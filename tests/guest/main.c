@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | app MIB HOLD_MS
+ * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |
+ *              app MIB HOLD_MS
  *
  * The workload of the test guest; see README.md.
  */
@@ -20,6 +21,7 @@
 #include "process.h"
 #include "report.h"
 #include "scenario.h"
+#include "test.h"
 
 #define APP_HOLD_MS     1500
 
@@ -155,11 +157,17 @@ int main(int argc, char **argv)
         use_plain_line();
         return supervise(scenario_idle, number(argv[2]), 0);
     }
-    puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB\n"
+    if (!strcmp(command, "tests") && argc <= 3) {
+        use_plain_line();
+        return tests_run(argc == 3 ? argv[2] : "") ? EXIT_SUCCESS
+                                                   : EXIT_FAILURE;
+    }
+    puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX]\n"
          "\n"
          "  cache  hold BO_MIB of buffers that are marked as not needed while\n"
          "         a program touches APP_MIB of memory, then ask them back\n"
          "  idle   hold BO_MIB of buffers, use them in turns, verify them\n"
+         "  tests  run the tests of the driver whose names begin with PREFIX\n"
          "\n"
          "Events are lines on standard output, which is a terminal or a serial\n"
          "line; at some of them the program waits for an empty line.");

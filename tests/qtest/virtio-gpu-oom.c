@@ -397,6 +397,13 @@ static void handle_guest(OomRun *run, const char *line)
         return;
     }
 
+    if (run->config->test_line &&
+        (!strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
+         g_str_has_prefix(event, "1.."))) {
+        run->config->test_line(run->config, line);
+        return;
+    }
+
     if (!strcmp(event, "hello")) {
         result->kernel = value_of(rest, "kernel");
         tell(run, "booted");
@@ -490,6 +497,7 @@ static char *qemu_options(const OomRun *run, const char *dir,
     g_autofree char *kernel = kernel_path();
     g_autofree char *initramfs = build_path("guest/initramfs.cpio.zst");
     g_autofree char *swap = g_strdup("");
+    const char *scenario;
 
     if (config->swap_mib) {
         g_free(swap);
@@ -504,22 +512,24 @@ static char *qemu_options(const OomRun *run, const char *dir,
      * The default CPU is quicker than a newer one: with the string instructions
      * of those the guest's kernel copies memory in a way that TCG is slow at.
      */
+    scenario = config->scenario == OOM_TESTS ? "tests" :
+               config->scenario == OOM_CACHE ? "cache" : "idle";
     return g_strdup_printf(
         "-nodefaults -no-user-config -accel tcg,split-wx=on "
-        "-M q35,memory-backend=ram -m %u "
+        "-M q35,memory-backend=ram -m %u -smp %u "
         "-object memory-backend-memfd,id=ram,size=%uM "
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
         "-chardev socket,id=console,path=%s/console -serial chardev:console "
         "-chardev socket,id=guest,path=%s/guest -serial chardev:guest "
-        "-device virtio-gpu-gl-pci,id=gpu0%s %s "
+        "-device virtio-gpu%s-pci,id=gpu0%s %s "
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
-        "driver=%s scenario=%s bo_mib=%u app_mib=%u %s' 2>%s",
-        config->ram_mib, config->ram_mib, dir, dir, dir,
-        config->our_device ? ",x-reclaim=on" : "", swap, kernel, initramfs,
-        config->our_driver ? "reclaim" : "stock",
-        config->scenario == OOM_CACHE ? "cache" : "idle",
-        config->bo_mib, config->app_mib, config->swap_mib ? "swap" : "",
+        "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s' "
+        "2>%s",
+        config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
+        config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "", swap, kernel, initramfs,
+        config->our_driver ? "reclaim" : "stock", scenario,
+        config->bo_mib, config->app_mib, config->tests ?: "", config->swap_mib ? "swap" : "",
         qemu_log);
 }
 

@@ -13,18 +13,26 @@
 typedef enum OomScenario {
     OOM_CACHE,      /* buffers nobody needs, and a program that needs memory */
     OOM_IDLE,       /* more buffers than memory, all needed, not all at once */
+    OOM_TESTS,      /* no scenario: the tests of the driver, one by one */
 } OomScenario;
 
-typedef struct OomConfig {
+typedef struct OomConfig OomConfig;
+
+struct OomConfig {
     const char *name;
     OomScenario scenario;
     bool our_driver;
     bool our_device;
+    bool is_2d;             /* the device without virglrenderer */
+    /* Of tests: called with each line of TAP, which has no numbers. */
+    void (*test_line)(const OomConfig *config, const char *line);
+    const char *tests;      /* those whose names begin with this; NULL: all */
+    unsigned cpus;          /* 0 is one */
     unsigned ram_mib;
     unsigned swap_mib;
     unsigned bo_mib;
     unsigned app_mib;
-} OomConfig;
+};
 
 /* What the device counted, from its property reclaim-stats. */
 typedef struct OomStats {

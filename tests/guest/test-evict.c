@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Evicting buffers that are needed: not a byte may be lost, whichever way they
+ * are used next.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <drm.h>
+#include <virtgpu_drm.h>
+
+#include "process.h"
+#include "submit.h"
+#include "test.h"
+
+#define BYTES (256 * KIB)
+#define PAGES (BYTES / PAGE_BYTES)
+#define MIB_BYTES (1024 * KIB)
+
+/* More than the guest has memory, in buffers of this size. */
+#define ROTATE_BYTES (4 * MIB_BYTES)
+
+static void make_evicted(Held *held)
+{
+    make(held, BYTES);
+    shrink_all();
+    CHECK_INT(stat_of("evicted_bytes"), ==, BYTES);
+}
+
+static void test_read(void)
+{
+    Held held;
+
+    make_evicted(&held);
+    check_intact(&held);
+    check_host(&held);
+}
+
+static void test_write(void)
+{
+    Held held;
+
+    make_evicted(&held);
+    held_rewrite(&held, 1);
+    check_intact(&held);
+    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    check_host(&held);
+}
+
+/* What was written and not uploaded is in the pages alone. */
+static void test_not_uploaded(void)
+{
+    Held held;
+
+    make(&held, BYTES);
+    held_rewrite(&held, 1);
+    shrink_all();
+    check_intact(&held);
+    held_rewrite(&held, 2);
+    shrink_all();
+    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    check_host(&held);
+}
+
+static void test_upload(void)
+{
+    Held held;
+
+    make(&held, BYTES);
+    held_fill(&held, 1);
+    shrink_all();
+    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
+    check_intact(&held);
+    check_host(&held);
+}
+
+static void test_download(void)
+{
+    uint32_t page;
+    Held held;
+
+    make(&held, BYTES);
+    for (page = 0; page < PAGES; page++) {
+        pattern_poison(held.bo.map + page * PAGE_BYTES);
+    }
+    shrink_all();
+    CHECK_INT(bo_download(env.gpu, &held.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
+    check_intact(&held);
+}
+
+/* What the device wrote is the pages' only copy when they go. */
+static void test_after_download(void)
+{
+    Held held;
+
+    make(&held, BYTES);
+    memset(held.bo.map, 0, BYTES);
+    CHECK_INT(bo_download(env.gpu, &held.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
+    shrink_all();
+    check_intact(&held);
+}
+
+static void test_submit(void)
+{
+    Held from, to;
+
+    make_from(env.gpu, &from, 1, BYTES, BO_TEXTURE);
+    make_from(env.gpu, &to, 2, BYTES, BO_TEXTURE);
+    shrink_all();
+    CHECK_INT(submit_copy(env.gpu, &from, &to), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &to.bo), ==, 0);
+    check_intact(&from);
+    check_intact(&to);      /* its guest pages are as they were */
+    check_host(&from);
+    to.index = from.index;
+    check_host(&to);
+}
+
+static void test_submit_many(void)
+{
+    enum { COUNT = 16 };
+    Held *held = make_many(COUNT, BYTES);
+    const Held *all[COUNT];
+    long long reattaches;
+    int i;
+
+    for (i = 0; i < COUNT; i++) {
+        all[i] = &held[i];
+    }
+    shrink_all();
+    reattaches = stat_of("reattaches");
+    CHECK_INT(submit_nothing(env.gpu, all, COUNT), ==, 0);
+    CHECK_INT(stat_of("reattaches"), ==, reattaches + COUNT);
+    for (i = 0; i < COUNT; i++) {
+        check_intact(&held[i]);
+        check_host(&held[i]);
+    }
+    drop_many(held, COUNT);
+}
+
+static void test_counts(void)
+{
+    long long evictions = stat_of("evictions");
+    long long refaults = stat_of("refaults");
+    long long resident = stat_of("resident_bytes");
+    Held held;
+
+    make_evicted(&held);
+    CHECK_INT(stat_of("evictions"), ==, evictions + 1);
+    CHECK_INT(stat_of("refaults"), ==, refaults);
+    CHECK_INT(stat_of("resident_bytes"), ==, resident);
+    check_intact(&held);
+    CHECK_INT(stat_of("refaults"), ==, refaults + 1);
+    CHECK_INT(stat_of("evicted_bytes"), ==, 0);
+    CHECK_INT(stat_of("resident_bytes"), ==, resident + BYTES);
+}
+
+/* Use alone, without need for memory, costs nothing. */
+static void test_no_churn(void)
+{
+    long long reattaches, refaults;
+    Held held;
+    int i;
+
+    make(&held, BYTES);
+    reattaches = stat_of("reattaches");
+    refaults = stat_of("refaults");
+    for (i = 1; i <= 20; i++) {
+        held_rewrite(&held, i);
+        CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+        CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
+    }
+    CHECK_INT(stat_of("reattaches"), ==, reattaches);
+    CHECK_INT(stat_of("refaults"), ==, refaults);
+}
+
+static void test_never_used(void)
+{
+    long long evictions = stat_of("evictions");
+    Held held = { 0 };
+
+    CHECK_INT(bo_create(env.gpu, BO_TEXTURE, BYTES, &held.bo), ==, 0);
+    CHECK_INT(stat_of("empty_bytes"), ==, BYTES);
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions);
+    check_zero(&held);
+}
+
+static void test_idle_longest_first(void)
+{
+    enum { COUNT = 8 };
+    Held *held = make_many(COUNT, BYTES);
+    long long refaults;
+    int i;
+
+    for (i = 0; i < COUNT; i += 2) {
+        CHECK_INT(bo_upload(env.gpu, &held[i].bo), ==, 0);
+        CHECK_INT(bo_wait(env.gpu, &held[i].bo), ==, 0);
+    }
+    CHECK_INT(shrink(COUNT / 2 * PAGES), ==, COUNT / 2 * PAGES);
+    refaults = stat_of("refaults");
+    for (i = 0; i < COUNT; i += 2) {
+        check_intact(&held[i]);
+    }
+    CHECK_INT(stat_of("refaults"), ==, refaults);
+    for (i = 1; i < COUNT; i += 2) {
+        check_intact(&held[i]);
+    }
+    CHECK_INT(stat_of("refaults"), ==, refaults + COUNT / 2);
+    drop_many(held, COUNT);
+}
+
+static void test_many_times(void)
+{
+    Held held;
+    int i;
+
+    make(&held, BYTES);
+    for (i = 1; i <= 30; i++) {
+        shrink_all();
+        held_rewrite(&held, i);
+        shrink_all();
+        CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+        check_intact(&held);
+    }
+    check_host(&held);
+}
+
+static void test_marked_after(void)
+{
+    Held held;
+
+    make_evicted(&held);
+    mark(&held);
+    CHECK(ask_back(&held));
+    check_intact(&held);
+    check_host(&held);
+}
+
+static void test_more_than_a_batch(void)
+{
+    enum { COUNT = 150, SMALL = 64 * KIB };
+    long long evictions = stat_of("evictions");
+    Held *held = make_many(COUNT, SMALL);
+    int i;
+
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions + COUNT);
+    for (i = 0; i < COUNT; i++) {
+        check_intact(&held[i]);
+    }
+    drop_many(held, COUNT);
+}
+
+static void test_one_page(void)
+{
+    Held held;
+
+    make_from(env.gpu, &held, 3, PAGE_BYTES, BO_TEXTURE);
+    shrink_all();
+    check_intact(&held);
+    check_host(&held);
+}
+
+/* So large that its pages come back in many pieces. */
+static void test_large(void)
+{
+    Held held;
+
+    make_from(env.gpu, &held, 4, 72 * MIB_BYTES, BO_BUFFER);
+    shrink_all();
+    CHECK_INT(app_run(100, 0), ==, 0);
+    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
+    check_intact(&held);
+}
+
+/* The memory that the guest has, and a little more, in buffers. */
+static unsigned rotate_count(void)
+{
+    long long pages = sysconf(_SC_PHYS_PAGES);
+
+    return pages * PAGE_BYTES / ROTATE_BYTES * 9 / 8;
+}
+
+static void touch(Held *held, unsigned round)
+{
+    held_rewrite(held, round);
+    CHECK_INT(bo_upload(env.gpu, &held->bo), ==, 0);
+}
+
+static void rotate(unsigned (*which)(unsigned i, unsigned count))
+{
+    unsigned count = rotate_count(), i;
+    Held *held = make_many(count, ROTATE_BYTES);
+
+    CHECK_INT(stat_of("evictions"), >, 0);
+    for (i = 0; i < count; i++) {
+        touch(&held[which(i, count)], i + 1);
+    }
+    for (i = 0; i < count; i++) {
+        check_intact(&held[i]);
+    }
+    check_host(&held[0]);
+    check_host(&held[count - 1]);
+    drop_many(held, count);
+}
+
+static unsigned in_order(unsigned i, unsigned count)
+{
+    return i % count;
+}
+
+static unsigned in_reverse(unsigned i, unsigned count)
+{
+    return count - 1 - i % count;
+}
+
+static unsigned at_random(unsigned i, unsigned count)
+{
+    return i * 2654435761u % 65521 % count;
+}
+
+static void test_rotate_in_order(void)
+{
+    rotate(in_order);
+}
+
+static void test_rotate_in_reverse(void)
+{
+    rotate(in_reverse);
+}
+
+static void test_rotate_at_random(void)
+{
+    rotate(at_random);
+}
+
+/* A program takes the memory: nobody else asks for reclaim. */
+static void test_hog(void)
+{
+    enum { COUNT = 32 };
+    Held *held = make_many(COUNT, 4 * MIB_BYTES);
+    long long evictions = stat_of("evictions");
+    int i;
+
+    CHECK_INT(app_run(120, 0), ==, 0);
+    for (i = 0; i < COUNT; i++) {
+        check_intact(&held[i]);
+        touch(&held[i], 1);
+    }
+    CHECK_INT(stat_of("evictions"), >, evictions);
+    check_host(&held[COUNT / 2]);
+    drop_many(held, COUNT);
+}
+
+const TestCase tests_evict[] = {
+    { "evict/read", test_read, 0 },
+    { "evict/write", test_write, 0 },
+    { "evict/not-uploaded", test_not_uploaded, 0 },
+    { "evict/upload", test_upload, 0 },
+    { "evict/download", test_download, NEEDS_3D },
+    { "evict/after-download", test_after_download, NEEDS_3D },
+    { "evict/submit", test_submit, NEEDS_3D },
+    { "evict/submit-many", test_submit_many, NEEDS_3D },
+    { "evict/counts", test_counts, 0 },
+    { "evict/no-churn", test_no_churn, 0 },
+    { "evict/never-used", test_never_used, 0 },
+    { "evict/idle-longest-first", test_idle_longest_first, 0 },
+    { "evict/many-times", test_many_times, 0 },
+    { "evict/marked-after", test_marked_after, 0 },
+    { "evict/more-than-a-batch", test_more_than_a_batch, 0 },
+    { "evict/one-page", test_one_page, 0 },
+    { "evict/large", test_large, NEEDS_3D | NEEDS_FEATURE | NEEDS_SWAP },
+    { "evict/rotate-in-order", test_rotate_in_order, NEEDS_3D | NEEDS_SWAP },
+    { "evict/rotate-in-reverse", test_rotate_in_reverse,
+      NEEDS_3D | NEEDS_SWAP },
+    { "evict/rotate-at-random", test_rotate_at_random, NEEDS_3D | NEEDS_SWAP },
+    { "evict/hog", test_hog, NEEDS_3D | NEEDS_SWAP },
+    { NULL, NULL, 0 },
+};

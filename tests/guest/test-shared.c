@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Buffers that others rely on - behind a dma-buf, on a display - are never
+ * touched.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <drm.h>
+#include <drm_fourcc.h>
+#include <drm_mode.h>
+#include <virtgpu_drm.h>
+#include <drm/virtgpu_reclaim_drm.h>
+
+#include "test.h"
+
+/* As a framebuffer: 1024 pixels to a line. */
+#define BYTES  (256 * KIB)
+#define PAGES  (BYTES / PAGE_BYTES)
+#define WIDTH  1024
+#define HEIGHT (BYTES / 4 / WIDTH)
+
+static int advise(int gpu, const Held *held, uint32_t madv)
+{
+    bool retained;
+
+    return bo_madvise(gpu, &held->bo, madv, &retained);
+}
+
+static int export_of(int gpu, const Held *held)
+{
+    struct drm_prime_handle prime = {
+        .handle = held->bo.handle, .flags = O_RDWR | O_CLOEXEC,
+    };
+    int ret = drm_request(gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
+
+    return ret < 0 ? ret : prime.fd;
+}
+
+static uint32_t import_to(int gpu, int fd)
+{
+    struct drm_prime_handle prime = { .fd = fd };
+
+    CHECK_INT(drm_request(gpu, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime), ==, 0);
+    return prime.handle;
+}
+
+/* Framebuffers are the primary node's: use it for everything. */
+static void use_card(void)
+{
+    close(env.gpu);
+    env.gpu = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+    CHECK_INT(env.gpu, >=, 0);
+}
+
+static int add_framebuffer(const Held *held, uint32_t *id)
+{
+    struct drm_mode_fb_cmd2 fb = {
+        .width = WIDTH, .height = HEIGHT, .pixel_format = DRM_FORMAT_XRGB8888,
+        .handles = { held->bo.handle }, .pitches = { 4 * WIDTH },
+    };
+    int ret = drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb);
+
+    *id = fb.fb_id;
+    return ret;
+}
+
+static void make_texture(Held *held)
+{
+    static uint32_t next = 100;
+
+    make_from(env.gpu, held, next++, BYTES, BO_TEXTURE);
+}
+
+static void test_export_refuses(void)
+{
+    Held held;
+    int fd;
+
+    make(&held, BYTES);
+    fd = export_of(env.gpu, &held);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_WILLNEED), ==, 0);
+    close(fd);
+    /* Somebody may have it still: there is no telling. */
+    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+}
+
+static void test_export_stays(void)
+{
+    long long evictions, purges;
+    Held held, through;
+    int fd;
+
+    make(&held, BYTES);
+    fd = export_of(env.gpu, &held);
+    CHECK_INT(fd, >=, 0);
+    through = held;
+    through.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                          0);
+    CHECK(through.bo.map != MAP_FAILED);
+    evictions = stat_of("evictions");
+    purges = stat_of("purges");
+    held_fill(&through, 5);
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions);
+    CHECK_INT(stat_of("purges"), ==, purges);
+    held.generation = held.rewritten = 5;
+    check_intact(&held);
+    check_intact(&through);
+}
+
+static void test_export_of_marked(void)
+{
+    Held held;
+
+    make(&held, BYTES);
+    mark(&held);
+    CHECK_INT(export_of(env.gpu, &held), >=, 0);
+    shrink_all();
+    CHECK(ask_back(&held));
+    check_intact(&held);
+    check_host(&held);
+}
+
+static void test_export_of_purged(void)
+{
+    Held held;
+
+    make(&held, BYTES);
+    mark(&held);
+    shrink_all();
+    CHECK_INT(export_of(env.gpu, &held), ==, -ENODATA);
+    CHECK(!ask_back(&held));
+    CHECK_INT(export_of(env.gpu, &held), >=, 0);
+    check_zero(&held);
+}
+
+static void test_export_of_evicted(void)
+{
+    Held held, through;
+    int fd;
+
+    make(&held, BYTES);
+    shrink_all();
+    fd = export_of(env.gpu, &held);
+    CHECK_INT(fd, >=, 0);
+    through = held;
+    through.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                          0);
+    CHECK(through.bo.map != MAP_FAILED);
+    shrink_all();
+    check_intact(&through);
+    check_host(&held);
+}
+
+static void test_import_refuses(void)
+{
+    Held held, imported;
+    int other = gpu_open();
+
+    make(&held, BYTES);
+    imported = held;
+    imported.bo.handle = import_to(other, export_of(env.gpu, &held));
+    CHECK_INT(advise(other, &imported, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(advise(other, &imported, VIRTGPU_MADV_WILLNEED), ==, 0);
+}
+
+static void test_import_stays(void)
+{
+    Held held, imported;
+    struct drm_virtgpu_map map = { 0 };
+    int other = gpu_open(), fd;
+
+    make(&held, BYTES);
+    fd = export_of(env.gpu, &held);
+    imported = held;
+    imported.bo.handle = import_to(other, fd);
+    close(fd);
+    drop(&held);
+    shrink_all();
+    close(env.gpu);
+    env.gpu = other;
+    map.handle = imported.bo.handle;
+    CHECK_INT(drm_request(other, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
+    imported.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+                           other, map.offset);
+    CHECK(imported.bo.map != MAP_FAILED);
+    check_intact(&imported);
+    check_host(&imported);
+}
+
+static void test_framebuffer_refuses(void)
+{
+    uint32_t id;
+    Held held;
+
+    use_card();
+    make_texture(&held);
+    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_WILLNEED), ==, 0);
+}
+
+static void test_framebuffer_stays(void)
+{
+    long long evictions = stat_of("evictions");
+    uint32_t id;
+    Held held;
+
+    use_card();
+    make_texture(&held);
+    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions);
+    check_intact(&held);
+    check_host(&held);
+}
+
+static void test_framebuffer_of_marked(void)
+{
+    uint32_t id;
+    Held held;
+
+    use_card();
+    make_texture(&held);
+    mark(&held);
+    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    shrink_all();
+    CHECK(ask_back(&held));
+    check_intact(&held);
+}
+
+static void test_framebuffer_of_purged(void)
+{
+    uint32_t id;
+    Held held;
+
+    use_card();
+    make_texture(&held);
+    mark(&held);
+    shrink_all();
+    CHECK_INT(add_framebuffer(&held, &id), ==, -ENODATA);
+    CHECK(!ask_back(&held));
+    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    check_zero(&held);
+}
+
+static void test_framebuffer_removed(void)
+{
+    long long pinned = stat_of("pinned_bytes");
+    uint32_t id;
+    Held held;
+    int i;
+
+    use_card();
+    make_texture(&held);
+    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &id), ==, 0);
+    for (i = 0; i < 100 && stat_of("pinned_bytes") != pinned; i++) {
+        usleep(10000);      /* a worker may do it */
+    }
+    CHECK_INT(stat_of("pinned_bytes"), ==, pinned);
+    mark(&held);
+    shrink_all();
+    CHECK(!ask_back(&held));
+}
+
+static void test_framebuffer_twice(void)
+{
+    uint32_t one, two;
+    Held held;
+
+    use_card();
+    make_texture(&held);
+    CHECK_INT(add_framebuffer(&held, &one), ==, 0);
+    CHECK_INT(add_framebuffer(&held, &two), ==, 0);
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &one), ==, 0);
+    usleep(50000);
+    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    shrink_all();
+    check_intact(&held);
+}
+
+static void test_dumb_stays(void)
+{
+    int card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+    struct drm_mode_create_dumb create = {
+        .width = WIDTH, .height = HEIGHT, .bpp = 32,
+    };
+    struct drm_mode_map_dumb map = { 0 };
+    Held held = { .index = 9, .bo = { .bytes = BYTES } };
+
+    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_CREATE_DUMB, &create), ==, 0);
+    map.handle = create.handle;
+    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_MAP_DUMB, &map), ==, 0);
+    held.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, card,
+                       map.offset);
+    CHECK(held.bo.map != MAP_FAILED);
+    held_fill(&held, 0);
+    shrink_all();
+    check_intact(&held);
+}
+
+/* The console's picture, as it is before and after. */
+static void test_console_stays(void)
+{
+    struct fb_fix_screeninfo fix;
+    int fb = open("/dev/fb0", O_RDWR | O_CLOEXEC);
+    uint8_t *before, *after;
+
+    if (fb < 0) {
+        test_skip("there is no console on the display");
+    }
+    CHECK_INT(ioctl(fb, FBIOGET_FSCREENINFO, &fix), ==, 0);
+    before = malloc(fix.smem_len);
+    after = malloc(fix.smem_len);
+    CHECK(before && after);
+    memset(before, 0x5a, 4 * KIB);
+    CHECK_INT(pwrite(fb, before, 4 * KIB, fix.smem_len / 2), ==, 4 * KIB);
+    CHECK_INT(pread(fb, before, fix.smem_len, 0), ==, fix.smem_len);
+    shrink_all();
+    CHECK_INT(pread(fb, after, fix.smem_len, 0), ==, fix.smem_len);
+    /* But for the cursor, which blinks in the first lines. */
+    CHECK(!memcmp(before + fix.smem_len / 2, after + fix.smem_len / 2,
+                  fix.smem_len / 4));
+}
+
+const TestCase tests_shared[] = {
+    { "shared/export-refuses", test_export_refuses, 0 },
+    { "shared/export-stays", test_export_stays, 0 },
+    { "shared/export-of-marked", test_export_of_marked, 0 },
+    { "shared/export-of-purged", test_export_of_purged, 0 },
+    { "shared/export-of-evicted", test_export_of_evicted, 0 },
+    { "shared/import-refuses", test_import_refuses, 0 },
+    { "shared/import-stays", test_import_stays, 0 },
+    { "shared/framebuffer-refuses", test_framebuffer_refuses, 0 },
+    { "shared/framebuffer-stays", test_framebuffer_stays, 0 },
+    { "shared/framebuffer-of-marked", test_framebuffer_of_marked, 0 },
+    { "shared/framebuffer-of-purged", test_framebuffer_of_purged, 0 },
+    { "shared/framebuffer-removed", test_framebuffer_removed, 0 },
+    { "shared/framebuffer-twice", test_framebuffer_twice, 0 },
+    { "shared/dumb-stays", test_dumb_stays, 0 },
+    { "shared/console-stays", test_console_stays, 0 },
+    { NULL, NULL, 0 },
+};
