@@ -196,6 +196,8 @@ struct drm_gem_shmem_reclaim_stats {
 	u64 refaults;
 	/** @refused: objects that the device would not let go of */
 	u64 refused;
+	/** @waits: objects that were busy and waited for */
+	u64 waits;
 	/** @timeouts: times that the device did not answer soon enough */
 	u64 timeouts;
 };

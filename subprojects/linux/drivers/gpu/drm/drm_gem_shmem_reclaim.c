@@ -20,6 +20,9 @@
 #include <drm/drm_gem_shmem_reclaim.h>
 #include <drm/drm_vma_manager.h>
 
+#define CREATE_TRACE_POINTS
+#include "drm_gem_shmem_reclaim_trace.h"
+
 /**
  * DOC: overview
  *
@@ -63,6 +66,11 @@
  * behind one that is stuck.
  */
 #define RECLAIM_TIMEOUT		HZ
+/*
+ * How long a scan that found nothing idle waits for what is busy: a few frames.
+ * Whoever allocates is held up by it, and other memory may be easier to get.
+ */
+#define RECLAIM_BUSY_TIMEOUT	max(HZ / 20, 1)
 /* How often a scan that waits looks for answers by itself. */
 #define RECLAIM_POLL		max(HZ / 50, 1)
 /*
@@ -194,6 +202,9 @@ static int reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj)
 	if (robj->evicted) {
 		robj->evicted = false;
 		reclaim_count(robj->reclaim, &robj->reclaim->stats.refaults);
+		trace_drm_gem_shmem_reclaim_restore(to_gem(robj),
+						    to_gem(robj)->size >>
+						    PAGE_SHIFT);
 	}
 	reclaim_set_resident(robj, true);
 	return 0;
@@ -260,6 +271,7 @@ reclaim_finish(struct drm_gem_shmem_reclaim_object *robj, bool keep)
 		robj->evicted = false;
 		robj->purged = true;
 		reclaim_count(robj->reclaim, &robj->reclaim->stats.purges);
+		trace_drm_gem_shmem_reclaim_purge(to_gem(robj), pages);
 		break;
 	case DRM_GEM_SHMEM_RECLAIM_EVICT:
 		if (keep)
@@ -267,6 +279,7 @@ reclaim_finish(struct drm_gem_shmem_reclaim_object *robj, bool keep)
 		pages = reclaim_put_pages(robj);
 		robj->evicted = true;
 		reclaim_count(robj->reclaim, &robj->reclaim->stats.evictions);
+		trace_drm_gem_shmem_reclaim_evict(to_gem(robj), pages);
 		break;
 	case DRM_GEM_SHMEM_RECLAIM_NONE:
 		break;
@@ -499,13 +512,19 @@ static bool reclaim_wait(struct drm_gem_shmem_reclaim_batch *batch)
 	return answered;
 }
 
+/* The list to take objects from. */
+static enum drm_gem_shmem_reclaim_state
+reclaim_source(enum drm_gem_shmem_reclaim_op op)
+{
+	return op == DRM_GEM_SHMEM_RECLAIM_PURGE ?
+	       DRM_GEM_SHMEM_RECLAIM_DONTNEED : DRM_GEM_SHMEM_RECLAIM_WILLNEED;
+}
+
 static unsigned long reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 				 enum drm_gem_shmem_reclaim_op op,
 				 unsigned long nr)
 {
-	enum drm_gem_shmem_reclaim_state state =
-		op == DRM_GEM_SHMEM_RECLAIM_PURGE ?
-		DRM_GEM_SHMEM_RECLAIM_DONTNEED : DRM_GEM_SHMEM_RECLAIM_WILLNEED;
+	enum drm_gem_shmem_reclaim_state state = reclaim_source(op);
 	u64 left = READ_ONCE(reclaim->stats.objects[state]);
 	struct drm_gem_shmem_reclaim_object *robj;
 	struct drm_gem_shmem_reclaim_batch *batch;
@@ -545,6 +564,69 @@ static unsigned long reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 			WRITE_ONCE(reclaim->is_stalled, true);
 			break;
 		}
+	}
+	return freed;
+}
+
+/* Whether an object was busy and became idle in time. */
+static bool reclaim_wait_fences(struct drm_gem_shmem_reclaim_object *robj,
+				unsigned long end)
+{
+	struct drm_gem_shmem_reclaim *reclaim = robj->reclaim;
+	struct dma_resv *resv = to_gem(robj)->resv;
+	bool idle;
+	DEFINE_WAIT(wait);
+
+	/* Then it is something else that is in the way. */
+	if (dma_resv_test_signaled(resv, DMA_RESV_USAGE_BOOKKEEP))
+		return false;
+
+	for (;;) {
+		prepare_to_wait(&reclaim->wait, &wait, TASK_UNINTERRUPTIBLE);
+		if (reclaim->ops->poll)
+			reclaim->ops->poll(reclaim);
+		idle = dma_resv_test_signaled(resv, DMA_RESV_USAGE_BOOKKEEP);
+		if (idle || time_after(jiffies, end))
+			break;
+		schedule_timeout(RECLAIM_POLL);
+	}
+	finish_wait(&reclaim->wait, &wait);
+	return idle;
+}
+
+static bool reclaim_wait_idle(struct drm_gem_shmem_reclaim *reclaim,
+			      enum drm_gem_shmem_reclaim_op op,
+			      unsigned long end)
+{
+	enum drm_gem_shmem_reclaim_state state = reclaim_source(op);
+	u64 left = READ_ONCE(reclaim->stats.objects[state]);
+	struct drm_gem_shmem_reclaim_object *robj;
+	bool idle = false;
+
+	while (!idle && time_before(jiffies, end)) {
+		robj = reclaim_next(reclaim, state, &left);
+		if (!robj)
+			break;
+		idle = reclaim_wait_fences(robj, end);
+		reclaim_put(robj);
+	}
+	return idle;
+}
+
+/*
+ * The last stage: objects that become idle within a bound. The caller may hold
+ * what a fence needs to signal, so not for long.
+ */
+static unsigned long reclaim_run_busy(struct drm_gem_shmem_reclaim *reclaim,
+				      enum drm_gem_shmem_reclaim_op op,
+				      unsigned long nr)
+{
+	unsigned long end = jiffies + RECLAIM_BUSY_TIMEOUT;
+	unsigned long freed = 0;
+
+	while (freed < nr && reclaim_wait_idle(reclaim, op, end)) {
+		reclaim_count(reclaim, &reclaim->stats.waits);
+		freed += reclaim_run(reclaim, op, nr - freed);
 	}
 	return freed;
 }
@@ -594,6 +676,7 @@ static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 	nr = READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_WILLNEED]) >> PAGE_SHIFT;
 	nr = min(nr, reclaim_can_swap());
 	nr += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]) >> PAGE_SHIFT;
+	trace_drm_gem_shmem_reclaim_count(reclaim->dev, nr);
 	return nr ?: SHRINK_EMPTY;
 }
 
@@ -602,8 +685,12 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 {
 	struct drm_gem_shmem_reclaim *reclaim =
 		container_of(shrinker, struct drm_gem_shmem_reclaim, shrinker);
+	bool may_wait = (sc->gfp_mask & __GFP_DIRECT_RECLAIM) &&
+			!current_is_kswapd();
+	bool may_purge = sc->gfp_mask & __GFP_IO;
+	unsigned long purged = 0, evicted = 0, freed;
 	unsigned long nr = sc->nr_to_scan;
-	unsigned long freed = 0;
+	bool may_evict;
 
 	if (READ_ONCE(reclaim->is_stalled) &&
 	    time_before(jiffies, READ_ONCE(reclaim->stalled)))
@@ -617,15 +704,26 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	 * Truncating waits for pages on their way to swap, and the caller may
 	 * be who is to write them.
 	 */
-	if (sc->gfp_mask & __GFP_IO) {
-		freed = reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
-		/* These are free now: it counts as progress against OOM. */
-		if (current->reclaim_state)
-			current->reclaim_state->reclaimed_slab += freed;
-	}
-	if (freed < nr && reclaim_can_swap() && !reclaim_is_ahead(reclaim))
-		freed += reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
-				     nr - freed);
+	if (may_purge)
+		purged = reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
+	may_evict = reclaim_can_swap() && !reclaim_is_ahead(reclaim);
+	if (may_evict && purged < nr)
+		evicted = reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
+				      nr - purged);
+
+	/* What is busy is likely needed soon: only if there is nothing else. */
+	if (may_wait && may_purge && !purged && !evicted)
+		purged = reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE,
+					  nr);
+	if (may_wait && may_evict && !purged && !evicted)
+		evicted = reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
+					   nr);
+
+	/* These are free now: it counts as progress against OOM. */
+	if (current->reclaim_state)
+		current->reclaim_state->reclaimed_slab += purged;
+	freed = purged + evicted;
+	trace_drm_gem_shmem_reclaim_scan(reclaim->dev, nr, purged, evicted);
 
 	/* Objects are taken as a whole: say so if that was more than asked. */
 	sc->nr_scanned = max(nr, freed);
@@ -697,7 +795,8 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_flush);
  *
  * What the memory manager has done when memory is short, for tests and for the
  * curious: purges, then evicts, whether or not there is swap to evict to and
- * however much waits for it already.
+ * however much waits for it already; waits for busy objects if that is too
+ * little.
  *
  * Returns: the number of pages freed or made swappable.
  */
@@ -713,6 +812,12 @@ unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim
 	if (freed < nr)
 		freed += reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
 				     nr - freed);
+	if (freed < nr)
+		freed += reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE,
+					  nr - freed);
+	if (freed < nr)
+		freed += reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
+					  nr - freed);
 	fs_reclaim_release(GFP_KERNEL);
 	return freed;
 }

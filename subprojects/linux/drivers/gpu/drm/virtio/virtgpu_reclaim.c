@@ -1164,6 +1164,7 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 	seq_printf(m, "reattaches %llu\n",
 		   (u64)atomic64_read(&reclaim->reattaches));
 	seq_printf(m, "refused %llu\n", stats.refused);
+	seq_printf(m, "waits %llu\n", stats.waits);
 	seq_printf(m, "timeouts %llu\n", stats.timeouts);
 	return 0;
 }
