@@ -382,6 +382,29 @@ static void test_while_busy(void)
     drop_many(held, COUNT);
 }
 
+/* Whoever may wait gets what is busy for a moment only. */
+static void test_waits_for_busy(void)
+{
+    long long waits = stat_of("waits");
+    bool retained;
+    Held held;
+    int round;
+
+    make(&held, BYTES);
+    for (round = 1; round <= 100 && stat_of("waits") == waits; round++) {
+        held_rewrite(&held, round);
+        CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+        mark(&held);
+        shrink(PAGES);
+        retained = ask_back(&held);
+        check_truth(&held, retained);
+        if (!retained) {
+            held_fill(&held, round);
+        }
+    }
+    CHECK_INT(stat_of("waits"), >, waits);
+}
+
 static void test_frees_pages(void)
 {
     enum { COUNT = 8, LARGE = 1024 * KIB };
@@ -429,6 +452,7 @@ const TestCase tests_purge[] = {
     { "purge/before-evicting", test_before_evicting, 0 },
     { "purge/of-evicted", test_of_evicted, 0 },
     { "purge/while-busy", test_while_busy, 0 },
+    { "purge/waits-for-busy", test_waits_for_busy, NEEDS_3D },
     { "purge/frees-pages", test_frees_pages, 0 },
     { NULL, NULL, 0 },
 };

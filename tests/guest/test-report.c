@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <drm.h>
@@ -141,7 +143,47 @@ static void test_shrink_tells(void)
     drop_many(held, 4);
 }
 
+#define TRACEFS "/sys/kernel/tracing/"
+
+/* How many of the events named @name are in the trace. */
+static unsigned traced(const char *name)
+{
+    FILE *file = fopen(TRACEFS "trace", "r");
+    char line[256], text[64];
+    unsigned count = 0;
+
+    CHECK(file);
+    snprintf(text, sizeof(text), " drm_gem_shmem_reclaim_%s: card0 ", name);
+    while (fgets(line, sizeof(line), file)) {
+        count += strstr(line, text) != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
+static void test_trace(void)
+{
+    Held *held = make_many(3, BYTES);
+
+    mount("nodev", TRACEFS, "tracefs", 0, NULL);    /* once is enough */
+    CHECK_INT(system("cd " TRACEFS " && echo >trace && "
+                     "echo 1 >events/drm_gem_shmem_reclaim/enable"), ==, 0);
+    mark(&held[0]);
+    shrink_all();
+    check_intact(&held[1]);
+    CHECK_INT(system("echo 2 >/proc/sys/vm/drop_caches"), ==, 0);
+    CHECK_INT(system("echo 0 >" TRACEFS "events/drm_gem_shmem_reclaim/enable"),
+              ==, 0);
+    CHECK_INT(traced("purge"), ==, 1);
+    CHECK_INT(traced("evict"), >=, 2);
+    CHECK_INT(traced("restore"), ==, 1);
+    CHECK_INT(traced("count"), >=, 1);
+    CHECK_INT(traced("scan"), >=, env.has_swap);
+    drop_many(held, 3);
+}
+
 const TestCase tests_report[] = {
+    { "report/trace", test_trace, 0 },
     { "report/getparam", test_getparam, 0 },
     { "report/fdinfo", test_fdinfo, 0 },
     { "report/fdinfo-is-the-clients", test_fdinfo_is_the_clients, 0 },
