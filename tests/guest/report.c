@@ -26,14 +26,29 @@ void report(const char *format, ...)
     }
 }
 
+void report_and_read(const char *event, char *answer, size_t size)
+{
+    size_t len = 0;
+    char c;
+
+    report("%s", event);
+    for (;;) {
+        if (read(STDIN_FILENO, &c, 1) != 1) {
+            exit(EXIT_FAILURE);
+        }
+        if (c == '\n') {
+            break;
+        }
+        if (len + 1 < size) {
+            answer[len++] = c;
+        }
+    }
+    answer[len] = '\0';
+}
+
 void report_and_wait(const char *event)
 {
     char c;
 
-    report("%s", event);
-    do {
-        if (read(STDIN_FILENO, &c, 1) != 1) {
-            exit(EXIT_FAILURE);
-        }
-    } while (c != '\n');
+    report_and_read(event, &c, sizeof(c));
 }

@@ -7,9 +7,14 @@
 #ifndef GUEST_REPORT_H
 #define GUEST_REPORT_H
 
+#include <stddef.h>
+
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Report an event and wait for the answer. */
 void report_and_wait(const char *event);
+
+/* Report an event and have the line that answers it, cut to @size. */
+void report_and_read(const char *event, char *answer, size_t size);
 
 #endif

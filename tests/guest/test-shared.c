@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +20,8 @@
 #include <virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
+#include "process.h"
+#include "report.h"
 #include "test.h"
 
 /* As a framebuffer: 1024 pixels to a line. */
@@ -335,7 +338,104 @@ static void test_console_stays(void)
                   fix.smem_len / 4));
 }
 
+#define SCREEN_WIDTH  1024
+#define SCREEN_HEIGHT 768
+#define SCREEN_BYTES  (SCREEN_WIDTH * SCREEN_HEIGHT * 4)
+
+/* What the host sees on the display, once that has come to rest. */
+static void look_at_screen(char *seen, size_t size, const char *unlike)
+{
+    char again[128] = "";
+    int i;
+
+    for (i = 0; i < 50; i++) {
+        report_and_read("screen", seen, size);
+        if (!strcmp(seen, again) && strcmp(seen, unlike)) {
+            return;
+        }
+        snprintf(again, sizeof(again), "%s", seen);
+        usleep(50000);
+    }
+    test_fail(__FILE__, __LINE__, "the screen is '%s' and was '%s'", seen,
+              unlike);
+}
+
+/* Put the framebuffer @id on the first display. */
+static void show(uint32_t id)
+{
+    uint32_t crtc, connector;
+    struct drm_mode_modeinfo modes[64];
+    struct drm_mode_card_res res = {
+        .crtc_id_ptr = (uintptr_t)&crtc, .count_crtcs = 1,
+        .connector_id_ptr = (uintptr_t)&connector, .count_connectors = 1,
+    };
+    struct drm_mode_get_connector get = {
+        .modes_ptr = (uintptr_t)modes, .count_modes = 64,
+    };
+    struct drm_mode_crtc set = { .mode_valid = 1, .count_connectors = 1 };
+    uint32_t i;
+
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETRESOURCES, &res), ==, 0);
+    get.connector_id = connector;
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETCONNECTOR, &get), ==, 0);
+    for (i = 0; i < get.count_modes && i < 64; i++) {
+        if (modes[i].hdisplay == SCREEN_WIDTH &&
+            modes[i].vdisplay == SCREEN_HEIGHT) {
+            set.mode = modes[i];
+        }
+    }
+    CHECK(set.mode.hdisplay);
+    set.crtc_id = crtc;
+    set.fb_id = id;
+    set.set_connectors_ptr = (uintptr_t)&connector;
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_SETCRTC, &set), ==, 0);
+}
+
+static void flush(uint32_t id)
+{
+    struct drm_mode_fb_dirty_cmd dirty = { .fb_id = id };
+
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_DIRTYFB, &dirty), ==, 0);
+}
+
+/* The picture on a display, as the host has it, under reclaim. */
+static void test_scanout_stays(void)
+{
+    char console[128], before[128], after[128], other[128];
+    struct drm_mode_fb_cmd2 fb = {
+        .width = SCREEN_WIDTH, .height = SCREEN_HEIGHT,
+        .pixel_format = DRM_FORMAT_XRGB8888, .pitches = { 4 * SCREEN_WIDTH },
+    };
+    Held held;
+
+    report_and_read("screen", console, sizeof(console));
+    if (console[0] == '0') {
+        test_skip("QEMU takes no screenshot of a GL display");
+    }
+    use_card();
+    make_from(env.gpu, &held, 1, SCREEN_BYTES, BO_TEXTURE);
+    fb.handles[0] = held.bo.handle;
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb), ==, 0);
+    show(fb.fb_id);
+    flush(fb.fb_id);
+    look_at_screen(before, sizeof(before), console);
+
+    shrink_all();
+    CHECK_INT(app_run(100, 0), ==, 0);
+    flush(fb.fb_id);
+    look_at_screen(after, sizeof(after), "");
+    CHECK(!strcmp(after, before));
+    check_intact(&held);
+
+    /* And it is this buffer that is looked at. */
+    held_fill(&held, 1);
+    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    flush(fb.fb_id);
+    look_at_screen(other, sizeof(other), before);
+}
+
 const TestCase tests_shared[] = {
+    { "shared/scanout-stays", test_scanout_stays, 0 },
     { "shared/export-refuses", test_export_refuses, 0 },
     { "shared/export-stays", test_export_stays, 0 },
     { "shared/export-of-marked", test_export_of_marked, 0 },

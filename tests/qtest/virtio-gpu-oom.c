@@ -373,6 +373,30 @@ static void handle_result(OomRun *run, const char *line)
     }
 }
 
+/* Tell the guest what is on its display: a checksum of the screenshot. */
+static void answer_with_screen(OomRun *run)
+{
+    g_autofree char *path = g_strconcat(run->log_path, ".ppm", NULL);
+    g_autofree char *picture = NULL;
+    g_autofree char *sum = NULL;
+    g_autofree char *answer = NULL;
+    QDict *response;
+    gsize size = 0;
+
+    response = qtest_qmp(run->qts, "{'execute': 'screendump', 'arguments': "
+                         "{'filename': %s}}", path);
+    if (qdict_haskey(response, "return")) {
+        g_file_get_contents(path, &picture, &size, NULL);
+    }
+    qobject_unref(response);
+    sum = g_compute_checksum_for_data(G_CHECKSUM_SHA256,
+                                      (const guchar *)picture, size);
+    answer = g_strdup_printf("%zu %s\n", (size_t)size, sum);
+    if (send(run->guest.fd, answer, strlen(answer), MSG_NOSIGNAL) < 0) {
+        give_up(run, "the guest does not listen any more");
+    }
+}
+
 static void handle_guest(OomRun *run, const char *line)
 {
     OomResult *result = &run->result;
@@ -397,6 +421,10 @@ static void handle_guest(OomRun *run, const char *line)
         return;
     }
 
+    if (!strcmp(event, "screen")) {
+        answer_with_screen(run);
+        return;
+    }
     if (run->config->test_line &&
         (!strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
          g_str_has_prefix(event, "1.."))) {
@@ -524,13 +552,12 @@ static char *qemu_options(const OomRun *run, const char *dir,
         "-device virtio-gpu%s-pci,id=gpu0%s %s "
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
-        "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s' "
-        "2>%s",
+        "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s' 2>%s",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
-        config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "", swap, kernel, initramfs,
-        config->our_driver ? "reclaim" : "stock", scenario,
-        config->bo_mib, config->app_mib, config->tests ?: "", config->swap_mib ? "swap" : "",
-        qemu_log);
+        config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
+        swap, kernel, initramfs, config->our_driver ? "reclaim" : "stock",
+        scenario, config->bo_mib, config->app_mib, config->tests ?: "",
+        config->swap_mib ? "swap" : "", qemu_log);
 }
 
 static void make_swap(const OomRun *run, const char *path)
