@@ -51,6 +51,8 @@ typedef struct VirtIOGPUReclaimBackend {
     /* Whether the resource has an image of @r to show. */
     bool (*check_show)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
                        const struct virtio_gpu_rect *r);
+    /* Optional: whether a cursor can be made of it, if that is less. */
+    bool (*check_cursor)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
     /* Takes what @map points to, if it succeeds. */
     int (*attach)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
                   VirtIOGPUReclaimMapping *map);

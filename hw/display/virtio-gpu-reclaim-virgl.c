@@ -18,6 +18,9 @@
 #define GALLIUM_TEXTURE_2D 2
 #define VIRGL_BIND_RENDER_TARGET (1 << 1)
 
+/* The only size of cursors that the device model shows. */
+#define CURSOR_SIDE 64
+
 typedef struct Renderer {
     struct virgl_reclaim *books;
     QEMUBH *reset_bh;
@@ -295,6 +298,21 @@ static bool check_show(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
            r->y <= args->height && r->height <= args->height - r->y;
 }
 
+/*
+ * The renderer turns the image of a cursor over row by row, as if all formats
+ * had blocks of one pixel, and so writes past the end of compressed ones. And
+ * the device model copies 4 bytes for each pixel, however many there are.
+ */
+static bool check_cursor(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+{
+    const struct virgl_renderer_resource_create_args *args =
+        virgl_reclaim_resource_args(books(g), entry->id);
+
+    return args->target == GALLIUM_TEXTURE_2D &&
+           args->width == CURSOR_SIDE && args->height == CURSOR_SIDE &&
+           entry->size == CURSOR_SIDE * CURSOR_SIDE * sizeof(uint32_t);
+}
+
 static int attach(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
                   VirtIOGPUReclaimMapping *map)
 {
@@ -412,6 +430,7 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .array_bytes = sizeof(struct iovec),
     .command = command,
     .check_show = check_show,
+    .check_cursor = check_cursor,
     .attach = attach,
     .detach = detach,
     .destroy = destroy,

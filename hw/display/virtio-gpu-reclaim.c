@@ -548,15 +548,19 @@ static bool check_set_scanout(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 
 bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id)
 {
+    const VirtIOGPUReclaimBackend *backend;
     VirtIOGPULedgerEntry *entry;
 
     if (!g->reclaim || resource_id == 0) {
         return resource_id != 0;
     }
     entry = virtio_gpu_ledger_find(g->reclaim->ledger, resource_id);
-    return entry && restore(g, entry) == 0 &&
-           g->reclaim->backend->check_show(g, entry,
-                                           &(struct virtio_gpu_rect) { });
+    if (!entry || restore(g, entry) < 0) {
+        return false;
+    }
+    backend = g->reclaim->backend;
+    return backend->check_cursor ? backend->check_cursor(g, entry) :
+           backend->check_show(g, entry, &(struct virtio_gpu_rect) { });
 }
 
 bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,

@@ -1959,9 +1959,55 @@ static void test_context_replay(const void *data)
 /* Gallium's targets, binds and formats, as they are on the wire. */
 #define TARGET_BUFFER 0
 #define TARGET_2D 2
+#define TARGET_CUBE 4
 #define BIND_RENDER_TARGET (1 << 1)
+#define BIND_SAMPLER_VIEW (1 << 3)
 #define BIND_VERTEX_BUFFER (1 << 4)
 #define FORMAT_R8 64
+
+/*
+ * Cursors of formats with larger and smaller blocks than a pixel of 4 bytes,
+ * and of other targets: nothing is made of them, and above all nothing breaks
+ * in the renderer, which takes them for pixels. Found by fuzzing. spec: Device 13.
+ */
+static void test_cursor_format(const void *data)
+{
+    static const uint32_t formats[] = {
+        9, 28, 64, 94, 105, 106, 107, 108, 143, 145, 255, 256, 257, 258,
+    };
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_resource_create_3d res = {
+        .bind = cpu_to_le32(BIND_SAMPLER_VIEW),
+        .width = cpu_to_le32(SIDE),
+        .height = cpu_to_le32(SIDE),
+        .depth = cpu_to_le32(1),
+    };
+    struct virtio_gpu_update_cursor cursor = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_UPDATE_CURSOR),
+    };
+    int i, created = 0;
+
+    for (i = 0; i < 4 * ARRAY_SIZE(formats); i++) {
+        bool cube = i >= 2 * ARRAY_SIZE(formats);
+
+        res.resource_id = cpu_to_le32(i + 1);
+        res.format = cpu_to_le32(formats[i % ARRAY_SIZE(formats)]);
+        res.target = cpu_to_le32(cube ? TARGET_CUBE : TARGET_2D);
+        res.array_size = cpu_to_le32(cube ? 6 : 1);
+        /* What a GL driver does not have is refused. */
+        if (qvirtio_gpu_create_3d(gpu, &res) == OK) {
+            cursor.resource_id = res.resource_id;
+            qvirtio_gpu_cursor(gpu, &cursor);
+            created++;
+        }
+    }
+    g_assert_cmpint(created, >, 0);
+    for (i = 0; i < 4 * ARRAY_SIZE(formats); i++) {
+        qvirtio_gpu_unref(gpu, i + 1);
+    }
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+    qvirtio_gpu_shutdown(gpu);
+}
 
 /* spec: Device 13. */
 static void test_create_3d(const void *data)
@@ -2808,6 +2854,7 @@ int main(int argc, char **argv)
     add_both("fence", test_fence);
 
     add(&dev_gl, "create-3d", test_create_3d);
+    add(&dev_gl, "cursor-format", test_cursor_format);
     add(&dev_gl, "buffer", test_buffer);
     add(&dev_gl, "capset", test_capset);
     add(&dev_gl, "reset-contexts", test_reset_contexts);
