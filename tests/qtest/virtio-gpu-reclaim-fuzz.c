@@ -1,0 +1,401 @@
+/*
+ * QTest testcase: random and mutated commands for virtio-gpu with reclaim
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Rounds of some thousand commands, each after a reset of the device and with
+ * a seed of its own: the one of the first round and then one more each time.
+ * So any round can be run again by itself:
+ *
+ *     virtio-gpu-reclaim-fuzz [--seed SEED] [--commands N] [GTest options]
+ *
+ * or VIRTIO_GPU_FUZZ_SEED=SEED in the environment. Besides there are
+ *
+ *     VIRTIO_GPU_FUZZ_SECONDS  go on for so long, whatever --commands is
+ *     VIRTIO_GPU_FUZZ_LOG      prefix of files for one line a second: seconds,
+ *                              commands, rounds and, while the device is
+ *                              empty after a reset, QEMU's VmRSS and RssAnon
+ *                              in kB
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "qapi/qmp/qdict.h"
+#include "standard-headers/linux/virtio_ring.h"
+#include "libqtest.h"
+#include "libqos/virtio-gpu.h"
+#include "virtio-gpu-fuzz-gen.h"
+
+#define LIMIT_MB 256
+#define ROUND 4000
+/* Rounds in which the device has given back what it held for the first one. */
+#define QUIET_US (5 * G_USEC_PER_SEC)
+/* QEMU says something about each error. */
+#define STDERR_MAX (1 << 20)
+
+static uint64_t option_seed;
+static uint64_t option_commands = 200000;
+static uint64_t option_seconds;
+
+typedef struct Fuzz {
+    const char *name;
+    bool gl;
+    QVirtioGPU *gpu;
+    GRand *rand;
+    FuzzModel *model;
+    FuzzGen *gen;
+    FuzzQueue *ctrl;
+    FuzzQueue *cursor;
+    uint32_t seed;
+    uint64_t commands;
+    uint64_t rounds;
+    uint32_t in_round;
+    char *stderr_path;
+    FILE *log;
+    gint64 start;
+    gint64 logged;
+    bool failed;
+} Fuzz;
+
+static void print_tail(const char *path)
+{
+    g_autofree char *text = NULL;
+    char *line;
+    size_t len;
+
+    if (g_file_get_contents(path, &text, &len, NULL)) {
+        line = text + (len > 3000 ? len - 3000 : 0);
+        fprintf(stderr, "the end of what QEMU said:\n%s\n", line);
+    }
+}
+
+/* On the way out of any failure, of QEMU's as well. */
+static void say_how_to_replay(void *opaque)
+{
+    Fuzz *f = opaque;
+
+    /* A failure on the way out would bring us here again. */
+    if (f->failed) {
+        return;
+    }
+    f->failed = true;
+    fprintf(stderr, "%s: failed in round %" PRIu64 " at command %u; again: "
+            "VIRTIO_GPU_FUZZ_SEED=%u scripts/steps/qtest "
+            "virtio-gpu-reclaim-fuzz -p /x86_64/virtio-gpu/fuzz/%s "
+            "--commands %u\n", f->name, f->rounds, f->in_round, f->seed,
+            f->name, ROUND);
+    print_tail(f->stderr_path);
+}
+
+static void G_GNUC_NORETURN fail(Fuzz *f, const FuzzCommand *c,
+                                 const char *why)
+{
+    uint32_t i;
+
+    fprintf(stderr, "%s: %s\n", f->name, why);
+    if (c) {
+        fprintf(stderr, "command of %u bytes with room for %u, answered with "
+                "%u:", c->out_len, c->in_len, c->used_len);
+        for (i = 0; i < MIN(c->out_len, 160); i++) {
+            fprintf(stderr, "%s%02x", i % 4 ? "" : " ", c->out[i]);
+        }
+        fprintf(stderr, "\n");
+    }
+    abort();
+}
+
+static QDict *get_stats(Fuzz *f)
+{
+    return qtest_qmp(f->gpu->qts, "{'execute': 'qom-get', 'arguments': {"
+                     "'path': '/machine/peripheral/" QVIRTIO_GPU_ID "',"
+                     "'property': 'reclaim-stats'}}");
+}
+
+static void check_stats(Fuzz *f)
+{
+    QDict *resp;
+    char *why;
+
+    if (!f->model->lost) {
+        resp = get_stats(f);
+        why = fuzz_model_compare(f->model, qdict_get_qdict(resp, "return"));
+        if (why) {
+            fail(f, NULL, why);
+        }
+        qobject_unref(resp);
+    }
+}
+
+/* What a device that was reset holds: nothing, soon. */
+static void check_empty(Fuzz *f)
+{
+    gint64 start = g_get_monotonic_time();
+    uint64_t host;
+    QDict *resp, *stats;
+
+    do {
+        resp = get_stats(f);
+        stats = qdict_get_qdict(resp, "return");
+        host = qdict_get_int(stats, "host-bytes");
+        f->model->counters = (FuzzCounters) {
+            .attaches = qdict_get_int(stats, "attaches"),
+            .detaches = qdict_get_int(stats, "detaches"),
+            .purges = qdict_get_int(stats, "purges"),
+            .restores = qdict_get_int(stats, "restores"),
+        };
+        qobject_unref(resp);
+    } while (host && g_get_monotonic_time() - start < QUIET_US);
+    if (host) {
+        fail(f, NULL, "a device that was reset holds memory");
+    }
+    check_stats(f);
+}
+
+static uint64_t from_status(Fuzz *f, const char *name)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)f->gpu->pid);
+    g_autofree char *text = NULL;
+    char *line;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL)) {
+        return 0;
+    }
+    line = strstr(text, name);
+    return line ? g_ascii_strtoull(line + strlen(name), NULL, 10) : 0;
+}
+
+static void log_line(Fuzz *f)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (f->log && now - f->logged >= G_USEC_PER_SEC) {
+        f->logged = now;
+        fprintf(f->log, "%.1f\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
+                "\n", (now - f->start) / 1e6, f->commands, f->rounds,
+                from_status(f, "VmRSS:"), from_status(f, "RssAnon:"));
+        fflush(f->log);
+    }
+}
+
+/* Wait for the answers to a batch and compare them with the model's. */
+static void check_batch(Fuzz *f)
+{
+    unsigned i;
+    char *why;
+
+    if (!fuzz_queue_wait(f->ctrl)) {
+        for (i = 0; fuzz_queue_get(f->ctrl, i)->answered; i++) {
+            /* find it */
+        }
+        fail(f, fuzz_queue_get(f->ctrl, i), "there is no answer");
+    }
+    for (i = 0; i < fuzz_queue_count(f->ctrl); i++) {
+        const FuzzCommand *c = fuzz_queue_get(f->ctrl, i);
+
+        why = fuzz_model_control(f->model, c);
+        if (why) {
+            fail(f, c, why);
+        }
+        f->in_round++;
+    }
+    f->commands += i;
+}
+
+static void fill_batch(Fuzz *f)
+{
+    unsigned n = 1 + g_rand_int_range(f->rand, 0, 100);
+    const GByteArray *cmd;
+    uint32_t in_len;
+
+    fuzz_queue_clear(f->ctrl);
+    fuzz_gen_sync(f->gen);
+    do {
+        cmd = fuzz_gen_control(f->gen, &in_len);
+    } while (fuzz_queue_add(f->ctrl, f->rand, cmd->data, cmd->len, in_len) &&
+             --n);
+}
+
+static void cursor_command(Fuzz *f)
+{
+    const GByteArray *cmd;
+    QDict *resp;
+
+    fuzz_queue_clear(f->cursor);
+    fuzz_gen_sync(f->gen);
+    cmd = fuzz_gen_cursor(f->gen);
+    fuzz_queue_add(f->cursor, f->rand, cmd->data, cmd->len, 0);
+    fuzz_queue_kick(f->cursor);
+    if (!fuzz_queue_wait(f->cursor)) {
+        fail(f, fuzz_queue_get(f->cursor, 0), "the cursor is not done with");
+    }
+    fuzz_model_cursor(f->model, fuzz_queue_get(f->cursor, 0));
+    if (f->model->maybe_restored) {
+        resp = get_stats(f);
+        fuzz_model_resolve(f->model, qdict_get_qdict(resp, "return"));
+        qobject_unref(resp);
+    }
+    f->commands++;
+    f->in_round++;
+}
+
+static void run_round(Fuzz *f)
+{
+    uint64_t features = 0;
+    unsigned batch = 0;
+    bool negotiated;
+
+    f->in_round = 0;
+    f->rand = g_rand_new_with_seed(f->seed);
+    fuzz_gen_start(f->gen, f->rand);
+    negotiated = g_rand_int_range(f->rand, 0, 5);
+    if (negotiated) {
+        features |= 1ull << VIRTIO_GPU_F_RECLAIM;
+    }
+    if (g_rand_int_range(f->rand, 0, 8)) {
+        features |= 1ull << VIRTIO_GPU_F_VIRGL;
+    }
+    if (g_rand_int_range(f->rand, 0, 2)) {
+        features |= 1ull << VIRTIO_RING_F_INDIRECT_DESC;
+    }
+    qvirtio_gpu_start(f->gpu, features);
+    fuzz_model_reset(f->model, negotiated);
+    check_empty(f);
+    log_line(f);
+
+    f->ctrl = fuzz_queue_new(f->gpu, f->gpu->ctrl, 0,
+                             features & (1ull << VIRTIO_RING_F_INDIRECT_DESC));
+    f->cursor = fuzz_queue_new(f->gpu, f->gpu->cursor, 1, false);
+    while (f->in_round < ROUND && !f->model->lost) {
+        fill_batch(f);
+        fuzz_queue_kick(f->ctrl);
+        check_batch(f);
+        if (g_rand_int_range(f->rand, 0, 4) == 0) {
+            cursor_command(f);
+        }
+        if (++batch % 8 == 0) {
+            check_stats(f);
+        }
+    }
+    check_stats(f);
+    if (g_rand_int_range(f->rand, 0, 4) == 0) {
+        /* Have the reset come while the device is at work. */
+        fill_batch(f);
+        fuzz_queue_kick(f->ctrl);
+    }
+    fuzz_queue_free(f->ctrl);
+    fuzz_queue_free(f->cursor);
+    g_rand_free(f->rand);
+
+    f->rounds++;
+    f->seed++;
+    if (truncate(f->stderr_path, 0) < 0) {
+        fail(f, NULL, "cannot truncate what QEMU said");
+    }
+}
+
+static bool go_on(Fuzz *f)
+{
+    if (option_seconds) {
+        return g_get_monotonic_time() - f->start <
+               option_seconds * G_USEC_PER_SEC;
+    }
+    return f->commands < option_commands;
+}
+
+static void test_fuzz(const void *data)
+{
+    const char *prefix = g_getenv("VIRTIO_GPU_FUZZ_LOG");
+    g_autofree char *args = NULL;
+    Fuzz f = {
+        .name = data,
+        .gl = g_str_equal(data, "gl"),
+        .seed = option_seed,
+        .start = g_get_monotonic_time(),
+    };
+    int fd;
+
+    fd = g_file_open_tmp("virtio-gpu-fuzz-XXXXXX", &f.stderr_path, NULL);
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    if (prefix) {
+        g_autofree char *path = g_strdup_printf("%s%s.tsv", prefix, f.name);
+
+        f.log = fopen(path, "w");
+        g_assert_nonnull(f.log);
+    }
+    /* With one output that has GL there is no second console to confuse. */
+    args = g_strdup_printf("%s -device %s,id=" QVIRTIO_GPU_ID ",x-reclaim=on,"
+                           "max_hostmem=%dM,max_outputs=%d 2>>%s",
+                           f.gl ? "-display egl-headless" : "",
+                           f.gl ? "virtio-gpu-gl-pci" : "virtio-gpu-pci",
+                           LIMIT_MB, FUZZ_SCANOUTS, f.stderr_path);
+    f.gpu = qvirtio_gpu_boot(args);
+    f.model = fuzz_model_new(f.gl, (uint64_t)LIMIT_MB << 20);
+    f.gen = fuzz_gen_new(f.model);
+    qtest_add_abrt_handler(say_how_to_replay, &f);
+
+    while (go_on(&f)) {
+        run_round(&f);
+    }
+    qvirtio_gpu_start(f.gpu, 0);
+    fuzz_model_reset(f.model, false);
+    check_empty(&f);
+
+    g_test_message("%s: %" PRIu64 " commands in %" PRIu64 " rounds, %.0f a "
+                   "second; %" PRIu64 " went well, %" PRIu64 " did not, "
+                   "%" PRIu64 " resources purged", f.name, f.commands, f.rounds,
+                   f.commands * 1e6 / (g_get_monotonic_time() - f.start),
+                   f.model->ok, f.model->errors, f.model->purged);
+    qtest_remove_abrt_handler(&f);
+    qvirtio_gpu_shutdown(f.gpu);
+    fuzz_gen_free(f.gen);
+    fuzz_model_free(f.model);
+    if (f.log) {
+        fclose(f.log);
+    }
+    unlink(f.stderr_path);
+    g_free(f.stderr_path);
+}
+
+static bool number(const char *text, uint64_t *value)
+{
+    return text && qemu_strtou64(text, NULL, 0, value) == 0;
+}
+
+/* Take our own options away from GTest. */
+static void parse_options(int *argc, char **argv)
+{
+    bool seeded = false;
+    int in, out = 1;
+
+    option_seed = g_random_int();
+    if (g_getenv("VIRTIO_GPU_FUZZ_SEED")) {
+        seeded = number(g_getenv("VIRTIO_GPU_FUZZ_SEED"), &option_seed);
+        g_assert_true(seeded);
+    }
+    if (g_getenv("VIRTIO_GPU_FUZZ_SECONDS")) {
+        g_assert_true(number(g_getenv("VIRTIO_GPU_FUZZ_SECONDS"),
+                             &option_seconds));
+    }
+    for (in = 1; in < *argc; in++) {
+        if (g_str_equal(argv[in], "--seed")) {
+            g_assert_true(number(argv[++in], &option_seed));
+        } else if (g_str_equal(argv[in], "--commands")) {
+            g_assert_true(number(argv[++in], &option_commands));
+        } else {
+            argv[out++] = argv[in];
+        }
+    }
+    argv[out] = NULL;
+    *argc = out;
+}
+
+int main(int argc, char **argv)
+{
+    parse_options(&argc, argv);
+    g_test_init(&argc, &argv, NULL);
+    g_test_message("seed %" PRIu64, option_seed);
+    qtest_add_data_func("/virtio-gpu/fuzz/2d", "2d", test_fuzz);
+    qtest_add_data_func("/virtio-gpu/fuzz/gl", "gl", test_fuzz);
+    return g_test_run();
+}
