@@ -6,17 +6,53 @@
 #include <errno.h>
 #include <epoxy/gl.h>
 
+/*
+ * The renderer forgets the texture that it has made when it finds out that GL
+ * does not have the format, and a guest can have it do that for ever. A GL
+ * driver gives it the name that was free last, or the next one: if a texture
+ * has come to be there, it is the one that was forgotten.
+ */
+struct forgotten {
+    GLuint name;
+    bool next_taken;
+};
+
+static struct forgotten expect_forgotten(void)
+{
+    struct forgotten f;
+
+    glGenTextures(1, &f.name);
+    glDeleteTextures(1, &f.name);
+    f.next_taken = glIsTexture(f.name + 1);
+    return f;
+}
+
+static void delete_forgotten(const struct forgotten *f)
+{
+    GLuint next = f->name + 1;
+
+    if (glIsTexture(f->name)) {
+        glDeleteTextures(1, &f->name);
+    } else if (!f->next_taken && glIsTexture(next)) {
+        glDeleteTextures(1, &next);
+    }
+}
+
 int vr_storage_create(const vr_args *args, struct vr_storage *storage)
 {
     struct virgl_renderer_resource_create_args copy = *args;
     struct virgl_renderer_resource_info info = { 0 };
+    struct forgotten forgotten;
     int ret;
 
     virgl_renderer_force_ctx_0();
+    forgotten = expect_forgotten();
 
     /* Its errors are positive; it says what is wrong on stderr. */
     ret = virgl_renderer_resource_create(&copy, NULL, 0);
     if (ret) {
+        virgl_renderer_force_ctx_0();
+        delete_forgotten(&forgotten);
         return ret == ENOMEM || ret == -ENOMEM ? -ENOMEM : -EINVAL;
     }
 

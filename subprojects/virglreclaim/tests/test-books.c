@@ -3,6 +3,7 @@
 
 #include "renderer.h"
 
+#include <epoxy/gl.h>
 #include <errno.h>
 #include <string.h>
 
@@ -90,6 +91,43 @@ static void test_refused(Fixture *f, gconstpointer data)
     g_assert_cmpuint(stats.resources, ==, 0);
     g_assert_cmpuint(stats.resident_bytes, ==, 0);
     make(f, 1);
+}
+
+/* Textures that GL has, of names that are small: all are. */
+static int count_textures(void)
+{
+    int count = 0;
+
+    virgl_renderer_force_ctx_0();
+    for (GLuint name = 1; name < 10000; name++) {
+        count += glIsTexture(name);
+    }
+    return count;
+}
+
+/*
+ * A format that the renderer knows and GL does not: it has made a texture when
+ * it finds that out. Found by fuzzing.
+ */
+static void test_refused_late(Fixture *f, gconstpointer data)
+{
+    int before = count_textures(), refused = 0;
+
+    (void)data;
+    for (uint32_t i = 1; i < 3000; i++) {
+        struct virgl_renderer_resource_create_args args = texture_args(i, 4, 4);
+
+        args.format = 1 + i % 320;
+        args.bind = i % 2 ? VIRGL_RES_BIND_SAMPLER_VIEW
+                          : VIRGL_RES_BIND_RENDER_TARGET;
+        if (virgl_reclaim_resource_create(f->vr, &args) == 0) {
+            virgl_reclaim_resource_unref(f->vr, i);
+        } else {
+            refused++;
+        }
+    }
+    g_assert_cmpint(refused, >, 0);
+    g_assert_cmpint(count_textures(), ==, before);
 }
 
 static void test_no_memory(Fixture *f, gconstpointer data)
@@ -233,6 +271,7 @@ int main(int argc, char **argv)
     add_test("/books/unknown", test_unknown);
     add_test("/books/create", test_create);
     add_test("/books/refused", test_refused);
+    add_test("/books/refused-late", test_refused_late);
     add_test("/books/no-memory", test_no_memory);
     add_test("/books/backing", test_backing);
     add_test("/books/contexts", test_contexts);
