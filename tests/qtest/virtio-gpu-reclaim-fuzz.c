@@ -30,6 +30,8 @@
 #define ROUND 4000
 /* Rounds in which the device has given back what it held for the first one. */
 #define QUIET_US (5 * G_USEC_PER_SEC)
+/* After which it has trimmed its heap, too. */
+#define TRIM_US (60 * 1000)
 /* QEMU says something about each error. */
 #define STDERR_MAX (1 << 20)
 
@@ -170,6 +172,7 @@ static void log_line(Fuzz *f)
 
     if (f->log && now - f->logged >= G_USEC_PER_SEC) {
         f->logged = now;
+        g_usleep(TRIM_US);
         fprintf(f->log, "%.1f\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
                 "\n", (now - f->start) / 1e6, f->commands, f->rounds,
                 from_status(f, "VmRSS:"), from_status(f, "RssAnon:"));

@@ -1968,7 +1968,7 @@ static void test_context_replay(const void *data)
 /*
  * Cursors of formats with larger and smaller blocks than a pixel of 4 bytes,
  * and of other targets: nothing is made of them, and above all nothing breaks
- * in the renderer, which takes them for pixels. Found by fuzzing. spec: Device 13.
+ * in the renderer, which takes them for pixels. Found by fuzzing.
  */
 static void test_cursor_format(const void *data)
 {

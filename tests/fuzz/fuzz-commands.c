@@ -1,0 +1,355 @@
+/*
+ * Fuzzing the 2D device's commands within one process
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * This is linked with the device model's own files, compiled with sanitizers,
+ * and with stand-ins for what QEMU has around them: guest memory of one
+ * megabyte with a hole, a queue that only takes responses, displays that look
+ * at each surface they are given. What nothing here calls is left undefined
+ * (scripts/steps/fuzzers).
+ *
+ * The input is a list of commands: a byte for the type, one for the room for
+ * the response, one for the number of bytes, the bytes that follow the header.
+ * Besides there are an attach with entries in few bytes, the cursor and reset.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/iov.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "exec/address-spaces.h"
+#include "hw/virtio/virtio-gpu.h"
+#include "hw/virtio/virtio-gpu-pixman.h"
+#include "hw/display/edid.h"
+#include "ui/console.h"
+#include "virtio-gpu-reclaim-backend.h"
+
+#define RAM_SIZE (1 * MiB)
+/* Not RAM, but readable. */
+#define ROM_START 0xc0000
+#define ROM_END 0xe0000
+#define SCANOUTS 2
+
+#undef assert
+#define assert(x) do { if (!(x)) { abort(); } } while (0)
+
+/* Guest memory. */
+
+static uint8_t *ram;
+static int mapped;
+static MemoryRegion ram_region = { .ram = true };
+static MemoryRegion rom_region = { .ram = true, .readonly = true };
+static MemoryRegion no_region;
+
+MemoryRegion *flatview_translate(FlatView *fv, hwaddr addr, hwaddr *xlat,
+                                 hwaddr *len, bool is_write, MemTxAttrs attrs)
+{
+    bool rom = addr >= ROM_START && addr < ROM_END;
+
+    *xlat = addr;
+    if (addr >= RAM_SIZE) {
+        return &no_region;
+    }
+    *len = MIN(*len, (addr < ROM_START ? ROM_START : rom ? ROM_END : RAM_SIZE) -
+                     addr);
+    return rom ? &rom_region : &ram_region;
+}
+
+void *address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
+                        bool is_write, MemTxAttrs attrs)
+{
+    hwaddr xlat;
+
+    assert(*plen);
+    if (flatview_translate(NULL, addr, &xlat, plen, is_write, attrs) !=
+        &ram_region) {
+        return NULL;
+    }
+    mapped++;
+    return ram + addr;
+}
+
+void address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
+                         bool is_write, hwaddr access_len)
+{
+    uint8_t *p = buffer;
+
+    assert(p >= ram && p + len <= ram + RAM_SIZE);
+    mapped--;
+}
+
+bool memory_region_is_ram_device(MemoryRegion *mr)
+{
+    return false;
+}
+
+AddressSpace address_space_memory;
+
+/* Objects: there is one device, and it is of every class. */
+
+static VirtIOGPUClass gpu_class;
+
+Object *object_dynamic_cast_assert(Object *obj, const char *typename,
+                                   const char *file, int line, const char *func)
+{
+    return obj;
+}
+
+ObjectClass *object_class_dynamic_cast_assert(ObjectClass *klass,
+                                              const char *typename,
+                                              const char *file, int line,
+                                              const char *func)
+{
+    return klass;
+}
+
+ObjectClass *object_get_class(Object *obj)
+{
+    return (ObjectClass *)&gpu_class;
+}
+
+/* The queue. */
+
+static unsigned answers;
+
+void virtqueue_push(VirtQueue *vq, const VirtQueueElement *elem,
+                    unsigned int len)
+{
+    assert(len <= iov_size(elem->in_sg, elem->in_num));
+    answers++;
+}
+
+void virtio_notify(VirtIODevice *vdev, VirtQueue *vq)
+{
+}
+
+/* Displays: what they show must be there. */
+
+static DisplaySurface *shown[SCANOUTS];
+
+static unsigned scanout_of(QemuConsole *con)
+{
+    return (uintptr_t)con - 1;
+}
+
+static void look(DisplaySurface *surface)
+{
+    volatile uint8_t sum = 0;
+    uint8_t *row;
+    int y;
+
+    if (surface) {
+        row = (uint8_t *)pixman_image_get_data(surface->image);
+        for (y = 0; y < pixman_image_get_height(surface->image); y++) {
+            sum += row[0] + row[pixman_image_get_width(surface->image) * 4 - 1];
+            row += pixman_image_get_stride(surface->image);
+        }
+    }
+}
+
+DisplaySurface *qemu_create_displaysurface_pixman(pixman_image_t *image)
+{
+    DisplaySurface *surface = g_new0(DisplaySurface, 1);
+
+    surface->image = pixman_image_ref(image);
+    return surface;
+}
+
+void dpy_gfx_replace_surface(QemuConsole *con, DisplaySurface *surface)
+{
+    unsigned i = scanout_of(con);
+
+    look(shown[i]);
+    if (shown[i]) {
+        pixman_image_unref(shown[i]->image);
+        g_free(shown[i]);
+    }
+    shown[i] = surface;
+    look(surface);
+}
+
+void dpy_gfx_update(QemuConsole *con, int x, int y, int w, int h)
+{
+    look(shown[scanout_of(con)]);
+}
+
+bool console_has_gl(QemuConsole *con)
+{
+    return false;
+}
+
+void qemu_pixman_image_unref(pixman_image_t *image)
+{
+    if (image) {
+        pixman_image_unref(image);
+    }
+}
+
+void dpy_gl_scanout_disable(QemuConsole *con)
+{
+}
+
+void qemu_edid_generate(uint8_t *edid, size_t size, qemu_edid_info *info)
+{
+}
+
+/* The device. */
+
+static VirtIOGPU *gpu;
+
+static void make_gpu(void)
+{
+    int i;
+
+    init_clocks(NULL);
+    ram = g_malloc0(RAM_SIZE);
+    gpu_class.process_cmd = virtio_gpu_simple_process_cmd;
+    gpu = g_new0(VirtIOGPU, 1);
+    gpu->parent_obj.parent_obj.dma_as = &address_space_memory;
+    gpu->parent_obj.conf.max_outputs = SCANOUTS;
+    gpu->parent_obj.conf.flags = 1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED;
+    gpu->conf_max_hostmem = 16 * MiB;
+    for (i = 0; i < SCANOUTS; i++) {
+        gpu->parent_obj.scanout[i].con = (QemuConsole *)(uintptr_t)(i + 1);
+    }
+    QTAILQ_INIT(&gpu->reslist);
+    QTAILQ_INIT(&gpu->cmdq);
+    QTAILQ_INIT(&gpu->fenceq);
+    virtio_gpu_reclaim_realize(gpu);
+}
+
+static void send_command(const void *bytes, size_t size, size_t room)
+{
+    struct virtio_gpu_ctrl_command *cmd = g_new(struct virtio_gpu_ctrl_command,
+                                                1);
+    /* Exactly as large as they are: sanitizers see what goes past them. */
+    g_autofree void *out = g_memdup2(bytes, size);
+    g_autofree void *in = g_malloc(room);
+    struct iovec out_sg = { .iov_base = out, .iov_len = size };
+    struct iovec in_sg = { .iov_base = in, .iov_len = room };
+    unsigned before = answers;
+
+    memset(cmd, 0xa5, sizeof(*cmd));
+    cmd->elem.out_sg = &out_sg;
+    cmd->elem.out_num = 1;
+    cmd->elem.in_sg = &in_sg;
+    cmd->elem.in_num = room ? 1 : 0;
+    cmd->error = 0;
+    cmd->finished = false;
+    QTAILQ_INSERT_TAIL(&gpu->cmdq, cmd, next);
+    virtio_gpu_process_cmdq(gpu);
+    assert(answers == before + 1);
+    assert(QTAILQ_EMPTY(&gpu->fenceq));
+}
+
+/* A byte each for the id, the count and, for each entry, page and pages. */
+static void attach(const uint8_t *data, size_t size, size_t room)
+{
+    struct {
+        struct virtio_gpu_resource_attach_backing head;
+        struct virtio_gpu_mem_entry entries[128];
+    } cmd = { .head.hdr.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING };
+    unsigned n = 0;
+
+    if (size < 2) {
+        return;
+    }
+    cmd.head.resource_id = data[0] % 16;
+    for (; n < ARRAY_SIZE(cmd.entries) && 2 * n + 3 < size; n++) {
+        cmd.entries[n].addr = (uint64_t)data[2 * n + 2] << 12;
+        cmd.entries[n].length = data[2 * n + 3] << 9;
+    }
+    cmd.head.nr_entries = data[1] & 0x80 ? data[1] & 0x7f : n;
+    send_command(&cmd, sizeof(cmd.head) + n * sizeof(cmd.entries[0]), room);
+}
+
+static void reset(void)
+{
+    virtio_gpu_reset(VIRTIO_DEVICE(gpu));
+    assert(mapped == 0);
+    assert(QTAILQ_EMPTY(&gpu->reslist));
+    assert(gpu->hostmem == 0);
+    assert(virtio_gpu_ledger_stats(gpu->reclaim->ledger)->host_bytes == 0);
+}
+
+/* The books are those of the resources there are. */
+static void check(void)
+{
+    const VirtIOGPULedgerStats *s =
+        virtio_gpu_ledger_stats(gpu->reclaim->ledger);
+    struct virtio_gpu_simple_resource *res;
+    uint64_t n = 0, host = 0, backing = 0;
+    int maps = 0;
+
+    QTAILQ_FOREACH(res, &gpu->reslist, next) {
+        n++;
+        host += res->hostmem;
+        backing += iov_size(res->iov, res->iov_cnt);
+        maps += res->iov_cnt;
+    }
+    assert(n == s->in[VIRTIO_GPU_LEDGER_RESIDENT].resources +
+                s->in[VIRTIO_GPU_LEDGER_EVICTED].resources +
+                s->in[VIRTIO_GPU_LEDGER_PURGED].resources);
+    assert(backing == s->in[VIRTIO_GPU_LEDGER_RESIDENT].backing_bytes);
+    assert(maps == mapped);
+    assert(host == gpu->hostmem);
+    assert(host == s->in[VIRTIO_GPU_LEDGER_RESIDENT].size +
+                   s->in[VIRTIO_GPU_LEDGER_EVICTED].size);
+    assert(s->host_bytes < gpu->conf_max_hostmem);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const uint32_t types[] = {
+        VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, VIRTIO_GPU_CMD_RESOURCE_UNREF,
+        VIRTIO_GPU_CMD_SET_SCANOUT, VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+        VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
+        VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING,
+        VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, VIRTIO_GPU_CMD_RESOURCE_PURGE,
+        VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, VIRTIO_GPU_CMD_SUBMIT_3D,
+        VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, VIRTIO_GPU_CMD_SET_SCANOUT_BLOB,
+        VIRTIO_GPU_RESP_OK_NODATA,
+    };
+    uint8_t buf[sizeof(struct virtio_gpu_ctrl_hdr) + 255];
+    struct virtio_gpu_ctrl_hdr *hdr = (void *)buf;
+
+    if (!gpu) {
+        make_gpu();
+    }
+    if (size) {
+        gpu->parent_obj.parent_obj.guest_features =
+            *data & 7 ? 1ull << VIRTIO_GPU_F_RECLAIM : 0;
+        data++;
+        size--;
+    }
+    while (size >= 3) {
+        unsigned kind = data[0] % (ARRAY_SIZE(types) + 4);
+        size_t room = data[1] * 8, n = MIN(data[2], size - 3);
+
+        data += 3;
+        size -= 3;
+        memset(hdr, 0, sizeof(*hdr));
+        memcpy(hdr + 1, data, n);
+        if (kind < ARRAY_SIZE(types)) {
+            hdr->type = types[kind];
+            send_command(buf, sizeof(*hdr) + n, room);
+        } else if (kind == ARRAY_SIZE(types)) {
+            reset();
+        } else if (kind == ARRAY_SIZE(types) + 1) {
+            virtio_gpu_reclaim_cursor(gpu, n ? data[0] : 0);
+        } else if (kind == ARRAY_SIZE(types) + 2) {
+            /* Anything, with less than a header, too. */
+            send_command(data, n, room);
+        } else {
+            attach(data, n, room);
+        }
+        check();
+        data += n;
+        size -= n;
+    }
+    reset();
+    return 0;
+}

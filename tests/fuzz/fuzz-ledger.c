@@ -1,0 +1,190 @@
+/*
+ * Fuzzing the ledger of resource memory against a naive one
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The input is a list of operations, OP_BYTES each. Those that the ledger's
+ * user may not ask for are left out.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "virtio-gpu-ledger.h"
+
+#define IDS 16
+#define OP_BYTES 6
+
+#define RESIDENT VIRTIO_GPU_LEDGER_RESIDENT
+#define EVICTED VIRTIO_GPU_LEDGER_EVICTED
+#define PURGED VIRTIO_GPU_LEDGER_PURGED
+
+typedef struct Naive {
+    bool live;
+    VirtIOGPULedgerState state;
+    guint64 size, backing, arrays;
+} Naive;
+
+typedef struct Books {
+    Naive res[IDS];
+    guint64 deferred, peak;
+    guint64 attaches, detaches, purges, restores, refused, released;
+} Books;
+
+static guint64 number(const uint8_t *op)
+{
+    /* Up to 47 bits: sums of them do not wrap. */
+    return (guint64)(op[2] | op[3] << 8 | op[4] << 16) << (op[5] % 24);
+}
+
+static void remember_peak(Books *b)
+{
+    guint64 sum = b->deferred;
+    int i;
+
+    for (i = 0; i < IDS; i++) {
+        if (b->res[i].live) {
+            sum += b->res[i].arrays;
+            sum += b->res[i].state == PURGED ? 0 : b->res[i].size;
+        }
+    }
+    b->peak = MAX(b->peak, sum);
+}
+
+static void apply(VirtIOGPULedger *ledger, Books *b, const uint8_t *op)
+{
+    guint32 id = op[1] % IDS;
+    Naive *n = &b->res[id];
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_find(ledger, id);
+    guint64 value = number(op);
+
+    g_assert(!e == !n->live);
+    switch (op[0] % 10) {
+    case 0:
+        e = virtio_gpu_ledger_add(ledger, id, value, n);
+        g_assert(!e == (!id || n->live));
+        if (e) {
+            g_assert(e->opaque == n && e->id == id);
+            *n = (Naive) { .live = true, .state = RESIDENT, .size = value };
+        }
+        break;
+    case 1:
+        if (e) {
+            virtio_gpu_ledger_remove(ledger, e);
+            n->live = false;
+        }
+        break;
+    case 2:
+        if (e && n->state != PURGED && !n->backing && value) {
+            virtio_gpu_ledger_attach(ledger, e, value, value >> 8);
+            n->state = RESIDENT;
+            n->backing = value;
+            n->arrays = value >> 8;
+            b->attaches++;
+        }
+        break;
+    case 3:
+        if (e && n->state == RESIDENT) {
+            virtio_gpu_ledger_detach(ledger, e);
+            n->state = EVICTED;
+            n->backing = n->arrays = 0;
+            b->detaches++;
+        }
+        break;
+    case 4:
+        if (e && n->state != PURGED) {
+            value = MIN(value, n->size);
+            virtio_gpu_ledger_purge(ledger, e, value);
+            n->state = PURGED;
+            n->backing = n->arrays = 0;
+            b->deferred += n->size - value;
+            b->released += value;
+            b->purges++;
+        }
+        break;
+    case 5:
+        if (e && n->state == PURGED) {
+            virtio_gpu_ledger_restore(ledger, e);
+            n->state = RESIDENT;
+            b->restores++;
+        }
+        break;
+    case 6:
+        virtio_gpu_ledger_set_deferred(ledger, value);
+        b->deferred = value;
+        break;
+    case 7:
+        virtio_gpu_ledger_refuse(ledger);
+        b->refused++;
+        break;
+    case 8:
+        if (e && n->state == RESIDENT && !n->backing) {
+            n->state = value % VIRTIO_GPU_LEDGER_STATES;
+            virtio_gpu_ledger_enter(ledger, e, n->state);
+        }
+        break;
+    case 9:
+        if (op[5] == 0) {
+            virtio_gpu_ledger_clear(ledger);
+            memset(b->res, 0, sizeof(b->res));
+            b->deferred = 0;
+        }
+        break;
+    }
+    remember_peak(b);
+}
+
+static void compare(const VirtIOGPULedger *ledger, const Books *b)
+{
+    const VirtIOGPULedgerStats *s = virtio_gpu_ledger_stats(ledger);
+    VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES] = { 0 };
+    guint64 host = b->deferred;
+    int i;
+
+    for (i = 0; i < IDS; i++) {
+        const Naive *n = &b->res[i];
+
+        if (n->live) {
+            in[n->state].resources++;
+            in[n->state].size += n->size;
+            in[n->state].backing_bytes += n->backing;
+            in[n->state].array_bytes += n->arrays;
+            host += n->arrays + (n->state == PURGED ? 0 : n->size);
+        }
+    }
+    g_assert(memcmp(in, s->in, sizeof(in)) == 0);
+    g_assert(s->deferred_bytes == b->deferred);
+    g_assert(s->host_bytes == host);
+    g_assert(s->host_bytes_peak == b->peak);
+    g_assert(s->attaches == b->attaches && s->detaches == b->detaches);
+    g_assert(s->purges == b->purges && s->restores == b->restores);
+    g_assert(s->refused == b->refused);
+    g_assert(s->released_bytes_total == b->released);
+}
+
+static void count(VirtIOGPULedgerEntry *entry, void *opaque)
+{
+    ++*(int *)opaque;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    VirtIOGPULedger *ledger = virtio_gpu_ledger_new();
+    Books books = { 0 };
+    int n = 0, live = 0, i;
+
+    for (; size >= OP_BYTES; data += OP_BYTES, size -= OP_BYTES) {
+        apply(ledger, &books, data);
+        compare(ledger, &books);
+    }
+    virtio_gpu_ledger_foreach(ledger, count, &n);
+    for (i = 0; i < IDS; i++) {
+        live += books.res[i].live;
+    }
+    g_assert(n == live);
+    virtio_gpu_ledger_free(ledger);
+    return 0;
+}
