@@ -80,7 +80,7 @@ static unsigned cut(GRand *rand, uint32_t len, unsigned max, uint32_t *parts)
 {
     unsigned n = 0;
 
-    while (n + 1 < max && len > 1 && g_rand_int_range(rand, 0, 8) == 0) {
+    while (rand && n + 1 < max && len > 1 && g_rand_int_range(rand, 0, 8) == 0) {
         parts[n] = g_rand_int_range(rand, 1, MIN(len, 128));
         len -= parts[n++];
     }
@@ -111,7 +111,7 @@ bool fuzz_queue_add(FuzzQueue *q, GRand *rand, const void *cmd, uint32_t len,
     }
 
     head = first = q->desc_used;
-    if (q->indirect && g_rand_int_range(rand, 0, 2)) {
+    if (q->indirect && rand && g_rand_int_range(rand, 0, 2)) {
         table = q->area + OUT_SIZE + IN_SIZE + q->tables_used;
         q->tables_used += n * sizeof(struct vring_desc);
         put_desc(q, q->vq->desc, head, table, n * sizeof(struct vring_desc),

@@ -37,7 +37,8 @@ FuzzQueue *fuzz_queue_new(QVirtioGPU *gpu, QVirtQueue *vq, unsigned area,
 void fuzz_queue_free(FuzzQueue *q);
 
 /*
- * Add a command to the batch, in buffers cut by chance. Returns false if it
+ * Add a command to the batch, in buffers cut by chance, or in one for each way
+ * if @rand is NULL. Returns false if it
  * does not fit any more.
  */
 bool fuzz_queue_add(FuzzQueue *q, GRand *rand, const void *cmd, uint32_t len,
