@@ -82,10 +82,9 @@ static void say_how_to_replay(void *opaque)
     }
     f->failed = true;
     fprintf(stderr, "%s: failed in round %" PRIu64 " at command %u; again: "
-            "VIRTIO_GPU_FUZZ_SEED=%u scripts/steps/qtest "
-            "virtio-gpu-reclaim-fuzz -p /x86_64/virtio-gpu/fuzz/%s "
-            "--commands %u\n", f->name, f->rounds, f->in_round, f->seed,
-            f->name, ROUND);
+            "scripts/world scripts/steps/qtest virtio-gpu-reclaim-fuzz "
+            "-p /x86_64/virtio-gpu/fuzz/%s --seed %u --commands 1\n",
+            f->name, f->rounds, f->in_round, f->name, f->seed);
     print_tail(f->stderr_path);
 }
 
