@@ -11,10 +11,13 @@
  *
  * The input is a list of commands: a byte for the type, one for the room for
  * the response, one for the number of bytes, the bytes that follow the header.
+ * With the highest bit of the second byte set, each byte of the third kind is
+ * a number of 32 bits: small ones make sense more often.
  * Besides there are an attach with entries in few bytes, the cursor and reset.
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "qemu/iov.h"
 #include "qemu/timer.h"
 #include "qemu/units.h"
@@ -313,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, VIRTIO_GPU_CMD_SET_SCANOUT_BLOB,
         VIRTIO_GPU_RESP_OK_NODATA,
     };
-    uint8_t buf[sizeof(struct virtio_gpu_ctrl_hdr) + 255];
+    uint8_t buf[sizeof(struct virtio_gpu_ctrl_hdr) + 255 * sizeof(uint32_t)];
     struct virtio_gpu_ctrl_hdr *hdr = (void *)buf;
 
     if (!gpu) {
@@ -327,15 +330,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     while (size >= 3) {
         unsigned kind = data[0] % (ARRAY_SIZE(types) + 4);
-        size_t room = data[1] * 8, n = MIN(data[2], size - 3);
+        size_t room = (data[1] & 0x7f) * 16, n = MIN(data[2], size - 3), len;
+        bool small = data[1] & 0x80;
 
         data += 3;
         size -= 3;
         memset(hdr, 0, sizeof(*hdr));
-        memcpy(hdr + 1, data, n);
+        for (len = 0; small && len < n; len++) {
+            stl_le_p((uint32_t *)(hdr + 1) + len, data[len]);
+        }
+        len *= sizeof(uint32_t);
+        if (!small) {
+            memcpy(hdr + 1, data, n);
+            len = n;
+        }
         if (kind < ARRAY_SIZE(types)) {
             hdr->type = types[kind];
-            send_command(buf, sizeof(*hdr) + n, room);
+            send_command(buf, sizeof(*hdr) + len, room);
         } else if (kind == ARRAY_SIZE(types)) {
             reset();
         } else if (kind == ARRAY_SIZE(types) + 1) {

@@ -562,6 +562,33 @@ static void mend_fence(FuzzGen *gen)
     }
 }
 
+/*
+ * The GL device writes to what is attached. Let it not be the queues and the
+ * commands: no driver could complain about that, either.
+ */
+static void mend_entries(FuzzGen *gen)
+{
+    size_t at = sizeof(struct virtio_gpu_resource_attach_backing);
+
+    if (gen->out->len < at ||
+        ldl_le_p(gen->out->data) != VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING) {
+        return;
+    }
+    for (; at + sizeof(struct virtio_gpu_mem_entry) <= gen->out->len;
+         at += sizeof(struct virtio_gpu_mem_entry)) {
+        uint8_t *entry = gen->out->data + at;
+        uint64_t addr = ldq_le_p(entry);
+        uint32_t len = ldl_le_p(entry + 8);
+
+        if (addr < QVIRTIO_GPU_RAM && len <= QVIRTIO_GPU_RAM - addr &&
+            (addr < FUZZ_BACKING ||
+             addr + len > FUZZ_BACKING + FUZZ_BACKING_SIZE)) {
+            stq_le_p(entry, FUZZ_BACKING);
+            stl_le_p(entry + 8, MIN(len, FUZZ_BACKING_SIZE));
+        }
+    }
+}
+
 static void make_common(FuzzGen *gen, uint32_t dice)
 {
     switch (dice) {
@@ -636,6 +663,9 @@ const GByteArray *fuzz_gen_control(FuzzGen *gen, uint32_t *in_len)
         mutate(gen);
     }
     mend_fence(gen);
+    if (gen->model->gl) {
+        mend_entries(gen);
+    }
     if (chance(gen, 100)) {
         gen->in_len = below(gen, 64);
     }
