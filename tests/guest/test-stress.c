@@ -121,7 +121,8 @@ static void body_madvise(void)
     unsigned purged = 0;
     int i;
 
-    for (i = 1; i <= 300; i++) {
+    /* At least one is purged, or this ends with the time of the case. */
+    for (i = 1; i <= 300 || !purged; i++) {
         Held *one = &held[i % COUNT];
         bool retained;
 
@@ -137,32 +138,39 @@ static void body_madvise(void)
             CHECK_INT(bo_upload(env.gpu, &one->bo), ==, 0);
         }
     }
-    CHECK_INT(purged, >, 0);
     drop_many(held, COUNT);
 }
 
-/* Marked all the while: bytes or a fault, and never anything else. */
+/* Count in @tally what a look at the pages of @held finds: no page is wrong. */
+static void look(const Held *held, Tally *tally)
+{
+    *tally = (Tally) { 0 };
+    held_check(held, tally);
+    CHECK_INT(tally->corrupt + tally->zero, ==, 0);
+    CHECK_INT(tally->good + tally->fault, ==, PAGES);
+}
+
+/*
+ * Marked all the while: bytes, until the purge, and faults from then on. The
+ * purge comes: who waits in vain for it ends with the time of the case.
+ */
 static void body_access_while_marked(void)
 {
-    unsigned faults = 0, good = 0;
+    Tally before, after;
     Held held;
     int i;
 
     for (i = 0; i < 100; i++) {
-        Tally tally = { 0 };
-
         make(&held, BYTES);
         mark(&held);
-        held_check(&held, &tally);
-        held_check(&held, &tally);
-        CHECK_INT(tally.corrupt + tally.zero, ==, 0);
-        CHECK_INT(tally.good + tally.fault, ==, 2 * PAGES);
-        good += tally.good;
-        faults += tally.fault;
+        look(&held, &after);
+        do {
+            before = after;
+            look(&held, &after);
+            CHECK(!before.fault || after.fault == PAGES);
+        } while (!before.fault);
         drop(&held);
     }
-    CHECK_INT(faults, >, 0);
-    CHECK_INT(good, >, 0);
 }
 
 static void body_export(void)
