@@ -115,6 +115,24 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
                                    struct virtio_gpu_ctrl_command *cmd,
                                    uint32_t id, uint64_t size);
 
+/* Bring the ledger up to date with storage that went since a purge. */
+void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit);
+
+/*
+ * Give a purged resource its storage again; anything else is left alone.
+ * Returns 0 or a negative errno value.
+ */
+int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+
+/* virtio-gpu-reclaim-check.c */
+
+/*
+ * Whether @cmd may go to a stock handler, as far as that has no checks of its
+ * own: refuse it if not. A resource that is to be shown has storage then.
+ */
+bool virtio_gpu_reclaim_check(VirtIOGPU *g,
+                              struct virtio_gpu_ctrl_command *cmd);
+
 /* virtio-gpu-reclaim-map.c */
 
 /*

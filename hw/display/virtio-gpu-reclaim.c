@@ -20,8 +20,6 @@
 #include "qemu/iov.h"
 #include "qemu/timer.h"
 #include "qemu/units.h"
-#include "qapi/error.h"
-#include "qapi/visitor.h"
 #include "hw/qdev-properties.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "virtio-gpu-reclaim-backend.h"
@@ -137,8 +135,7 @@ virtio_gpu_reclaim_find(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
 
 /* Host memory: the limit, and giving back what is freed. */
 
-/* Bring the ledger up to date with storage that went since a purge. */
-static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
+void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
 {
     VirtIOGPUReclaim *r = g->reclaim;
     const VirtIOGPULedgerStats *stats = virtio_gpu_ledger_stats(r->ledger);
@@ -167,7 +164,7 @@ static bool within_limit(VirtIOGPU *g, uint64_t more)
     if (stats->host_bytes < limit && more < limit - stats->host_bytes) {
         return true;
     }
-    audit(g, &unused);
+    virtio_gpu_reclaim_audit(g, &unused);
     return stats->host_bytes < limit && more < limit - stats->host_bytes;
 }
 
@@ -179,7 +176,7 @@ static void trim(void *opaque)
     int64_t start = g_get_monotonic_time();
     VirtIOGPUReclaimAudit now;
 
-    audit(g, &now);
+    virtio_gpu_reclaim_audit(g, &now);
 #ifdef CONFIG_MALLOC_TRIM
     if (r->untrimmed_bytes || now.deferred_bytes < deferred) {
         malloc_trim(0);
@@ -231,8 +228,7 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
     return true;
 }
 
-/* Give a purged resource its storage again; anything else is left alone. */
-static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
 {
     int64_t start;
     int ret;
@@ -352,7 +348,8 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     /* The arrays are storage of the host, too. */
     arrays = map.iov_cnt * r->backend->array_bytes;
     more = entry->state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0;
-    ret = within_limit(g, more + arrays) ? restore(g, entry) : -ENOMEM;
+    ret = within_limit(g, more + arrays) ? virtio_gpu_reclaim_restore(g, entry)
+                                         : -ENOMEM;
     if (ret == 0) {
         bytes = map.bytes;
         ret = r->backend->attach(g, entry, &map);
@@ -478,91 +475,6 @@ static void cmd_purge(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     virtio_gpu_ctrl_response(g, cmd, &resp->hdr, resp_size);
 }
 
-/*
- * Commands that read or write a resource are carried out by the stock
- * handlers, which take for granted more than a guest that evicts and purges
- * lets them.
- */
-
-/* They take a command that is too short for carried out. */
-static bool check_size(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                       size_t size)
-{
-    union {
-        struct virtio_gpu_cmd_get_edid edid;
-        struct virtio_gpu_get_capset_info capset_info;
-        struct virtio_gpu_get_capset capset;
-        struct virtio_gpu_set_scanout_blob scanout_blob;
-    } unused;
-
-    assert(size <= sizeof(unused));
-    return virtio_gpu_reclaim_read(g, cmd, &unused, size);
-}
-
-static bool check_flush(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
-{
-    struct virtio_gpu_resource_flush rf;
-
-    return virtio_gpu_reclaim_read(g, cmd, &rf, sizeof(rf)) &&
-           virtio_gpu_reclaim_find(g, cmd, le32_to_cpu(rf.resource_id));
-}
-
-static bool check_set_scanout(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
-{
-    const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
-    struct virtio_gpu_set_scanout ss;
-    VirtIOGPULedgerEntry *entry;
-    int ret;
-
-    if (!virtio_gpu_reclaim_read(g, cmd, &ss, sizeof(ss))) {
-        return false;
-    }
-    virtio_gpu_bswap_32(&ss, sizeof(ss));
-    if (ss.scanout_id >= g->parent_obj.conf.max_outputs) {
-        virtio_gpu_reclaim_refuse(g, cmd,
-                                  VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID,
-                                  "there is no scanout %u", ss.scanout_id);
-        return false;
-    }
-    if (ss.resource_id == 0) {
-        return true;
-    }
-    entry = virtio_gpu_reclaim_find(g, cmd, ss.resource_id);
-    if (!entry) {
-        return false;
-    }
-    if (!backend->check_show(g, entry, &ss.r)) {
-        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                                  "resource %u has no image of %ux%u at "
-                                  "%u, %u", entry->id, ss.r.width,
-                                  ss.r.height, ss.r.x, ss.r.y);
-        return false;
-    }
-    ret = restore(g, entry);
-    if (ret < 0) {
-        virtio_gpu_reclaim_refuse_errno(g, cmd, entry->id, ret);
-        return false;
-    }
-    return true;
-}
-
-bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id)
-{
-    const VirtIOGPUReclaimBackend *backend;
-    VirtIOGPULedgerEntry *entry;
-
-    if (!g->reclaim || resource_id == 0) {
-        return resource_id != 0;
-    }
-    entry = virtio_gpu_ledger_find(g->reclaim->ledger, resource_id);
-    if (!entry || restore(g, entry) < 0) {
-        return false;
-    }
-    backend = g->reclaim->backend;
-    return backend->check_cursor ? backend->check_cursor(g, entry) :
-           backend->check_show(g, entry, &(struct virtio_gpu_rect) { });
-}
-
 bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,
                                   struct virtio_gpu_ctrl_command *cmd)
 {
@@ -612,183 +524,13 @@ uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
     case VIRTIO_GPU_CMD_RESOURCE_PURGE:
         cmd_purge(g, cmd);
         break;
-    case VIRTIO_GPU_CMD_RESOURCE_FLUSH:
-        stock = check_flush(g, cmd);
-        break;
-    case VIRTIO_GPU_CMD_SET_SCANOUT:
-        stock = check_set_scanout(g, cmd);
-        break;
-    case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
-        stock = check_size(g, cmd,
-                           sizeof(struct virtio_gpu_set_scanout_blob)) &&
-                !g->reclaim->backend->command(g, cmd);
-        break;
-    case VIRTIO_GPU_CMD_GET_EDID:
-        stock = check_size(g, cmd, sizeof(struct virtio_gpu_cmd_get_edid));
-        break;
-    case VIRTIO_GPU_CMD_GET_CAPSET_INFO:
-        stock = check_size(g, cmd, sizeof(struct virtio_gpu_get_capset_info));
-        break;
-    case VIRTIO_GPU_CMD_GET_CAPSET:
-        stock = check_size(g, cmd, sizeof(struct virtio_gpu_get_capset));
-        break;
     default:
-        stock = !g->reclaim->backend->command(g, cmd);
+        stock = virtio_gpu_reclaim_check(g, cmd) &&
+                !g->reclaim->backend->command(g, cmd);
         break;
     }
     return stock ? type : VIRTIO_GPU_RECLAIM_DONE;
 }
-
-/* The property "reclaim-stats". */
-
-typedef struct StatsField {
-    const char *name;
-    uint64_t value;
-} StatsField;
-
-static bool visit_fields(Visitor *v, const StatsField *fields, Error **errp)
-{
-    for (; fields->name; fields++) {
-        uint64_t value = fields->value;
-
-        if (!visit_type_uint64(v, fields->name, &value, errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool visit_group(Visitor *v, const char *name, const StatsField *fields,
-                        Error **errp)
-{
-    bool ok;
-
-    if (!visit_start_struct(v, name, NULL, 0, errp)) {
-        return false;
-    }
-    ok = visit_fields(v, fields, errp) && visit_check_struct(v, errp);
-    visit_end_struct(v, NULL);
-    return ok;
-}
-
-typedef struct VisitContexts {
-    Visitor *v;
-    Error **errp;
-    bool ok;
-} VisitContexts;
-
-static void visit_context(uint32_t id, const char *name, uint64_t resources,
-                          uint64_t host_bytes, void *opaque)
-{
-    VisitContexts *vc = opaque;
-    uint64_t id64 = id;
-    char *str = (char *)name;
-
-    if (!vc->ok) {
-        return;
-    }
-    vc->ok = visit_start_struct(vc->v, NULL, NULL, 0, vc->errp);
-    if (vc->ok) {
-        vc->ok = visit_type_uint64(vc->v, "id", &id64, vc->errp) &&
-                 visit_type_str(vc->v, "name", &str, vc->errp) &&
-                 visit_fields(vc->v, (StatsField[]) {
-                     { "resources", resources },
-                     { "host-bytes", host_bytes },
-                     { } }, vc->errp) &&
-                 visit_check_struct(vc->v, vc->errp);
-        visit_end_struct(vc->v, NULL);
-    }
-}
-
-static bool visit_contexts(VirtIOGPU *g, Visitor *v, Error **errp)
-{
-    const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
-    VisitContexts vc = { .v = v, .errp = errp, .ok = true };
-
-    if (!visit_start_list(v, "contexts", NULL, 0, errp)) {
-        return false;
-    }
-    if (backend && backend->contexts) {
-        backend->contexts(g, visit_context, &vc);
-    }
-    vc.ok = vc.ok && visit_check_list(v, errp);
-    visit_end_list(v, NULL);
-    return vc.ok;
-}
-
-static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
-                      Error **errp)
-{
-    VirtIOGPU *g = VIRTIO_GPU(obj);
-    const VirtIOGPULedgerStats *s;
-    const VirtIOGPULedgerTotals *in;
-    VirtIOGPUReclaimAudit a;
-
-    if (!g->reclaim) {
-        error_setg(errp, "%s needs a realized device with x-reclaim=on", name);
-        return;
-    }
-    audit(g, &a);
-    s = virtio_gpu_ledger_stats(g->reclaim->ledger);
-    in = s->in;
-
-    if (!visit_start_struct(v, name, NULL, 0, errp)) {
-        return;
-    }
-    if (visit_group(v, "resident", (StatsField[]) {
-            { "resources", in[VIRTIO_GPU_LEDGER_RESIDENT].resources },
-            { "host-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].size },
-            { "backing-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].backing_bytes },
-            { "array-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].array_bytes },
-            { } }, errp) &&
-        visit_group(v, "evicted", (StatsField[]) {
-            { "resources", in[VIRTIO_GPU_LEDGER_EVICTED].resources },
-            { "host-bytes", in[VIRTIO_GPU_LEDGER_EVICTED].size },
-            { "stored-bytes", 0 },
-            { } }, errp) &&
-        visit_group(v, "purged", (StatsField[]) {
-            { "resources", in[VIRTIO_GPU_LEDGER_PURGED].resources },
-            { "released-bytes", a.purged_released_bytes },
-            { } }, errp) &&
-        visit_fields(v, (StatsField[]) {
-            { "host-bytes", s->host_bytes },
-            { "host-bytes-peak", s->host_bytes_peak },
-            { "host-bytes-limit", g->conf_max_hostmem },
-            { "attaches", s->attaches },
-            { "detaches", s->detaches },
-            { "purges", s->purges },
-            { "restores", s->restores },
-            { "refused", s->refused },
-            { "released-bytes-total", a.released_bytes_total },
-            { } }, errp) &&
-        visit_contexts(g, v, errp)) {
-        visit_check_struct(v, errp);
-    }
-    visit_end_struct(v, NULL);
-}
-
-/* "info qtree" can only print strings. */
-static int print_stats(Object *obj, Property *prop, char *dest, size_t len)
-{
-    VirtIOGPU *g = VIRTIO_GPU(obj);
-
-    if (!g->reclaim) {
-        return snprintf(dest, len, "off");
-    }
-    return snprintf(dest, len, "%" PRIu64 " host bytes",
-                    virtio_gpu_ledger_stats(g->reclaim->ledger)->host_bytes);
-}
-
-/*
- * A qdev property although nobody can set it: virtio's transports make an
- * alias of each of those.
- */
-const PropertyInfo virtio_gpu_reclaim_prop_stats = {
-    .name = "VirtioGpuReclaimStats",
-    .description = "memory of resources by state (needs x-reclaim=on)",
-    .get = get_stats,
-    .print = print_stats,
-};
 
 /* Life cycle. */
 

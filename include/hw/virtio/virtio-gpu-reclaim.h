@@ -23,9 +23,6 @@ struct virtio_gpu_simple_resource;
 #define virtio_gpu_reclaim_enabled(_cfg) \
     (_cfg.flags & (1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED))
 
-/* The property "reclaim-stats". */
-extern const PropertyInfo virtio_gpu_reclaim_prop_stats;
-
 /* Whether @cmd has no header: then it has been answered with an error. */
 bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,
                                   struct virtio_gpu_ctrl_command *cmd);
@@ -39,13 +36,20 @@ bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,
 uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
                                 struct virtio_gpu_ctrl_command *cmd);
 
-/* Whether there is a cursor image to be had from @resource_id. */
-bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id);
-
 void virtio_gpu_reclaim_realize(VirtIOGPU *g);
 void virtio_gpu_reclaim_finalize(Object *obj);
 /* To be called before the device model drops its own resources. */
 void virtio_gpu_reclaim_reset(VirtIOGPU *g);
+
+/* virtio-gpu-reclaim-check.c */
+
+/* Whether there is a cursor image to be had from @resource_id. */
+bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id);
+
+/* virtio-gpu-reclaim-stats.c */
+
+/* The property "reclaim-stats". */
+extern const PropertyInfo virtio_gpu_reclaim_prop_stats;
 
 /* virtio-gpu-reclaim-vmstate.c */
 
