@@ -1,0 +1,256 @@
+/*
+ * QTest testcase: reclaim of virtio-gpu's memory: purge
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "virtio-gpu-reclaim-test.h"
+
+/* spec: Device 9. */
+static void test_purge(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+
+    /* One that never had backing, one that has, one that had. */
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
+    make(gpu, 2);
+    make(gpu, 3);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 3), ==, OK);
+
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .resident_backing = BYTES, .evicted = 1,
+                               .evicted_host = BYTES, .purged = 1,
+                               .purged_released = BYTES, .host = 2 * BYTES,
+                               .attaches = 2, .detaches = 1, .purges = 1,
+                               .released_total = BYTES });
+    g_assert_cmphex(purge_one(gpu, 2), ==, PURGED);
+    check_stats(gpu, (Stats) { .evicted = 1, .evicted_host = BYTES,
+                               .purged = 2, .purged_released = 2 * BYTES,
+                               .host = BYTES, .attaches = 2, .detaches = 1,
+                               .purges = 2, .released_total = 2 * BYTES });
+    g_assert_cmphex(purge_one(gpu, 3), ==, PURGED);
+    /* Once more changes nothing. */
+    g_assert_cmphex(purge_one(gpu, 3), ==, PURGED);
+    check_stats(gpu, (Stats) { .purged = 3, .purged_released = 3 * BYTES,
+                               .attaches = 2, .detaches = 1, .purges = 3,
+                               .released_total = 3 * BYTES });
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A purge takes effect before its response: the pages are the guest's. */
+static void test_purge_lets_go(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+
+    make(gpu, 1);
+    set_contents(gpu, 1, HERE, RED);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    fill_ram(gpu, HERE, BYTES, 0x123456);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, BYTES), ==, OK);
+    check_contents(dev, gpu, 1, THERE, 0);
+    check_ram(gpu, HERE, BYTES, 0x123456);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 11, 12. */
+static void test_purge_zero(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+
+    make(gpu, 1);
+    set_contents(gpu, 1, HERE, RED);
+    check_contents(dev, gpu, 1, HERE, RED);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    check_contents(dev, gpu, 1, HERE, 0);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .resident_backing = BYTES, .host = BYTES,
+                               .attaches = 2, .purges = 1, .restores = 1,
+                               .released_total = BYTES });
+    /* And it works as before. */
+    set_contents(gpu, 1, HERE, RED);
+    check_contents(dev, gpu, 1, HERE, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 12. A new resource has nothing of an old one. */
+static void test_new_zero(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    int i;
+
+    for (i = 0; i < 8; i++) {
+        make(gpu, 1);
+        check_contents(dev, gpu, 1, HERE, 0);
+        set_contents(gpu, 1, HERE, RED);
+        g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_purge_batch(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint32_t ids[VIRTIO_GPU_PURGE_MAX], result[VIRTIO_GPU_PURGE_MAX];
+    const uint32_t n = VIRTIO_GPU_PURGE_MAX;
+    uint32_t i;
+
+    for (i = 0; i < n; i++) {
+        ids[i] = i + 1;
+        g_assert_cmphex(qvirtio_gpu_create_2d(gpu, ids[i], FORMAT, 16, 16), ==,
+                        OK);
+    }
+    g_assert_cmphex(qvirtio_gpu_purge(gpu, ids, 64, result), ==,
+                    VIRTIO_GPU_RESP_OK_PURGE);
+    for (i = 0; i < 64; i++) {
+        g_assert_cmphex(result[i], ==, PURGED);
+    }
+    check_stats(gpu, (Stats) { .resident = n - 64,
+                               .resident_host = (n - 64) * 1024, .purged = 64,
+                               .purged_released = 64 * 1024,
+                               .host = (n - 64) * 1024, .purges = 64,
+                               .released_total = 64 * 1024 });
+    g_assert_cmphex(qvirtio_gpu_purge(gpu, ids, n, result), ==,
+                    VIRTIO_GPU_RESP_OK_PURGE);
+    check_stats(gpu, (Stats) { .purged = n, .purged_released = n * 1024,
+                               .purges = n, .released_total = n * 1024 });
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 7. */
+static void test_purge_bad_count(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint32_t ids[VIRTIO_GPU_PURGE_MAX + 1] = { 1 };
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_purge(gpu, ids, 0, NULL), ==, BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_purge(gpu, ids, ARRAY_SIZE(ids), NULL), ==,
+                    BAD_PARAMETER);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .resident_backing = BYTES, .host = BYTES,
+                               .attaches = 1, .refused = 2 });
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 7. */
+static void test_purge_bad_size(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct {
+        struct virtio_gpu_ctrl_hdr hdr;
+        uint32_t count, padding, ids[2];
+    } cmd = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_PURGE),
+        .count = cpu_to_le32(2),
+        .ids = { cpu_to_le32(1), cpu_to_le32(1) },
+    };
+
+    make(gpu, 1);
+    /* An id too few, a result too few, no room for any response. */
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd) - 4, NULL,
+                                    sizeof(cmd)), ==, BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
+                                    sizeof(cmd) - 4), ==, BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, 0), ==, 0);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .resident_backing = BYTES, .host = BYTES,
+                               .attaches = 1, .refused = 3 });
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_purge_unknown(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint32_t ids[] = { 7, 1, 0, 1, UINT32_MAX, 2 };
+    uint32_t want[] = { UNKNOWN, PURGED, UNKNOWN, PURGED, UNKNOWN, PURGED };
+    uint32_t result[ARRAY_SIZE(ids)];
+
+    make(gpu, 1);
+    make(gpu, 2);
+    g_assert_cmphex(qvirtio_gpu_purge(gpu, ids, ARRAY_SIZE(ids), result), ==,
+                    VIRTIO_GPU_RESP_OK_PURGE);
+    g_assert_cmpmem(result, sizeof(result), want, sizeof(want));
+    check_stats(gpu, (Stats) { .purged = 2, .purged_released = 2 * BYTES,
+                               .attaches = 2, .purges = 2, .refused = 3,
+                               .released_total = 2 * BYTES });
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 8. */
+static void test_purge_scanout(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+
+    make(gpu, 1);
+    set_contents(gpu, 1, HERE, RED);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, BUSY);
+    g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
+    check_screen(dev, gpu, RED);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .resident_backing = BYTES, .host = BYTES,
+                               .attaches = 1, .refused = 1 });
+    check_contents(dev, gpu, 1, HERE, RED);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* spec: Device 8, 11. */
+static void test_purge_cursor(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_update_cursor cursor = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_UPDATE_CURSOR),
+        .resource_id = cpu_to_le32(1),
+    };
+
+    make(gpu, 1);
+    qvirtio_gpu_cursor(gpu, &cursor);
+    g_assert_cmphex(purge_one(gpu, 1), ==, BUSY);
+    cursor.resource_id = 0;
+    qvirtio_gpu_cursor(gpu, &cursor);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+
+    /* A purged one is restored when it becomes the cursor. */
+    cursor.resource_id = cpu_to_le32(1);
+    qvirtio_gpu_cursor(gpu, &cursor);
+    g_assert_cmphex(purge_one(gpu, 1), ==, BUSY);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .host = BYTES, .attaches = 1, .purges = 1,
+                               .restores = 1, .refused = 2,
+                               .released_total = BYTES });
+    /* No resource, no cursor, no crash; and the id is not taken for shown. */
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    qvirtio_gpu_cursor(gpu, &cursor);
+    cursor.resource_id = 0;
+    qvirtio_gpu_cursor(gpu, &cursor);
+    make(gpu, 1);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static const Case cases[] = {
+    { "purge", test_purge, ON_PCI },
+    { "purge-lets-go", test_purge_lets_go, ON_PCI },
+    { "purge-zero", test_purge_zero, ON_ALL },
+    { "new-zero", test_new_zero, ON_PCI },
+    { "purge-batch", test_purge_batch, ON_ALL },
+    { "purge-bad-count", test_purge_bad_count, ON_PCI },
+    { "purge-bad-size", test_purge_bad_size, ON_PCI },
+    { "purge-unknown", test_purge_unknown, ON_PCI },
+    { "purge-scanout", test_purge_scanout, ON_PCI },
+    { "purge-cursor", test_purge_cursor, ON_ALL },
+};
+
+void add_purge_cases(void)
+{
+    add_cases(cases, ARRAY_SIZE(cases));
+}

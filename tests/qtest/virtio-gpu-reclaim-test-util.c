@@ -1,0 +1,236 @@
+/*
+ * QTest testcase: reclaim of virtio-gpu's memory: helpers
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "virtio-gpu-reclaim-test.h"
+
+const Device dev_2d = {
+    "2d", "-device virtio-gpu-pci,id=" QVIRTIO_GPU_ID, false,
+};
+const Device dev_gl = {
+    "gl", "-display egl-headless "
+    "-device virtio-gpu-gl-pci,id=" QVIRTIO_GPU_ID, true,
+};
+
+const Device dev_2d_mmio = {
+    "2d-mmio", "-device virtio-gpu-device,id=" QVIRTIO_GPU_ID, false, true,
+};
+const Device dev_gl_mmio = {
+    "gl-mmio", "-display egl-headless "
+    "-device virtio-gpu-gl-device,id=" QVIRTIO_GPU_ID, true, true,
+};
+
+char *temp_file(void)
+{
+    char *path;
+    int fd = g_file_open_tmp("qtest-virtio-gpu-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    return path;
+}
+
+QVirtioGPU *boot(const Device *dev, const char *args)
+{
+    return dev->mmio ? qvirtio_gpu_boot_mmio(args) : qvirtio_gpu_boot(args);
+}
+
+QVirtioGPU *start_with(const Device *dev, const char *props)
+{
+    g_autofree char *args = g_strconcat(dev->args, ",x-reclaim=on", props,
+                                        NULL);
+    QVirtioGPU *gpu = boot(dev, args);
+
+    qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    return gpu;
+}
+
+QVirtioGPU *start(const Device *dev)
+{
+    return start_with(dev, "");
+}
+
+QDict *get_stats(QVirtioGPU *gpu)
+{
+    g_autofree char *path = g_strconcat("/machine/peripheral/", gpu->id, NULL);
+
+    return qtest_qmp(gpu->qts, "{'execute': 'qom-get', 'arguments': {"
+                     "'path': %s, 'property': 'reclaim-stats'}}", path);
+}
+
+uint64_t get_stat(QVirtioGPU *gpu, const char *name)
+{
+    QDict *resp = get_stats(gpu);
+    uint64_t value = qdict_get_int(qdict_get_qdict(resp, "return"), name);
+
+    qobject_unref(resp);
+    return value;
+}
+
+void check_stats(QVirtioGPU *gpu, Stats want)
+{
+    QDict *resp = get_stats(gpu);
+    QDict *all = qdict_get_qdict(resp, "return");
+    uint64_t arrays;
+    QDict *in;
+
+    in = qdict_get_qdict(all, "resident");
+    CHECK(in, "resources", want.resident);
+    CHECK(in, "host-bytes", want.resident_host);
+    CHECK(in, "backing-bytes", want.resident_backing);
+    arrays = qdict_get_int(in, "array-bytes");
+    g_assert_true(!arrays == !want.resident_backing);
+    in = qdict_get_qdict(all, "evicted");
+    CHECK(in, "resources", want.evicted);
+    CHECK(in, "host-bytes", want.evicted_host);
+    CHECK(in, "stored-bytes", 0);
+    in = qdict_get_qdict(all, "purged");
+    CHECK(in, "resources", want.purged);
+    CHECK(in, "released-bytes", want.purged_released);
+    CHECK(all, "host-bytes", want.host + arrays);
+    CHECK(all, "attaches", want.attaches);
+    CHECK(all, "detaches", want.detaches);
+    CHECK(all, "purges", want.purges);
+    CHECK(all, "restores", want.restores);
+    CHECK(all, "refused", want.refused);
+    CHECK(all, "released-bytes-total", want.released_total);
+    qobject_unref(resp);
+}
+
+void make(QVirtioGPU *gpu, uint32_t id)
+{
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, id, FORMAT, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, HERE, BYTES), ==, OK);
+}
+
+uint32_t purge_one(QVirtioGPU *gpu, uint32_t id)
+{
+    uint32_t result;
+
+    g_assert_cmphex(qvirtio_gpu_purge(gpu, &id, 1, &result), ==,
+                    VIRTIO_GPU_RESP_OK_PURGE);
+    return result;
+}
+
+void fill_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel)
+{
+    uint32_t *p = (uint32_t *)(gpu->ram + addr);
+
+    while (bytes) {
+        *p++ = cpu_to_le32(pixel);
+        bytes -= sizeof(*p);
+    }
+}
+
+void check_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel)
+{
+    uint32_t *p = (uint32_t *)(gpu->ram + addr);
+
+    while (bytes) {
+        /* The X of BGRX is anything. */
+        g_assert_cmphex(le32_to_cpu(*p++) & 0xffffff, ==, pixel & 0xffffff);
+        bytes -= sizeof(*p);
+    }
+}
+
+void check_screen(const Device *dev, QVirtioGPU *gpu, uint32_t pixel)
+{
+    g_autofree char *head = g_strdup_printf("P6\n%d %d\n255\n", SIDE, SIDE);
+    g_autofree char *path = NULL;
+    g_autofree char *ppm = NULL;
+    size_t len, i;
+
+    if (dev->gl) {
+        return;
+    }
+    path = temp_file();
+    qtest_qmp_assert_success(gpu->qts, "{'execute': 'screendump', 'arguments':"
+                             " {'filename': %s}}", path);
+    g_assert_true(g_file_get_contents(path, &ppm, &len, NULL));
+    unlink(path);
+
+    g_assert_true(g_str_has_prefix(ppm, head));
+    g_assert_cmpuint(len, ==, strlen(head) + SIDE * SIDE * 3);
+    for (i = strlen(head); i < len; i += 3) {
+        g_assert_cmphex((uint8_t)ppm[i] << 16 | (uint8_t)ppm[i + 1] << 8 |
+                        (uint8_t)ppm[i + 2], ==, pixel & 0xffffff);
+    }
+}
+
+void check_contents(const Device *dev, QVirtioGPU *gpu, uint32_t id,
+                    uint64_t addr, uint32_t pixel)
+{
+    if (dev->gl) {
+        fill_ram(gpu, addr, BYTES, ~pixel);
+        g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, id, SIDE, SIDE),
+                        ==, OK);
+        check_ram(gpu, addr, BYTES, pixel);
+    } else {
+        g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, id, SIDE, SIDE), ==, OK);
+        g_assert_cmphex(qvirtio_gpu_flush(gpu, id, SIDE, SIDE), ==, OK);
+        check_screen(dev, gpu, pixel);
+        g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
+    }
+}
+
+void set_contents(QVirtioGPU *gpu, uint32_t id, uint64_t addr, uint32_t pixel)
+{
+    fill_ram(gpu, addr, BYTES, pixel);
+    g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, id, SIDE, SIDE, 0), ==, OK);
+}
+
+void populate(QVirtioGPU *gpu)
+{
+    struct virtio_gpu_update_cursor cursor = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_UPDATE_CURSOR),
+        .resource_id = cpu_to_le32(2),
+    };
+    uint32_t id;
+
+    for (id = 1; id <= 4; id++) {
+        make(gpu, id);
+    }
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
+    qvirtio_gpu_cursor(gpu, &cursor);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 3), ==, OK);
+    g_assert_cmphex(purge_one(gpu, 4), ==, PURGED);
+}
+
+void backwards(struct virtio_gpu_mem_entry *entries, uint32_t n, uint64_t addr)
+{
+    uint32_t i;
+
+    for (i = 0; i < n; i++) {
+        entries[i].addr = cpu_to_le64(addr + (uint64_t)(n - 1 - i) * PAGE);
+        entries[i].length = cpu_to_le32(PAGE);
+    }
+}
+
+uint64_t rss_anon(QVirtioGPU *gpu)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status", gpu->pid);
+    g_autofree char *text = NULL;
+    const char *line;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    line = strstr(text, "RssAnon:");
+    g_assert_nonnull(line);
+    return g_ascii_strtoull(line + strlen("RssAnon:"), NULL, 10) * KiB;
+}
+
+uint32_t submit(QVirtioGPU *gpu, uint32_t ctx, const uint32_t *words,
+                uint32_t n, uint32_t claimed_size)
+{
+    size_t size = sizeof(struct virtio_gpu_cmd_submit) + n * sizeof(*words);
+    g_autofree struct virtio_gpu_cmd_submit *cmd = g_malloc0(size);
+
+    cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SUBMIT_3D);
+    cmd->hdr.ctx_id = cpu_to_le32(ctx);
+    cmd->size = cpu_to_le32(claimed_size);
+    memcpy(cmd + 1, words, n * sizeof(*words));
+    return qvirtio_gpu_cmd(gpu, cmd, size, NULL,
+                           sizeof(struct virtio_gpu_ctrl_hdr));
+}
