@@ -115,7 +115,9 @@ static void check_ctx(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
                                   strerror(-ret));
         break;
     default:
-        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
+        virtio_gpu_reclaim_refuse(g, cmd, ret == -ENOMEM ?
+                                  VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY :
+                                  VIRTIO_GPU_RESP_ERR_UNSPEC,
                                   "context %u: %s", cmd->cmd_hdr.ctx_id,
                                   strerror(-ret));
         break;
@@ -458,6 +460,8 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
         Renderer *r = g_new0(Renderer, 1);
 
         r->books = virgl_reclaim_new();
+        /* As without memory for the rest of a device. */
+        g_assert(r->books);
         r->reset_bh = qemu_bh_new_guarded(reset_bh, g,
                                           &DEVICE(g)->mem_reentrancy_guard);
         g->reclaim->backend_data = r;

@@ -5,6 +5,7 @@
 #define VIRGLRECLAIM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -72,14 +73,35 @@ struct virgl_reclaim_ctx {
     uint64_t bytes;             /* storage of those that are resident */
 };
 
+/* Where the books get their memory. */
+struct virgl_reclaim_allocator {
+    void *(*alloc)(size_t size, void *opaque);  /* NULL if there is none */
+    void (*free)(void *memory, void *opaque);   /* of what alloc() gave */
+    void *opaque;
+};
+
 /**
  * virgl_reclaim_new: Make empty books.
  *
- * Does not call the renderer.
+ * Does not call the renderer. Memory comes from malloc().
  *
- * Returns: the books, owned by the caller; never NULL.
+ * Returns: the books, owned by the caller; NULL if there is no memory.
  */
 struct virgl_reclaim *virgl_reclaim_new(void);
+
+/**
+ * virgl_reclaim_new_with_allocator: Make empty books with memory of one's own.
+ * @allocator: both functions must be set; copied
+ *
+ * All memory that the library itself takes comes from there, which tests use
+ * to let each allocation fail: the function that made it then returns -ENOMEM
+ * and changes nothing. The renderer and GL have memory of their own.
+ *
+ * Returns: the books, owned by the caller; NULL if there is no memory, or no
+ * function to get it with.
+ */
+struct virgl_reclaim *virgl_reclaim_new_with_allocator(
+    const struct virgl_reclaim_allocator *allocator);
 
 /**
  * virgl_reclaim_free: Throw the books away.
@@ -202,7 +224,7 @@ const struct virgl_renderer_resource_create_args *virgl_reclaim_resource_args(
  * @nlen: length of @name
  * @name: for debugging
  *
- * Returns: 0, -EEXIST, -EINVAL for id 0, or the renderer's error.
+ * Returns: 0, -EEXIST, -EINVAL for id 0, -ENOMEM, or the renderer's error.
  */
 int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
                              uint32_t nlen, const char *name);
@@ -222,7 +244,8 @@ int virgl_reclaim_ctx_destroy(struct virgl_reclaim *vr, uint32_t ctx);
  * @ctx: context
  * @id: resource; if it is purged it stays so, and restore does the rest
  *
- * Returns: 0, also if it was attached before; -ENOENT if either is unknown.
+ * Returns: 0, also if it was attached before; -ENOENT if either is unknown,
+ * -ENOMEM.
  */
 int virgl_reclaim_ctx_attach_resource(struct virgl_reclaim *vr, uint32_t ctx,
                                       uint32_t id);

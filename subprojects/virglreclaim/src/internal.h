@@ -29,6 +29,12 @@ struct virgl_box {
 
 typedef struct virgl_renderer_resource_create_args vr_args;
 
+/* alloc.c: memory that is zero, or NULL; freeing NULL does nothing. */
+extern const struct virgl_reclaim_allocator vr_libc;
+
+void *vr_alloc0(const struct virgl_reclaim_allocator *a, size_t size);
+void vr_free(const struct virgl_reclaim_allocator *a, void *memory);
+
 /* format.c: a format stores blocks of width x height pixels in bytes. */
 struct vr_block {
     uint8_t width, height, bytes;
@@ -50,17 +56,28 @@ struct vr_level vr_args_level(const vr_args *args, uint32_t level);
 int vr_check_transfer(const vr_args *args, uint64_t backing,
                       const struct virgl_reclaim_transfer *t);
 
-/* storage.c: the GL object behind a resource. */
+/*
+ * storage.c: the GL object behind a resource. What the books give up and
+ * something in a context still refers to is a ghost, with what follows.
+ */
 struct vr_storage {
     bool buffer;
     uint32_t name;              /* 0: none, or not a GL object */
+    uint32_t id;                /* of its resource */
+    uint64_t bytes;
+    bool purged;                /* or destroyed */
+    struct vr_resource *owner;  /* NULL once restored or destroyed */
+    struct vr_storage *next;
 };
 
-int vr_storage_create(const vr_args *args, struct vr_storage *storage);
+/* Sets buffer and name. */
+int vr_storage_create(const struct virgl_reclaim_allocator *a,
+                      const vr_args *args, struct vr_storage *storage);
 void vr_storage_drop(uint32_t id);
 bool vr_storage_alive(const struct vr_storage *storage);
 
 /* zero.c: clear the storage of resource args->handle, context 0 current. */
-int vr_zero(const vr_args *args, uint32_t name);
+int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
+            uint32_t name);
 
 #endif

@@ -38,7 +38,8 @@ static void delete_forgotten(const struct forgotten *f)
     }
 }
 
-int vr_storage_create(const vr_args *args, struct vr_storage *storage)
+int vr_storage_create(const struct virgl_reclaim_allocator *a,
+                      const vr_args *args, struct vr_storage *storage)
 {
     struct virgl_renderer_resource_create_args copy = *args;
     struct virgl_renderer_resource_info info = { 0 };
@@ -64,7 +65,7 @@ int vr_storage_create(const vr_args *args, struct vr_storage *storage)
     storage->buffer = args->target == VR_TARGET_BUFFER;
     storage->name = info.tex_id;
 
-    ret = vr_zero(args, storage->name);
+    ret = vr_zero(a, args, storage->name);
     if (ret) {
         virgl_renderer_resource_unref(args->handle);
         storage->name = 0;

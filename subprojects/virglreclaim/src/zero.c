@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <epoxy/gl.h>
-#include <glib.h>
 
 /*
  * The renderer remembers some of what it has bound, so every binding that is
@@ -97,45 +96,78 @@ static int gl_result(void)
     }
 }
 
-/*
- * Clear by an upload of zeroes: the renderer knows how each format and target
- * is uploaded. It cannot do multisampled or, on GLES, depth textures.
- */
-static int zero_by_transfer(const vr_args *args)
+/* Zeroes for layers of up to @bytes: the same ones over and over. */
+struct zeroes {
+    struct iovec *iov;
+    uint64_t n;
+    void *memory;
+};
+
+static bool make_zeroes(const struct virgl_reclaim_allocator *a,
+                        uint64_t bytes, struct zeroes *z)
 {
-    g_autofree void *zeroes = g_try_malloc0(ZEROES);
+    z->n = (bytes + ZEROES - 1) / ZEROES;
+    z->memory = vr_alloc0(a, ZEROES);
+    z->iov = z->n > SIZE_MAX / sizeof(*z->iov) ? NULL :
+             vr_alloc0(a, z->n * sizeof(*z->iov));
+    if (!z->memory || !z->iov) {
+        vr_free(a, z->memory);
+        vr_free(a, z->iov);
+        return false;
+    }
+    for (uint64_t i = 0; i < z->n; i++) {
+        z->iov[i].iov_base = z->memory;
+        z->iov[i].iov_len = ZEROES;
+    }
+    return true;
+}
 
-    for (uint32_t i = 0; i <= args->last_level; i++) {
-        struct vr_level level = vr_args_level(args, i);
-        uint64_t n = (level.layer_bytes + ZEROES - 1) / ZEROES;
-        g_autofree struct iovec *iov = g_try_new(struct iovec, n);
+static int upload_zeroes(const vr_args *args, uint32_t level,
+                         const struct zeroes *z)
+{
+    struct vr_level l = vr_args_level(args, level);
 
-        if (!n) {
-            continue;
-        }
-        if (!zeroes || !iov) {
-            return -ENOMEM;
-        }
-        for (uint64_t j = 0; j < n; j++) {
-            iov[j].iov_base = zeroes;
-            iov[j].iov_len = ZEROES;
-        }
-        for (uint32_t z = 0; z < level.layers; z++) {
-            struct virgl_box box = {
-                .z = z, .w = level.width, .h = level.height, .d = 1,
-            };
-            int ret = virgl_renderer_transfer_write_iov(args->handle, 0, i, 0,
-                                                        0, &box, 0, iov, n);
+    for (uint32_t layer = 0; l.layer_bytes && layer < l.layers; layer++) {
+        struct virgl_box box = {
+            .z = layer, .w = l.width, .h = l.height, .d = 1,
+        };
+        int ret = virgl_renderer_transfer_write_iov(args->handle, 0, level, 0,
+                                                    0, &box, 0, z->iov, z->n);
 
-            if (ret) {
-                return ret == ENOMEM ? -ENOMEM : -ENOTSUP;
-            }
+        if (ret) {
+            return ret == ENOMEM ? -ENOMEM : -ENOTSUP;
         }
     }
     return 0;
 }
 
-static int zero_buffer(const vr_args *args, uint32_t name)
+/*
+ * Clear by an upload of zeroes: the renderer knows how each format and target
+ * is uploaded. It cannot do multisampled or, on GLES, depth textures.
+ */
+static int zero_by_transfer(const struct virgl_reclaim_allocator *a,
+                            const vr_args *args)
+{
+    uint64_t bytes = vr_args_level(args, 0).layer_bytes;
+    struct zeroes z;
+    int ret = 0;
+
+    if (!bytes) {
+        return 0;
+    }
+    if (!make_zeroes(a, bytes, &z)) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i <= args->last_level && !ret; i++) {
+        ret = upload_zeroes(args, i, &z);
+    }
+    vr_free(a, z.iov);
+    vr_free(a, z.memory);
+    return ret;
+}
+
+static int zero_buffer(const struct virgl_reclaim_allocator *a,
+                       const vr_args *args, uint32_t name)
 {
     GLint64 size = 0;
     GLint old = 0;
@@ -158,7 +190,7 @@ static int zero_buffer(const vr_args *args, uint32_t name)
                           GL_UNSIGNED_BYTE, NULL);
         ret = gl_result();
     } else {
-        ret = zero_by_transfer(args);
+        ret = zero_by_transfer(a, args);
     }
 
     glBindBuffer(GL_COPY_WRITE_BUFFER, old);
@@ -237,7 +269,8 @@ static void clear_level(uint32_t name, uint32_t level,
     }
 }
 
-static int clear_texture(const vr_args *args, int target, uint32_t name)
+static int clear_texture(const struct virgl_reclaim_allocator *a,
+                         const vr_args *args, int target, uint32_t name)
 {
     struct texture tex = { 0 };
     int ret = 0;
@@ -260,7 +293,7 @@ static int clear_texture(const vr_args *args, int target, uint32_t name)
         if (args->nr_samples || (depth && !epoxy_is_desktop_gl())) {
             return -ENOTSUP;
         }
-        return zero_by_transfer(args);
+        return zero_by_transfer(a, args);
     }
 
     for (uint32_t i = 0; i <= args->last_level && !ret; i++) {
@@ -270,7 +303,8 @@ static int clear_texture(const vr_args *args, int target, uint32_t name)
     return ret;
 }
 
-static int zero_texture(const vr_args *args, uint32_t name)
+static int zero_texture(const struct virgl_reclaim_allocator *a,
+                        const vr_args *args, uint32_t name)
 {
     int target = texture_target(args);
     GLint old = 0;
@@ -278,17 +312,18 @@ static int zero_texture(const vr_args *args, uint32_t name)
 
     forget_errors();
     glGetIntegerv(gl_targets[target].binding, &old);
-    ret = clear_texture(args, target, name);
+    ret = clear_texture(a, args, target, name);
     /* An upload leaves the texture bound as well. */
     glBindTexture(gl_targets[target].target, old);
     return ret;
 }
 
-int vr_zero(const vr_args *args, uint32_t name)
+int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
+            uint32_t name)
 {
     if (args->target != VR_TARGET_BUFFER) {
-        return zero_texture(args, name);
+        return zero_texture(a, args, name);
     }
     /* What the renderer allocates for a custom buffer is zero. */
-    return name ? zero_buffer(args, name) : 0;
+    return name ? zero_buffer(a, args, name) : 0;
 }

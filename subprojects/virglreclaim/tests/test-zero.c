@@ -156,7 +156,7 @@ static void test_case(Fixture *f, gconstpointer data)
     virgl_renderer_force_ctx_0();
     unbind_all();
     get_state(before);
-    g_assert_cmpint(vr_zero(&args, gl_name(1)), ==, 0);
+    g_assert_cmpint(vr_zero(&vr_libc, &args, gl_name(1)), ==, 0);
     get_state(after);
     for (size_t j = 0; j < G_N_ELEMENTS(before); j++) {
         g_assert_cmpint(before[j], ==, after[j]);
@@ -227,7 +227,7 @@ static void multisample(Fixture *f, uint32_t layers)
         g_assert_cmphex(resolve(name, layered, i, 32, false), ==, 0);
         g_assert_cmphex(resolve(name, layered, i, 32, true), ==, 0xffffffff);
     }
-    g_assert_cmpint(vr_zero(&args, name), ==, 0);
+    g_assert_cmpint(vr_zero(&vr_libc, &args, name), ==, 0);
     for (uint32_t i = 0; i < layers; i++) {
         g_assert_cmphex(resolve(name, layered, i, 32, false), ==, 0);
     }

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The books: which resources and contexts there are, and what was given up. */
+
+#ifndef VIRGLRECLAIM_BOOKS_H
+#define VIRGLRECLAIM_BOOKS_H
+
+#include "internal.h"
+#include "table.h"
+
+struct vr_resource {
+    vr_args args;               /* to create it again */
+    uint64_t bytes;
+    enum virgl_reclaim_state state;
+    bool attached;
+    uint64_t backing;           /* bytes attached */
+    struct vr_storage *storage; /* while resident */
+    uint64_t released;          /* while purged; 0: not gone, or not known */
+};
+
+struct vr_context {
+    uint32_t id;
+    char *name;
+    struct vr_table resources;  /* those attached: id -> struct vr_resource */
+};
+
+struct virgl_reclaim {
+    struct virgl_reclaim_allocator allocator;
+    struct vr_table resources;  /* id -> struct vr_resource */
+    struct vr_table contexts;   /* id -> struct vr_context */
+    struct vr_storage *ghosts;  /* given up, and still referred to */
+    struct virgl_reclaim_stats stats;   /* all but ghosts and resources */
+};
+
+static inline struct vr_resource *vr_find(const struct virgl_reclaim *vr,
+                                          uint32_t id)
+{
+    return vr_table_find(&vr->resources, id);
+}
+
+static inline struct vr_context *vr_find_ctx(const struct virgl_reclaim *vr,
+                                             uint32_t ctx)
+{
+    return vr_table_find(&vr->contexts, ctx);
+}
+
+/* contexts.c */
+
+/* Attach @res again where it belongs, once it has storage. */
+void vr_contexts_attach(struct virgl_reclaim *vr,
+                        const struct vr_resource *res);
+/* @res ends. */
+void vr_contexts_forget(struct virgl_reclaim *vr,
+                        const struct vr_resource *res);
+/* All contexts end, without a word to the renderer. */
+void vr_contexts_reset(struct virgl_reclaim *vr);
+
+/* ghosts.c */
+
+/*
+ * The books give @storage up, which belonged to @owner if that lives on.
+ * Returns true if it has gone, and @storage with it; false if it became a
+ * ghost.
+ */
+bool vr_ghosts_give_up(struct virgl_reclaim *vr, struct vr_storage *storage,
+                       struct vr_resource *owner);
+/*
+ * New storage has this name: what had it before has gone. Without this its
+ * ghost would seem to live for as long as the new one does. (A name that
+ * goes to an object of the renderer's own still does that: a ghost may be
+ * thought alive too long, never gone too soon.)
+ */
+void vr_ghosts_name_reused(struct virgl_reclaim *vr,
+                           const struct vr_storage *storage);
+/* @owner ends, or has new storage: its ghosts are nobody's. */
+void vr_ghosts_orphan(struct virgl_reclaim *vr,
+                      const struct vr_resource *owner);
+/* Look which of them have gone. */
+void vr_ghosts_check(struct virgl_reclaim *vr);
+void vr_ghosts_reset(struct virgl_reclaim *vr);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* A hash table from ids to pointers that says when there is no memory. */
+
+#ifndef VIRGLRECLAIM_TABLE_H
+#define VIRGLRECLAIM_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct virgl_reclaim_allocator;
+
+struct vr_entry {
+    uint32_t key;
+    void *value;                /* NULL: free */
+};
+
+/* All zero but for the allocator is an empty one. */
+struct vr_table {
+    const struct virgl_reclaim_allocator *allocator;
+    struct vr_entry *entries;
+    uint32_t size;              /* power of two, or 0 */
+    uint32_t used;
+};
+
+/* Forget all; values are the caller's. */
+void vr_table_clear(struct vr_table *t);
+
+void *vr_table_find(const struct vr_table *t, uint32_t key);
+
+/* Make room for one more: after this an insertion cannot fail. */
+bool vr_table_reserve(struct vr_table *t);
+
+/* @key must be new and @value not NULL. False, and no change: no memory. */
+bool vr_table_insert(struct vr_table *t, uint32_t key, void *value);
+
+/* Returns what was there, or NULL. */
+void *vr_table_remove(struct vr_table *t, uint32_t key);
+
+/*
+ * The next entry from *@pos on, which starts at 0; NULL at the end. The table
+ * must not change meanwhile. The order is that of the hashes.
+ */
+const struct vr_entry *vr_table_next(const struct vr_table *t, uint32_t *pos);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* An allocator that fails when it is told to, and counts what is out. */
+
+#ifndef ALLOCATOR_H
+#define ALLOCATOR_H
+
+#include <stdlib.h>
+
+#include "internal.h"
+
+struct failing {
+    unsigned asked;             /* since the start */
+    unsigned fail_at;           /* the one to fail, from 1 on; 0: none */
+    unsigned out;               /* not freed yet */
+};
+
+static inline void *failing_alloc(size_t size, void *opaque)
+{
+    struct failing *f = opaque;
+
+    if (++f->asked == f->fail_at) {
+        return NULL;
+    }
+    f->out++;
+    return malloc(size);
+}
+
+static inline void failing_free(void *memory, void *opaque)
+{
+    struct failing *f = opaque;
+
+    f->out--;
+    free(memory);
+}
+
+static inline struct virgl_reclaim_allocator failing_allocator(
+    struct failing *f)
+{
+    return (struct virgl_reclaim_allocator) {
+        failing_alloc, failing_free, f
+    };
+}
+
+#endif
