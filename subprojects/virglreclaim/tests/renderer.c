@@ -158,6 +158,25 @@ int read_bytes(uint32_t id, uint32_t ctx, void *data, size_t size,
                                             1);
 }
 
+void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
+                    const struct vr_level *level, void *data)
+{
+    struct virgl_box box = {
+        .z = z, .w = level->width, .h = level->height, .d = 1,
+    };
+    struct iovec iov = { data, level->layer_bytes };
+    int ret;
+
+    if (write) {
+        ret = virgl_renderer_transfer_write_iov(id, 0, i, 0, 0, &box, 0, &iov,
+                                                1);
+    } else {
+        ret = virgl_renderer_transfer_read_iov(id, 0, i, 0, 0, &box, 0, &iov,
+                                               1);
+    }
+    g_assert_cmpint(ret, ==, 0);
+}
+
 void fill(void *data, size_t size, uint32_t seed)
 {
     uint8_t *byte = data;

@@ -19,8 +19,12 @@ enum {
     FORMAT_R8 = 64,
     FORMAT_RGBA8 = 67,
     FORMAT_RGBA16F = 94,
+    FORMAT_BGRA8_SRGB = 100,
+    FORMAT_RGBA8_SRGB = 104,
     FORMAT_DXT1 = 105,
     FORMAT_DXT5 = 108,
+    FORMAT_RGTC2 = 115,
+    FORMAT_Z32F_S8X24 = 126,
     FORMAT_RGBA8UI = 180,
     FORMAT_RGBA16I = 192,
     FORMAT_R32UI = 193,
@@ -50,6 +54,10 @@ int write_bytes(uint32_t id, uint32_t ctx, const void *data, size_t size,
                 uint32_t width, uint32_t height);
 int read_bytes(uint32_t id, uint32_t ctx, void *data, size_t size,
                uint32_t width, uint32_t height);
+
+/* One layer of a level, whole and packed, to or from data. */
+void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
+                    const struct vr_level *level, void *data);
 
 /* A pattern that differs for each seed, and has no zero in it. */
 void fill(void *data, size_t size, uint32_t seed);

@@ -72,25 +72,6 @@ static void get_state(GLint state[8])
     state[7] = glGetError();
 }
 
-static void transfer(bool write, uint32_t id, uint32_t i, uint32_t z,
-                     const struct vr_level *level, uint8_t *data)
-{
-    struct virgl_box box = {
-        .z = z, .w = level->width, .h = level->height, .d = 1,
-    };
-    struct iovec iov = { data, level->layer_bytes };
-    int ret;
-
-    if (write) {
-        ret = virgl_renderer_transfer_write_iov(id, 0, i, 0, 0, &box, 0, &iov,
-                                                1);
-    } else {
-        ret = virgl_renderer_transfer_read_iov(id, 0, i, 0, 0, &box, 0, &iov,
-                                               1);
-    }
-    g_assert_cmpint(ret, ==, 0);
-}
-
 /* Visits every layer: fills it, or tells whether all are zero. */
 static bool each_layer(const vr_args *args, bool write)
 {
@@ -106,7 +87,7 @@ static bool each_layer(const vr_args *args, bool write)
             } else {
                 memset(data, 1, level.layer_bytes);
             }
-            transfer(write, args->handle, i, z, &level, data);
+            transfer_layer(write, args->handle, i, z, &level, data);
             zero = zero && all_zero(data, level.layer_bytes);
         }
     }

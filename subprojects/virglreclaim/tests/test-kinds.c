@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every kind of resource: what it takes by the books, what it takes from the
+ * operating system, and what that gets back when it is purged.
+ *
+ * With --table it prints what it measured in Markdown (for
+ * docs/devel/host-reclaim.md) in place of TAP.
+ */
+
+#include "commands.h"
+#include "kinds.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TOTAL = 256 << 20, CTX = 1 };
+
+struct measured {
+    uint32_t resources;
+    uint64_t ledger;            /* bytes by the books */
+    int64_t rise, fall;         /* bytes of RSS: creation and upload, purge */
+    int64_t fall_later;         /* with the contexts that had views */
+    uint64_t deferred;          /* resources still referenced when purged */
+};
+
+static uint64_t rss_trimmed(void)
+{
+    virgl_reclaim_trim();
+    return rss_anon();
+}
+
+/* Every byte of it has been written: no page of it is missing. */
+static void upload(const struct virgl_renderer_resource_create_args *args,
+                   void *data)
+{
+    for (uint32_t i = 0; i <= args->last_level; i++) {
+        struct vr_level level = vr_args_level(args, i);
+
+        for (uint32_t z = 0; z < level.layers; z++) {
+            transfer_layer(true, args->handle, i, z, &level, data);
+        }
+    }
+}
+
+static void *pattern(const struct kind *kind)
+{
+    struct virgl_renderer_resource_create_args args = kind_args(kind, 1);
+    struct vr_level level = vr_args_level(&args, 0);
+    void *data = g_malloc(level.layer_bytes);
+
+    fill(data, level.layer_bytes, 1);
+    return data;
+}
+
+/* A custom buffer is written through its backing. */
+static void upload_custom(Fixture *f, uint32_t id, void *data, size_t size)
+{
+    struct iovec iov = { data, size };
+
+    g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, id, &iov, 1), ==,
+                    0);
+    g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, id, NULL, NULL),
+                    ==, 0);
+}
+
+static void view(Fixture *f, const struct kind *kind, uint32_t id)
+{
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==, 0);
+    g_assert_cmpint(create_sampler_view(CTX, 1000 + id, id, kind->format,
+                                        kind->target), ==, 0);
+}
+
+static uint32_t create_all(Fixture *f, const struct kind *kind)
+{
+    g_autofree void *data = pattern(kind);
+    uint64_t bytes = 0;
+    uint32_t id = 0;
+
+    while (bytes < TOTAL) {
+        struct virgl_renderer_resource_create_args args = kind_args(kind,
+                                                                    ++id);
+
+        g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+        if (kind->flags & KIND_NO_STORAGE) {
+            bytes += args.width;
+        } else {
+            bytes += virgl_reclaim_resource_bytes(f->vr, id);
+        }
+        if (kind->flags & KIND_UNSEEN) {
+            upload_custom(f, id, data, args.width);
+        } else if (!(kind->flags & (KIND_NO_STORAGE | KIND_NO_TRANSFER))) {
+            upload(&args, data);
+        }
+        if (kind->flags & KIND_VIEWED) {
+            view(f, kind, id);
+        }
+    }
+    return id;
+}
+
+static struct measured measure(Fixture *f, const struct kind *kind)
+{
+    struct virgl_reclaim_stats stats;
+    struct measured m = { 0 };
+    uint64_t before;
+
+    if (kind->flags & KIND_VIEWED) {
+        g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    }
+    before = rss_trimmed();
+    m.resources = create_all(f, kind);
+    m.rise = rss_trimmed() - before;
+    virgl_reclaim_get_stats(f->vr, &stats);
+    m.ledger = stats.resident_bytes;
+
+    before = rss_trimmed();
+    for (uint32_t id = 1; id <= m.resources; id++) {
+        g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, id, NULL), ==, 0);
+    }
+    m.fall = before - rss_trimmed();
+    virgl_reclaim_get_stats(f->vr, &stats);
+    m.deferred = stats.deferred;
+
+    if (kind->flags & KIND_VIEWED) {
+        g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
+        m.fall_later = before - rss_trimmed();
+    }
+    return m;
+}
+
+/* To a tenth, towards zero. */
+static double mib(int64_t bytes)
+{
+    return bytes * 10 / (1 << 20) / 10.0;
+}
+
+static void test_kind(Fixture *f, gconstpointer data)
+{
+    const struct kind *kind = data;
+    struct measured m;
+
+    m = measure(f, kind);
+    g_test_message("%u resources: ledger %.1f MiB, RSS rose by %.1f, "
+                   "fell by %.1f", m.resources, mib(m.ledger), mib(m.rise),
+                   mib(m.fall));
+    if (kind->flags & KIND_VIEWED) {
+        g_assert_cmpuint(m.deferred, ==, m.resources);
+        g_assert_cmpint(m.fall, <, m.ledger / 100);
+        g_assert_cmpfloat(m.fall_later, >=, 0.98 * m.ledger);
+        return;
+    }
+    g_assert_cmpuint(m.deferred, ==, 0);
+    if (kind->flags & KIND_NO_STORAGE) {
+        g_assert_cmpuint(m.ledger, ==, 0);
+        g_assert_cmpint(m.rise, <, TOTAL / 100);
+        return;
+    }
+    g_assert_cmpuint(m.ledger, >=, TOTAL);
+    g_assert_cmpfloat(m.fall, >=, 0.98 * m.ledger);
+    g_assert_cmpfloat(m.ledger, >=, 0.95 * m.rise);
+    g_assert_cmpfloat(m.ledger, <=, 1.05 * m.rise);
+}
+
+static void print_kind(const struct kind *kind)
+{
+    struct measured m;
+    Fixture f;
+
+    fixture_set_up(&f, NULL);
+    m = measure(&f, kind);
+    fixture_tear_down(&f, NULL);
+    printf("| %s | %u | %.1f | %.1f | %.1f | %s |\n", kind->name, m.resources,
+           mib(m.ledger), mib(m.rise), mib(m.fall), m.deferred ? "yes" : "no");
+    fflush(stdout);
+}
+
+static void print_table(void)
+{
+    printf("| kind | resources | ledger | RSS rose by | RSS fell by | "
+           "still referenced |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < n_kinds; i++) {
+        print_kind(&kinds[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "--table")) {
+        print_table();
+        return 0;
+    }
+
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < n_kinds; i++) {
+        g_autofree char *path = g_strdup_printf("/kinds/%s", kinds[i].name);
+
+        g_test_add(path, Fixture, &kinds[i], fixture_set_up, test_kind,
+                   fixture_tear_down);
+    }
+    return g_test_run();
+}
