@@ -62,6 +62,98 @@ static void test_create_3d(const void *data)
 }
 
 /*
+ * What a texture or buffer takes, by hand: blocks of the format, layers,
+ * levels, samples. Formats and targets are as they are on the wire; software
+ * rendering has all of them.
+ */
+static const struct {
+    const char *what;
+    uint32_t target, format, bind, width, height, depth, array_size;
+    uint32_t last_level, nr_samples;
+    uint64_t bytes;
+} sizes[] = {
+    { "buffer: bytes, whatever the format", 0, 31, BIND_VERTEX_BUFFER,
+      1000, 1, 1, 1, 0, 0, 1000 },
+    { "1D, RGBA8, 100 wide", 1, 67, BIND_SAMPLER_VIEW,
+      100, 1, 1, 1, 0, 0, 400 },
+    { "1D, RGBA8, 100, 50, 25, 12, 6, 3, 1 wide", 1, 67, BIND_SAMPLER_VIEW,
+      100, 1, 1, 1, 6, 0, 788 },
+    { "1D array, RGBA8, 5 layers, 64 and 32 wide", 6, 67, BIND_SAMPLER_VIEW,
+      64, 1, 1, 5, 1, 0, 1920 },
+    { "2D, R8, odd", 2, 64, BIND_SAMPLER_VIEW, 33, 7, 1, 1, 0, 0, 231 },
+    { "2D, RGBA32F", 2, 31, BIND_SAMPLER_VIEW, 10, 10, 1, 1, 0, 0, 1600 },
+    { "2D, Z32F_S8X24: 8 bytes", 2, 126, 1, 16, 16, 1, 1, 0, 0, 2048 },
+    { "2D, 20x10, 10x5, 5x2, 2x1, 1x1", 2, 67, BIND_SAMPLER_VIEW,
+      20, 10, 1, 1, 4, 0, 1052 },
+    { "2D array, 3 layers, 16x8 and 8x4", 7, 67, BIND_SAMPLER_VIEW,
+      16, 8, 1, 3, 1, 0, 1920 },
+    { "3D, 8x8x8, 4x4x4, 2x2x2, 1x1x1", 3, 67, BIND_SAMPLER_VIEW,
+      8, 8, 8, 1, 3, 0, 2340 },
+    { "3D, 8x4x2, 4x2x1, 2x1x1, 1x1x1", 3, 67, BIND_SAMPLER_VIEW,
+      8, 4, 2, 1, 3, 0, 300 },
+    { "cube: 6 faces of 32x32", 4, 67, BIND_SAMPLER_VIEW,
+      32, 32, 1, 6, 0, 0, 24576 },
+    { "cube: 6 faces of 4x4, 2x2, 1x1", 4, 67, BIND_SAMPLER_VIEW,
+      4, 4, 1, 6, 2, 0, 504 },
+    { "cube array: 2 cubes of 8x8 and 4x4", 8, 67, BIND_SAMPLER_VIEW,
+      8, 8, 1, 12, 1, 0, 3840 },
+    { "rectangle", 5, 67, BIND_SAMPLER_VIEW, 30, 20, 1, 1, 0, 0, 2400 },
+    { "4 samples", 2, 67, BIND_RENDER_TARGET, 16, 16, 1, 1, 0, 4, 4096 },
+    { "4 samples in 2 layers", 7, 67, BIND_RENDER_TARGET,
+      16, 16, 1, 2, 0, 4, 8192 },
+    { "DXT1: 4x4 pixels in 8 bytes", 2, 105, BIND_SAMPLER_VIEW,
+      16, 16, 1, 1, 0, 0, 128 },
+    { "DXT5: 4x4 pixels in 16 bytes, parts of blocks", 2, 108,
+      BIND_SAMPLER_VIEW, 9, 5, 1, 1, 0, 0, 96 },
+    { "DXT5, 8x8, 4x4, 2x2, 1x1: a block at least", 2, 108,
+      BIND_SAMPLER_VIEW, 8, 8, 1, 1, 3, 0, 112 },
+    { "DXT1 array, 3 layers of 8x8", 7, 105, BIND_SAMPLER_VIEW,
+      8, 8, 1, 3, 0, 0, 96 },
+    { "RGTC2: 4x4 pixels in 16 bytes", 2, 115, BIND_SAMPLER_VIEW,
+      12, 4, 1, 1, 0, 0, 48 },
+    { "BPTC: 4x4 pixels in 16 bytes, 6 faces", 4, 255, BIND_SAMPLER_VIEW,
+      8, 8, 1, 6, 0, 0, 384 },
+};
+
+static void test_sizes(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint64_t released = 0;
+    uint32_t id = 1;
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+        struct virtio_gpu_resource_create_3d res = {
+            .resource_id = cpu_to_le32(id),
+            .target = cpu_to_le32(sizes[i].target),
+            .format = cpu_to_le32(sizes[i].format),
+            .bind = cpu_to_le32(sizes[i].bind),
+            .width = cpu_to_le32(sizes[i].width),
+            .height = cpu_to_le32(sizes[i].height),
+            .depth = cpu_to_le32(sizes[i].depth),
+            .array_size = cpu_to_le32(sizes[i].array_size),
+            .last_level = cpu_to_le32(sizes[i].last_level),
+            .nr_samples = cpu_to_le32(sizes[i].nr_samples),
+        };
+
+        g_test_message("%s: %" PRIu64, sizes[i].what, sizes[i].bytes);
+        g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, sizes[i].bytes);
+        g_assert_cmphex(purge_one(gpu, id), ==, PURGED);
+        released += sizes[i].bytes;
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+        g_assert_cmpuint(get_stat(gpu, "released-bytes-total"), ==, released);
+        /* What comes back is the same again. */
+        g_assert_cmphex(qvirtio_gpu_attach(gpu, id, HERE, PAGE), ==, OK);
+        g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, sizes[i].bytes);
+        g_assert_cmphex(qvirtio_gpu_unref(gpu, id), ==, OK);
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/*
  * spec: Device 13, 11. Nothing is allocated for what is refused, and the
  * arrays of mappings count, too.
  */
@@ -201,6 +293,7 @@ static void test_context_stats(const void *data)
 static const Case cases[] = {
     { "create", test_create, ON_PCI },
     { "create-3d", test_create_3d, ON_GL_PCI },
+    { "sizes", test_sizes, ON_GL_PCI },
     { "limit", test_limit, ON_ALL },
     { "limit-cursor", test_limit_cursor, ON_PCI },
     { "context-stats", test_context_stats, ON_GL_PCI },
