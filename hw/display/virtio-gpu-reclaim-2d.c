@@ -8,18 +8,25 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/host-utils.h"
 #include "qemu/iov.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "hw/virtio/virtio-gpu-pixman.h"
 #include "virtio-gpu-reclaim-backend.h"
 
-/* Bytes of a pixman image: rows of whole 32-bit words. */
+/*
+ * Bytes of a pixman image: rows of whole 32-bit words. UINT64_MAX if there can
+ * be no such image.
+ */
 static uint64_t image_bytes(pixman_format_code_t format, uint32_t width,
                             uint32_t height)
 {
     uint64_t bits = (uint64_t)width * PIXMAN_FORMAT_BPP(format);
+    uint64_t bytes;
 
-    return DIV_ROUND_UP(bits, 32) * sizeof(uint32_t) * height;
+    return umul64_overflow(DIV_ROUND_UP(bits, 32) * sizeof(uint32_t), height,
+                           &bytes) ? UINT64_MAX : bytes;
 }
 
 static uint64_t backing_bytes(const struct virtio_gpu_simple_resource *res)
@@ -46,6 +53,35 @@ static void adopt(VirtIOGPU *g, struct virtio_gpu_simple_resource *res)
     }
 }
 
+bool
+virtio_gpu_reclaim_2d_may_load(VirtIOGPU *g,
+                               const struct virtio_gpu_simple_resource *res)
+{
+    uint64_t bytes, arrays, max;
+
+    if (!g->reclaim) {
+        return true;
+    }
+    bytes = image_bytes(virtio_gpu_get_pixman_format(res->format), res->width,
+                        res->height);
+    max = virtio_gpu_reclaim_max_entries(bytes);
+    if (res->iov_cnt > max) {
+        error_report("virtio-gpu: resource %u of the stream has %u pieces of "
+                     "backing, and can have %" PRIu64, res->resource_id,
+                     res->iov_cnt, max);
+        return false;
+    }
+    arrays = res->iov_cnt * virtio_gpu_reclaim_2d.array_bytes;
+    if (bytes > UINT64_MAX - arrays ||
+        !virtio_gpu_reclaim_within_limit(g, bytes + arrays)) {
+        error_report("virtio-gpu: resource %u of the stream, of %" PRIu64
+                     " bytes, goes over max_hostmem, which is %" PRIu64 " here",
+                     res->resource_id, bytes + arrays, g->conf_max_hostmem);
+        return false;
+    }
+    return true;
+}
+
 void virtio_gpu_reclaim_2d_loaded(VirtIOGPU *g,
                                   struct virtio_gpu_simple_resource *res)
 {
@@ -61,8 +97,13 @@ virtio_gpu_reclaim_2d_load_purged(VirtIOGPU *g, uint32_t id, uint32_t width,
     pixman_format_code_t pformat = virtio_gpu_get_pixman_format(format);
     struct virtio_gpu_simple_resource *res;
     VirtIOGPULedgerEntry *entry;
+    uint64_t bytes;
 
     if (!pformat) {
+        return NULL;
+    }
+    bytes = image_bytes(pformat, width, height);
+    if (bytes == UINT64_MAX) {
         return NULL;
     }
     res = g_new0(struct virtio_gpu_simple_resource, 1);
@@ -70,8 +111,7 @@ virtio_gpu_reclaim_2d_load_purged(VirtIOGPU *g, uint32_t id, uint32_t width,
     res->width = width;
     res->height = height;
     res->format = format;
-    entry = virtio_gpu_ledger_add(g->reclaim->ledger, id,
-                                  image_bytes(pformat, width, height), res);
+    entry = virtio_gpu_ledger_add(g->reclaim->ledger, id, bytes, res);
     if (entry) {
         QTAILQ_INSERT_HEAD(&g->reslist, res, next);
     } else {

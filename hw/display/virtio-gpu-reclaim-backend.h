@@ -115,6 +115,15 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
                                    struct virtio_gpu_ctrl_command *cmd,
                                    uint32_t id, uint64_t size);
 
+/*
+ * Whether @more bytes of storage stay below max_hostmem, with all that is
+ * held.
+ */
+bool virtio_gpu_reclaim_within_limit(VirtIOGPU *g, uint64_t more);
+
+/* How many pieces the backing of a resource of @size bytes can be in. */
+uint64_t virtio_gpu_reclaim_max_entries(uint64_t size);
+
 /* Bring the ledger up to date with storage that went since a purge. */
 void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit);
 
@@ -143,6 +152,11 @@ bool virtio_gpu_reclaim_map(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
                             size_t offset, uint32_t nr_entries,
                             VirtIOGPUReclaimMapping *map);
 void virtio_gpu_reclaim_unmap(VirtIOGPU *g, VirtIOGPUReclaimMapping *map);
+
+/* virtio-gpu-reclaim-vmstate.c */
+
+/* Forget what was read of a stream that came to no end. */
+void virtio_gpu_reclaim_vmstate_free(VirtIOGPUReclaim *r);
 
 /* virtio-gpu-reclaim-trace.c */
 

@@ -47,7 +47,7 @@ static const VMStateDescription vmstate_reclaim = {
     },
 };
 
-static void forget_saved(VirtIOGPUReclaim *r)
+void virtio_gpu_reclaim_vmstate_free(VirtIOGPUReclaim *r)
 {
     VirtIOGPUReclaimSaved *saved, *next;
 
@@ -98,7 +98,7 @@ static int pre_save(void *opaque)
 {
     VirtIOGPU *g = opaque;
 
-    forget_saved(g->reclaim);
+    virtio_gpu_reclaim_vmstate_free(g->reclaim);
     virtio_gpu_ledger_foreach(g->reclaim->ledger, save_entry, g->reclaim);
     return 0;
 }
@@ -107,7 +107,7 @@ static int post_save(void *opaque)
 {
     VirtIOGPU *g = opaque;
 
-    forget_saved(g->reclaim);
+    virtio_gpu_reclaim_vmstate_free(g->reclaim);
     return 0;
 }
 
@@ -120,7 +120,7 @@ static int pre_load(void *opaque)
                      "use x-reclaim=on here, too");
         return -EINVAL;
     }
-    forget_saved(g->reclaim);
+    virtio_gpu_reclaim_vmstate_free(g->reclaim);
     return 0;
 }
 
@@ -165,7 +165,7 @@ static int post_load(void *opaque, int version_id)
             break;
         }
     }
-    forget_saved(g->reclaim);
+    virtio_gpu_reclaim_vmstate_free(g->reclaim);
     return ret;
 }
 

@@ -150,7 +150,7 @@ void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
     }
 }
 
-static bool within_limit(VirtIOGPU *g, uint64_t more)
+bool virtio_gpu_reclaim_within_limit(VirtIOGPU *g, uint64_t more)
 {
     const VirtIOGPULedgerStats *stats;
     uint64_t limit = g->conf_max_hostmem;
@@ -218,7 +218,7 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
                                   id ? "in use" : "not allowed");
         return false;
     }
-    if (!within_limit(g, size)) {
+    if (!virtio_gpu_reclaim_within_limit(g, size)) {
         virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
                                   "resource %u of %" PRIu64
                                   " bytes is over the limit of %" PRIu64,
@@ -226,6 +226,11 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
         return false;
     }
     return true;
+}
+
+uint64_t virtio_gpu_reclaim_max_entries(uint64_t size)
+{
+    return DIV_ROUND_UP(size, GUEST_PAGE_SIZE) + ATTACH_SLACK;
 }
 
 int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
@@ -236,7 +241,7 @@ int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     if (entry->state != VIRTIO_GPU_LEDGER_PURGED) {
         return 0;
     }
-    if (!within_limit(g, entry->size)) {
+    if (!virtio_gpu_reclaim_within_limit(g, entry->size)) {
         return -ENOMEM;
     }
     start = g_get_monotonic_time();
@@ -332,7 +337,7 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
                                   "resource %u has backing already", entry->id);
         return;
     }
-    max = DIV_ROUND_UP(entry->size, GUEST_PAGE_SIZE) + ATTACH_SLACK;
+    max = virtio_gpu_reclaim_max_entries(entry->size);
     if (attach.nr_entries == 0 || attach.nr_entries > max) {
         virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
                                   "resource %u takes 1 to %" PRIu64
@@ -348,8 +353,8 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     /* The arrays are storage of the host, too. */
     arrays = map.iov_cnt * r->backend->array_bytes;
     more = entry->state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0;
-    ret = within_limit(g, more + arrays) ? virtio_gpu_reclaim_restore(g, entry)
-                                         : -ENOMEM;
+    ret = virtio_gpu_reclaim_within_limit(g, more + arrays) ?
+          virtio_gpu_reclaim_restore(g, entry) : -ENOMEM;
     if (ret == 0) {
         bytes = map.bytes;
         ret = r->backend->attach(g, entry, &map);
@@ -558,6 +563,7 @@ void virtio_gpu_reclaim_finalize(Object *obj)
         if (r->backend && r->backend->free) {
             r->backend->free(g);
         }
+        virtio_gpu_reclaim_vmstate_free(r);
         timer_free(r->trim_timer);
         virtio_gpu_ledger_free(r->ledger);
         g_free(r);

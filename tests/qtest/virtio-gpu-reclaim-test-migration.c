@@ -9,7 +9,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-static void wait_for_migration(QTestState *qts)
+void wait_for_migration(QTestState *qts)
 {
     bool done = false;
 
@@ -25,8 +25,7 @@ static void wait_for_migration(QTestState *qts)
     }
 }
 
-/* Save @gpu to a file, which the caller removes. */
-static char *save(QVirtioGPU *gpu)
+char *save(QVirtioGPU *gpu)
 {
     char *path = temp_file();
     g_autofree char *uri = g_strdup_printf("exec:cat >%s", path);
@@ -37,8 +36,7 @@ static char *save(QVirtioGPU *gpu)
     return path;
 }
 
-/* Boot a device with @args, and start to load @path into it. */
-static QVirtioGPU *load(const char *args, const char *path)
+QVirtioGPU *load(const char *args, const char *path)
 {
     g_autofree char *more = g_strconcat(args, " -incoming defer", NULL);
     g_autofree char *uri = g_strdup_printf("exec:cat %s", path);
@@ -156,25 +154,6 @@ static void test_migrate_old(const void *data)
     unlink(path);
 }
 
-/* A device that cannot have purged resources says so, and ends. */
-static void test_migrate_refused(const void *data)
-{
-    const Device *dev = data;
-    g_autofree char *path = NULL;
-    QVirtioGPU *gpu = start(dev);
-
-    populate(gpu);
-    path = save(gpu);
-    qvirtio_gpu_shutdown(gpu);
-    gpu = load(dev->args, path);
-    qtest_set_expected_status(gpu->qts, EXIT_FAILURE);
-    while (qtest_probe_child(gpu->qts)) {
-        g_usleep(10000);
-    }
-    qvirtio_gpu_shutdown(gpu);
-    unlink(path);
-}
-
 static void run_job(QTestState *qts, const char *id)
 {
     bool done = false;
@@ -262,7 +241,6 @@ static const Case cases[] = {
     { "migrate", test_migrate, ON_2D_PCI },
     { "migrate-evicted", test_migrate_evicted, ON_2D_PCI },
     { "migrate-old", test_migrate_old, ON_2D_PCI },
-    { "migrate-refused", test_migrate_refused, ON_2D_PCI },
     { "snapshot", test_snapshot, ON_2D_PCI },
     { "migrate-blocked", test_migrate_blocked, ON_GL_PCI },
 };

@@ -48,6 +48,7 @@ int main(int argc, char **argv)
     add_past_bugs_cases();
     add_lifecycle_cases();
     add_migration_cases();
+    add_stream_cases();
     add_rss_cases();
     return g_test_run();
 }

@@ -95,6 +95,7 @@ void add_past_bugs_cases(void);
 void add_accounting_cases(void);
 void add_lifecycle_cases(void);
 void add_migration_cases(void);
+void add_stream_cases(void);
 void add_rss_cases(void);
 void add_fences_cases(void);
 
@@ -156,6 +157,15 @@ void check_contents(const Device *dev, QVirtioGPU *gpu, uint32_t id,
 
 /* Make the host's copy of a resource, which has @addr attached, @pixel. */
 void set_contents(QVirtioGPU *gpu, uint32_t id, uint64_t addr, uint32_t pixel);
+
+/* virtio-gpu-reclaim-test-migration.c */
+
+/* Save @gpu to a file, which the caller removes. */
+char *save(QVirtioGPU *gpu);
+
+/* Boot a device with @args, and start to load @path into it. */
+QVirtioGPU *load(const char *args, const char *path);
+void wait_for_migration(QTestState *qts);
 
 /* QEMU's memory that is no file's and no guest's, in bytes. */
 uint64_t rss_anon(QVirtioGPU *gpu);

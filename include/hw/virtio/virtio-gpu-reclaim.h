@@ -66,6 +66,13 @@ virtio_gpu_reclaim_2d_find(VirtIOGPU *g, uint32_t resource_id);
 /* Whether the stream has nothing but the subsection of it. */
 bool virtio_gpu_reclaim_2d_is_purged(VirtIOGPU *g,
                                      struct virtio_gpu_simple_resource *res);
+/*
+ * Whether there is room for a resource of a stream, which has neither image
+ * nor mappings yet; if not it is said why.
+ */
+bool
+virtio_gpu_reclaim_2d_may_load(VirtIOGPU *g,
+                               const struct virtio_gpu_simple_resource *res);
 /* Enter a resource of a stream into the ledger. */
 void virtio_gpu_reclaim_2d_loaded(VirtIOGPU *g,
                                   struct virtio_gpu_simple_resource *res);

@@ -1,0 +1,267 @@
+/*
+ * QTest testcase: reclaim of virtio-gpu's memory: streams that are refused
+ *
+ * Streams of the 2D device that another one cannot have, or that no device has
+ * written: QEMU says why and ends, and does not crash.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "virtio-gpu-reclaim-test.h"
+
+/* A device with @args does not take the stream in @path, and says @why. */
+static void check_refused(const char *args, const char *path, const char *why)
+{
+    g_autofree char *log = temp_file();
+    g_autofree char *more = g_strdup_printf("%s 2>%s", args, log);
+    g_autofree char *text = NULL;
+    QVirtioGPU *gpu = load(more, path);
+
+    qtest_set_expected_status(gpu->qts, EXIT_FAILURE);
+    while (qtest_probe_child(gpu->qts)) {
+        g_usleep(10000);
+    }
+    qvirtio_gpu_shutdown(gpu);
+    g_assert_true(g_file_get_contents(log, &text, NULL, NULL));
+    if (!strstr(text, why)) {
+        g_error("no \"%s\" in:\n%s", why, text);
+    }
+    unlink(log);
+}
+
+/* The stream of a device with the resources of populate(). */
+static char *save_populated(const Device *dev)
+{
+    QVirtioGPU *gpu = start(dev);
+    char *path;
+
+    populate(gpu);
+    path = save(gpu);
+    qvirtio_gpu_shutdown(gpu);
+    return path;
+}
+
+/* What is resident or evicted needs room where it comes to; purged does not. */
+static void test_limit(const void *data)
+{
+    const Device *dev = data;
+    const uint64_t bytes = 3 * BYTES + 2 * ARRAY(dev);
+    g_autofree char *path = save_populated(dev);
+    const struct {
+        uint64_t limit;
+        const char *why;
+    } bad[] = {
+        { BYTES, "resource 3 of the stream, of 16384 bytes, goes over "
+                 "max_hostmem, which is 16384 here" },
+        { 2 * BYTES, "resource 2 of the stream, of 16408 bytes, goes over "
+                     "max_hostmem, which is 32768 here" },
+        { bytes, "resource 1 of the stream, of 16408 bytes, goes over "
+                 "max_hostmem, which is 49200 here" },
+    };
+    g_autofree char *good = g_strdup_printf(
+        "%s,x-reclaim=on,max_hostmem=%" PRIu64, dev->args, bytes + 1);
+    QVirtioGPU *gpu;
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        g_autofree char *args = g_strdup_printf(
+            "%s,x-reclaim=on,max_hostmem=%" PRIu64, dev->args, bad[i].limit);
+
+        check_refused(args, path, bad[i].why);
+    }
+    gpu = load(good, path);
+    wait_for_migration(gpu->qts);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, bytes);
+    qvirtio_gpu_shutdown(gpu);
+    unlink(path);
+}
+
+/* A stream, and in it what the subsection says of resources. */
+typedef struct Stream {
+    char *bytes;
+    size_t size;
+    uint8_t *records;
+} Stream;
+
+/* Of each resource: a 1, and these; then comes a 0. */
+enum { ID, STATE, WIDTH, HEIGHT, FORMAT_FIELD, FIELDS };
+#define RECORD (1 + FIELDS * 4)
+
+static uint8_t *find(const Stream *s, const void *what, size_t size)
+{
+    uint8_t *found = memmem(s->bytes, s->size, what, size);
+
+    g_assert_nonnull(found);
+    return found;
+}
+
+static void read_stream(Stream *s, const char *path)
+{
+    /* A subsection: 5, the length of its name, the name, the version. */
+    static const char head[] = "\x05\x12virtio-gpu/reclaim\0\0\0\1";
+
+    g_assert_true(g_file_get_contents(path, &s->bytes, &s->size, NULL));
+    s->records = find(s, head, sizeof(head) - 1) + sizeof(head) - 1;
+}
+
+static uint8_t *record(const Stream *s, uint32_t id)
+{
+    uint8_t *p = s->records;
+
+    while (ldl_be_p(p + 1 + ID * 4) != id) {
+        g_assert_cmpuint(*p, ==, 1);
+        p += RECORD;
+    }
+    return p;
+}
+
+/*
+ * A device without reclaim says that it has not the feature; and if the stream
+ * does not say that the driver had it, that it cannot have the resources.
+ */
+static void test_refused(const void *data)
+{
+    /* The bit is in the stream twice, the first time before a size of 16. */
+    static const uint8_t features[] = { 0, 0, 0x10, 0, 0, 0, 0, 16 };
+    static const uint8_t features64[] = { 0, 0, 0, 1, 0, 0, 0x10, 0 };
+    const Device *dev = data;
+    g_autofree char *path = save_populated(dev);
+    g_autofree char *bytes = NULL;
+    Stream s;
+
+    check_refused(dev->args, path, "Features 0x100001000 unsupported");
+    read_stream(&s, path);
+    bytes = s.bytes;
+    find(&s, features, sizeof(features))[2] = 0;
+    find(&s, features64, sizeof(features64))[6] = 0;
+    g_assert_true(g_file_set_contents(path, s.bytes, s.size, NULL));
+    check_refused(dev->args, path, "use x-reclaim=on here, too");
+    unlink(path);
+}
+
+static void check_corrupt(const Device *dev, const char *bytes, size_t size,
+                          const char *why)
+{
+    g_autofree char *args = g_strconcat(dev->args, ",x-reclaim=on", NULL);
+    g_autofree char *path = temp_file();
+
+    g_assert_true(g_file_set_contents(path, bytes, size, NULL));
+    check_refused(args, path, why);
+    unlink(path);
+}
+
+/* States, ids and sizes that cannot be: 3 is evicted, 4 is purged. */
+static void test_corrupt_record(const void *data)
+{
+    static const struct {
+        uint32_t id;
+        int field;
+        uint32_t value;
+        const char *why;
+    } changes[] = {
+        { 3, STATE, 0, "resource 3 of the stream cannot be in state 0" },
+        { 3, STATE, 2, "resource 3 of the stream cannot be in state 2" },
+        { 3, STATE, 3, "resource 3 of the stream cannot be in state 3" },
+        { 3, STATE, UINT32_MAX, "resource 3 of the stream cannot be in state" },
+        { 3, ID, 0, "resource 0 of the stream cannot be in state 1" },
+        { 3, ID, 1, "resource 1 of the stream cannot be in state 1" },
+        { 3, ID, 99, "resource 99 of the stream cannot be in state 1" },
+        { 3, ID, 4, "resource 4 of the stream cannot be in state" },
+        { 4, STATE, 1, "resource 4 of the stream cannot be in state 1" },
+        { 4, ID, 0, "resource 0 of the stream cannot be in state 2" },
+        { 4, ID, 1, "resource 1 of the stream cannot be in state 2" },
+        { 4, FORMAT_FIELD, 0x7777,
+          "resource 4 of the stream cannot be in state 2" },
+    };
+    const Device *dev = data;
+    g_autofree char *path = save_populated(dev);
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(changes); i++) {
+        g_autofree char *bytes = NULL;
+        Stream s;
+
+        read_stream(&s, path);
+        bytes = s.bytes;
+        stl_be_p(record(&s, changes[i].id) + 1 + changes[i].field * 4,
+                 changes[i].value);
+        check_corrupt(dev, s.bytes, s.size, changes[i].why);
+    }
+    unlink(path);
+}
+
+/* The same resource twice. */
+static void test_corrupt_twice(const void *data)
+{
+    static const struct {
+        uint32_t id, over;
+        const char *why;
+    } copies[] = {
+        { 3, 4, "resource 3 of the stream cannot be in state 1" },
+        { 4, 3, "resource 4 of the stream cannot be in state 2" },
+    };
+    const Device *dev = data;
+    g_autofree char *path = save_populated(dev);
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(copies); i++) {
+        g_autofree char *bytes = NULL;
+        Stream s;
+
+        read_stream(&s, path);
+        bytes = s.bytes;
+        memcpy(record(&s, copies[i].over), record(&s, copies[i].id), RECORD);
+        check_corrupt(dev, s.bytes, s.size, copies[i].why);
+    }
+    unlink(path);
+}
+
+/* A stream that ends, or goes on where it should end, or has too much. */
+static void test_corrupt_length(const void *data)
+{
+    const Device *dev = data;
+    g_autofree char *path = save_populated(dev);
+    g_autofree char *bytes = NULL;
+    uint8_t resource[5 * 4];
+    uint8_t *end, *pieces;
+    Stream s;
+
+    read_stream(&s, path);
+    bytes = s.bytes;
+    end = s.records + 2 * RECORD;
+    g_assert_cmpuint(*end, ==, 0);
+    check_corrupt(dev, s.bytes, (char *)s.records - s.bytes + RECORD / 2,
+                  "load of migration failed");
+    check_corrupt(dev, s.bytes, (char *)end - s.bytes,
+                  "load of migration failed");
+    *end = 1;
+    check_corrupt(dev, s.bytes, s.size, "load of migration failed");
+    *end = 0;
+
+    /* Resource 1 is one piece of memory. */
+    stl_be_p(resource, 1);
+    stl_be_p(resource + 4, SIDE);
+    stl_be_p(resource + 8, SIDE);
+    stl_be_p(resource + 12, FORMAT);
+    stl_be_p(resource + 16, 1);
+    pieces = find(&s, resource, sizeof(resource)) + 16;
+    stl_be_p(pieces, UINT32_MAX);
+    check_corrupt(dev, s.bytes, s.size,
+                  "resource 1 of the stream has 4294967295 pieces of backing, "
+                  "and can have 16388");
+    unlink(path);
+}
+
+static const Case cases[] = {
+    { "migrate-refused", test_refused, ON_2D_PCI },
+    { "migrate-limit", test_limit, ON_2D_PCI },
+    { "migrate-corrupt-record", test_corrupt_record, ON_2D_PCI },
+    { "migrate-corrupt-twice", test_corrupt_twice, ON_2D_PCI },
+    { "migrate-corrupt-length", test_corrupt_length, ON_2D_PCI },
+};
+
+void add_stream_cases(void)
+{
+    add_cases(cases, ARRAY_SIZE(cases));
+}
