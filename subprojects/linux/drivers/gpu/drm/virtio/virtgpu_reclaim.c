@@ -567,22 +567,62 @@ static int virtio_gpu_use_one(struct virtio_gpu_device *vgdev,
 	return 0;
 }
 
+static bool virtio_gpu_all_answered(struct drm_gem_object **objs, u32 nents)
+{
+	u32 i;
+
+	for (i = 0; i < nents; i++) {
+		if (virtio_gpu_backing(gem_to_virtio_gpu_obj(objs[i])) ==
+		    VIRTIO_GPU_BACKING_SENT)
+			return false;
+	}
+	return true;
+}
+
 static int virtio_gpu_wait_attached(struct virtio_gpu_device *vgdev,
-				    struct virtio_gpu_object *bo)
+				    struct drm_gem_object **objs, u32 nents)
 {
 	long ret;
+	u32 i;
 
 	ret = wait_event_interruptible_timeout(vgdev->reclaim->attach_wait,
-					       virtio_gpu_backing(bo) !=
-					       VIRTIO_GPU_BACKING_SENT,
+					       virtio_gpu_all_answered(objs,
+								       nents),
 					       ATTACH_TIMEOUT);
-	if (ret < 0)
-		return ret;
-	if (!ret)
-		return -ETIMEDOUT;
-	if (virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_NONE)
-		return bo->reclaim.error;
+	if (ret <= 0)
+		return ret ?: -ETIMEDOUT;
+
+	for (i = 0; i < nents; i++) {
+		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
+
+		if (is_managed(bo) &&
+		    virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_NONE)
+			return bo->reclaim.error;
+	}
 	return 0;
+}
+
+/* One kick and one wait, however many of @objs come back. */
+static int virtio_gpu_use(struct drm_gem_object **objs, u32 nents)
+{
+	struct virtio_gpu_device *vgdev = NULL;
+	bool wait = false;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < nents && !ret; i++) {
+		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
+
+		vgdev = objs[i]->dev->dev_private;
+		if (is_managed(bo))
+			ret = virtio_gpu_use_one(vgdev, bo, &wait);
+	}
+	if (!wait)
+		return ret;
+
+	/* Also if another failed: it is on the queue. */
+	virtio_gpu_notify(vgdev);
+	return ret ?: virtio_gpu_wait_attached(vgdev, objs, nents);
 }
 
 /**
@@ -590,32 +630,16 @@ static int virtio_gpu_wait_attached(struct virtio_gpu_device *vgdev,
  * @objs: the objects, with their reservation locks held
  *
  * Whatever was given back is got again and the device is told, once for all
- * objects. The locks are released if that fails.
+ * objects. The locks are released if that fails; an object whose pages the
+ * device refused can be used again when the device has room for it.
  *
- * Returns: 0; -ENODATA if one was purged and not asked back; another negative
- * error code if the guest or the device could not have it back.
+ * Returns: 0; -ENODATA if one was purged and not asked back; -ENOMEM if the
+ * guest or the device has no memory for one; -ETIMEDOUT if the device does not
+ * answer; another negative error code if it refused one.
  */
 int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs)
 {
-	struct virtio_gpu_device *vgdev = NULL;
-	struct virtio_gpu_object *bo;
-	bool wait = false;
-	int ret = 0;
-	u32 i;
-
-	for (i = 0; i < objs->nents && !ret; i++) {
-		bo = gem_to_virtio_gpu_obj(objs->objs[i]);
-		vgdev = bo->base.base.dev->dev_private;
-		if (is_managed(bo))
-			ret = virtio_gpu_use_one(vgdev, bo, &wait);
-	}
-	if (wait)
-		virtio_gpu_notify(vgdev);
-	for (i = 0; i < objs->nents && wait && !ret; i++) {
-		bo = gem_to_virtio_gpu_obj(objs->objs[i]);
-		if (is_managed(bo))
-			ret = virtio_gpu_wait_attached(vgdev, bo);
-	}
+	int ret = virtio_gpu_use(objs->objs, objs->nents);
 
 	if (ret)
 		virtio_gpu_array_unlock_resv(objs);
@@ -634,28 +658,23 @@ int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs)
  */
 int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo)
 {
-	struct virtio_gpu_device *vgdev = bo->base.base.dev->dev_private;
-	bool wait = false;
+	struct drm_gem_object *obj = &bo->base.base;
 	int ret;
 
 	if (!is_managed(bo)) {
-		drm_gem_object_get(&bo->base.base);
+		drm_gem_object_get(obj);
 		return 0;
 	}
 
-	ret = dma_resv_lock_interruptible(bo->base.base.resv, NULL);
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
 	if (ret)
 		return ret;
-	ret = virtio_gpu_use_one(vgdev, bo, &wait);
-	if (!ret && wait) {
-		virtio_gpu_notify(vgdev);
-		ret = virtio_gpu_wait_attached(vgdev, bo);
-	}
+	ret = virtio_gpu_use(&obj, 1);
 	if (ret) {
-		dma_resv_unlock(bo->base.base.resv);
+		dma_resv_unlock(obj->resv);
 		return ret;
 	}
-	drm_gem_object_get(&bo->base.base);
+	drm_gem_object_get(obj);
 	return 0;
 }
 
