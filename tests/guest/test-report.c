@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <drm.h>
@@ -15,6 +14,7 @@
 #include <drm/virtgpu_reclaim_drm.h>
 
 #include "test.h"
+#include "trace.h"
 
 #define BYTES (256 * KIB)
 #define PAGES (BYTES / PAGE_BYTES)
@@ -143,42 +143,21 @@ static void test_shrink_tells(void)
     drop_many(held, 4);
 }
 
-#define TRACEFS "/sys/kernel/tracing/"
-
-/* How many of the events named @name are in the trace. */
-static unsigned traced(const char *name)
-{
-    FILE *file = fopen(TRACEFS "trace", "r");
-    char line[256], text[64];
-    unsigned count = 0;
-
-    CHECK(file);
-    snprintf(text, sizeof(text), " drm_gem_shmem_reclaim_%s: card0 ", name);
-    while (fgets(line, sizeof(line), file)) {
-        count += strstr(line, text) != NULL;
-    }
-    fclose(file);
-    return count;
-}
-
 static void test_trace(void)
 {
     Held *held = make_many(3, BYTES);
 
-    mount("nodev", TRACEFS, "tracefs", 0, NULL);    /* once is enough */
-    CHECK_INT(system("cd " TRACEFS " && echo >trace && "
-                     "echo 1 >events/drm_gem_shmem_reclaim/enable"), ==, 0);
+    trace_start(TRACE_RECLAIM);
     mark(&held[0]);
     shrink_all();
     check_intact(&held[1]);
-    CHECK_INT(system("echo 2 >/proc/sys/vm/drop_caches"), ==, 0);
-    CHECK_INT(system("echo 0 >" TRACEFS "events/drm_gem_shmem_reclaim/enable"),
-              ==, 0);
-    CHECK_INT(traced("purge"), ==, 1);
-    CHECK_INT(traced("evict"), >=, 2);
-    CHECK_INT(traced("restore"), ==, 1);
-    CHECK_INT(traced("count"), >=, 1);
-    CHECK_INT(traced("scan"), >=, env.has_swap);
+    drop_caches();
+    trace_stop(TRACE_RECLAIM);
+    CHECK_INT(traced(TRACE_RECLAIM, "purge"), ==, 1);
+    CHECK_INT(traced(TRACE_RECLAIM, "evict"), >=, 2);
+    CHECK_INT(traced(TRACE_RECLAIM, "restore"), ==, 1);
+    CHECK_INT(traced(TRACE_RECLAIM, "count"), >=, 1);
+    CHECK_INT(traced(TRACE_RECLAIM, "scan"), >=, env.has_swap);
     drop_many(held, 3);
 }
 

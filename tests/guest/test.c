@@ -19,6 +19,7 @@
 
 #include "process.h"
 #include "report.h"
+#include "stall.h"
 #include "test.h"
 
 #define DEBUGFS "/sys/kernel/debug/dri/0/"
@@ -32,7 +33,8 @@
 
 static const TestCase *const groups[] = {
     tests_madvise, tests_purge, tests_evict, tests_mapping, tests_shared,
-    tests_report, tests_stress, tests_lifecycle,
+    tests_report, tests_queue, tests_host, tests_stall, tests_stress,
+    tests_lifecycle,
 };
 
 TestEnv env;
@@ -120,6 +122,15 @@ void shrink_all(void)
     test_fail(__FILE__, __LINE__, "%lld bytes are still marked, "
               "%lld resident, %lld pinned", stat_of("dontneed_bytes"),
               stat_of("resident_bytes"), stat_of("pinned_bytes"));
+}
+
+void drop_caches(void)
+{
+    int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+    CHECK(fd >= 0);
+    CHECK_INT(write(fd, "2", 1), ==, 1);
+    close(fd);
 }
 
 void make_from(int gpu, Held *held, uint32_t index, size_t bytes, BoKind kind)
@@ -368,6 +379,7 @@ static bool run_case(const TestCase *test)
         return false;
     }
     status = await_child(pid);
+    stall_end();
     kill(-pid, SIGKILL);        /* and whatever it left behind */
     if (status == -1) {
         report("# it hangs");

@@ -37,6 +37,9 @@ extern const TestCase tests_evict[];
 extern const TestCase tests_mapping[];
 extern const TestCase tests_shared[];
 extern const TestCase tests_report[];
+extern const TestCase tests_queue[];
+extern const TestCase tests_host[];
+extern const TestCase tests_stall[];
 extern const TestCase tests_stress[];
 extern const TestCase tests_lifecycle[];
 
@@ -90,6 +93,9 @@ long long shrink(unsigned long pages);
  * what is not pinned has no pages. Fails the case if it is not.
  */
 void shrink_all(void);
+
+/* Have the memory manager ask every shrinker, as it does when memory is short. */
+void drop_caches(void);
 
 /* A buffer that is filled and idle, its contents on the host. */
 void make(Held *held, size_t bytes);

@@ -1,12 +1,12 @@
 /*
  * QTest testcase: the guest's driver, tested in guests
  *
- * Usage: virtio-gpu-guest-test [PREFIX]
+ * Usage: virtio-gpu-guest-test [DEVICE/][PREFIX]
  *
- * Boots a guest on each device that the driver may meet and has it run the
- * tests of tests/guest whose names begin with PREFIX; prints their results as
- * its own, each with the device before its name. That the guest's kernel has
- * nothing to complain of is one more test of each guest.
+ * Boots a guest on each device that the driver may meet, or on DEVICE only, and
+ * has it run the tests of tests/guest whose names begin with PREFIX; prints
+ * their results as its own, each with the device before its name. That the
+ * guest's kernel has nothing to complain of is one more test of each guest.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,6 +16,9 @@
 
 #define GUEST .scenario = OOM_TESTS, .our_driver = true, .cpus = 2, \
     .ram_mib = 224, .swap_mib = 512, .test_line = handle_test_line
+
+/* RESOURCE_ATTACH_BACKING was answered with OUT_OF_MEMORY. */
+#define REFUSED_ATTACH "response 0x1201 (command 0x106)"
 
 /* Results so far, of all guests and of the one that runs. */
 static unsigned results, failed, guest_planned, guest_results;
@@ -77,19 +80,51 @@ static void run_guest(const OomConfig *config)
     oom_run_free(runs[0]);
 }
 
+/* The 2D device has a limit of its own, the GL device if it is given one. */
+static const OomConfig configs[] = {
+    { "gl", GUEST, .our_device = true, .tests = "" },
+    { "stock-gl", GUEST, .tests = "" },
+    { "2d", GUEST, .our_device = true, .is_2d = true, .tests = "",
+      .provoked = REFUSED_ATTACH },
+    { "gl-limited", GUEST, .our_device = true, .hostmem_mib = 64,
+      .tests = "host/", .provoked = REFUSED_ATTACH },
+};
+
+/* Whether @wanted is of one device alone. */
+static bool names_device(const char *wanted, const OomConfig *config)
+{
+    return g_str_has_prefix(wanted, config->name) &&
+           wanted[strlen(config->name)] == '/';
+}
+
+/* The longer one of two prefixes; NULL if no name has both. */
+static const char *both(const char *one, const char *other)
+{
+    return g_str_has_prefix(one, other) ? one :
+           g_str_has_prefix(other, one) ? other : NULL;
+}
+
 int main(int argc, char **argv)
 {
-    const char *prefix = argc > 1 ? argv[1] : NULL;
-    const OomConfig configs[] = {
-        { "gl", GUEST, .our_device = true, .tests = prefix },
-        { "stock-gl", GUEST, .tests = prefix },
-        { "2d", GUEST, .our_device = true, .is_2d = true, .tests = prefix },
-    };
+    const char *wanted = argc > 1 ? argv[1] : "";
+    bool named = false;
     size_t i;
 
     g_set_print_handler(print_nothing);
     for (i = 0; i < G_N_ELEMENTS(configs); i++) {
-        run_guest(&configs[i]);
+        named |= names_device(wanted, &configs[i]);
+    }
+    for (i = 0; i < G_N_ELEMENTS(configs); i++) {
+        OomConfig config = configs[i];
+
+        if (named && !names_device(wanted, &config)) {
+            continue;
+        }
+        config.tests = both(config.tests,
+                            named ? strchr(wanted, '/') + 1 : wanted);
+        if (config.tests) {
+            run_guest(&config);
+        }
     }
     printf("1..%u\n", results);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;

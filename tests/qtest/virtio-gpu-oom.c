@@ -245,6 +245,8 @@ static void read_stats(OomRun *run)
     if (stats) {
         run->result.stats = (OomStats) {
             .known = true,
+            .host_bytes = stat_of(stats, NULL, "host-bytes"),
+            .host_bytes_limit = stat_of(stats, NULL, "host-bytes-limit"),
             .resident_bytes = stat_of(stats, "resident", "host-bytes"),
             .evicted_bytes = stat_of(stats, "evicted", "host-bytes"),
             .released_bytes = stat_of(stats, "purged", "released-bytes"),
@@ -294,6 +296,13 @@ static void sample_host(OomRun *run)
  * What the guest says
  */
 
+static void answer(OomRun *run, const char *line)
+{
+    if (send(run->guest.fd, line, strlen(line), MSG_NOSIGNAL) < 0) {
+        give_up(run, "the guest does not listen any more");
+    }
+}
+
 static void let_go_on(OomRun *run)
 {
     if (!strcmp(run->pause, "loaded")) {
@@ -305,9 +314,7 @@ static void let_go_on(OomRun *run)
             run->result.stats.released_bytes - run->released_before;
     }
     g_clear_pointer(&run->pause, g_free);
-    if (send(run->guest.fd, "\n", 1, MSG_NOSIGNAL) != 1) {
-        give_up(run, "the guest does not listen any more");
-    }
+    answer(run, "\n");
 }
 
 static void wait_for_rest(OomRun *run)
@@ -341,7 +348,9 @@ static void handle_console(OomRun *run, const char *line)
         tell(run, "%s", strstr(line, "Out of memory"));
     }
     for (i = 0; i < G_N_ELEMENTS(complaints); i++) {
-        if (strstr(line, complaints[i])) {
+        if (strstr(line, complaints[i]) &&
+            !(run->config->provoked &&
+              strstr(line, run->config->provoked))) {
             if (run->result.kernel_faults++ < SHOWN_FAULTS) {
                 tell(run, "the guest's kernel: %s", line);
             }
@@ -379,7 +388,7 @@ static void answer_with_screen(OomRun *run)
     g_autofree char *path = g_strconcat(run->log_path, ".ppm", NULL);
     g_autofree char *picture = NULL;
     g_autofree char *sum = NULL;
-    g_autofree char *answer = NULL;
+    g_autofree char *line = NULL;
     QDict *response;
     gsize size = 0;
 
@@ -391,10 +400,20 @@ static void answer_with_screen(OomRun *run)
     qobject_unref(response);
     sum = g_compute_checksum_for_data(G_CHECKSUM_SHA256,
                                       (const guchar *)picture, size);
-    answer = g_strdup_printf("%zu %s\n", (size_t)size, sum);
-    if (send(run->guest.fd, answer, strlen(answer), MSG_NOSIGNAL) < 0) {
-        give_up(run, "the guest does not listen any more");
-    }
+    line = g_strdup_printf("%zu %s\n", (size_t)size, sum);
+    answer(run, line);
+}
+
+/* Tell the guest what the device's host memory is, and its limit; 0: none. */
+static void answer_with_hostmem(OomRun *run)
+{
+    g_autofree char *line = NULL;
+
+    read_stats(run);
+    line = g_strdup_printf("%" PRIu64 " %" PRIu64 "\n",
+                           run->result.stats.host_bytes,
+                           run->result.stats.host_bytes_limit);
+    answer(run, line);
 }
 
 static void handle_guest(OomRun *run, const char *line)
@@ -423,6 +442,10 @@ static void handle_guest(OomRun *run, const char *line)
 
     if (!strcmp(event, "screen")) {
         answer_with_screen(run);
+        return;
+    }
+    if (!strcmp(event, "hostmem")) {
+        answer_with_hostmem(run);
         return;
     }
     if (run->config->test_line &&
@@ -525,7 +548,13 @@ static char *qemu_options(const OomRun *run, const char *dir,
     g_autofree char *kernel = kernel_path();
     g_autofree char *initramfs = build_path("guest/initramfs.cpio.zst");
     g_autofree char *swap = g_strdup("");
+    g_autofree char *limit = g_strdup("");
     const char *scenario;
+
+    if (config->hostmem_mib) {
+        g_free(limit);
+        limit = g_strdup_printf(",max_hostmem=%uM", config->hostmem_mib);
+    }
 
     if (config->swap_mib) {
         g_free(swap);
@@ -549,13 +578,13 @@ static char *qemu_options(const OomRun *run, const char *dir,
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
         "-chardev socket,id=console,path=%s/console -serial chardev:console "
         "-chardev socket,id=guest,path=%s/guest -serial chardev:guest "
-        "-device virtio-gpu%s-pci,id=gpu0%s %s "
+        "-device virtio-gpu%s-pci,id=gpu0%s%s %s "
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
         "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s' 2>%s",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
         config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
-        swap, kernel, initramfs, config->our_driver ? "reclaim" : "stock",
+        limit, swap, kernel, initramfs, config->our_driver ? "reclaim" : "stock",
         scenario, config->bo_mib, config->app_mib, config->tests ?: "",
         config->swap_mib ? "swap" : "", qemu_log);
 }

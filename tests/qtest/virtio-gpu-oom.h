@@ -30,6 +30,8 @@ struct OomConfig {
     unsigned cpus;          /* 0 is one */
     unsigned ram_mib;
     unsigned swap_mib;
+    unsigned hostmem_mib;   /* limit of the device's memory; 0: its default */
+    const char *provoked;   /* what the guest's kernel is made to complain of */
     unsigned bo_mib;
     unsigned app_mib;
 };
@@ -37,6 +39,8 @@ struct OomConfig {
 /* What the device counted, from its property reclaim-stats. */
 typedef struct OomStats {
     bool known;             /* a stock device has no such property */
+    uint64_t host_bytes;
+    uint64_t host_bytes_limit;
     uint64_t resident_bytes;
     uint64_t evicted_bytes;
     uint64_t released_bytes;

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "test.h"
+#include "trace.h"
+
+#define TRACEFS "/sys/kernel/tracing/"
+
+static void write_to(const char *file, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void write_to(const char *file, const char *format, ...)
+{
+    char path[128];
+    va_list ap;
+    FILE *out;
+
+    snprintf(path, sizeof(path), TRACEFS "%s", file);
+    out = fopen(path, "w");
+    if (!out) {
+        test_fail(__FILE__, __LINE__, "%s: %s", path, strerror(errno));
+    }
+    va_start(ap, format);
+    CHECK(vfprintf(out, format, ap) > 0);
+    va_end(ap);
+    CHECK_INT(fclose(out), ==, 0);
+}
+
+static void switch_group(const char *group, int on)
+{
+    char file[64];
+
+    snprintf(file, sizeof(file), "events/%s/enable", group);
+    write_to(file, "%d\n", on);
+}
+
+static void make_queue_events(void)
+{
+    if (access(TRACEFS "events/" TRACE_QUEUE, F_OK) == 0) {
+        return;
+    }
+    if (access(TRACEFS "kprobe_events", W_OK) < 0) {
+        test_skip("this kernel has no kprobes");
+    }
+    write_to("kprobe_events", "p:" TRACE_QUEUE "/command virtqueue_add_sgs\n"
+             "p:" TRACE_QUEUE "/kick virtqueue_notify\n");
+}
+
+void trace_start(const char *group)
+{
+    mount("nodev", TRACEFS, "tracefs", 0, NULL);    /* once is enough */
+    if (!strcmp(group, TRACE_QUEUE)) {
+        make_queue_events();
+    }
+    write_to("set_event_pid", "%d\n", getpid());
+    write_to("trace", "\n");
+    switch_group(group, 1);
+}
+
+void trace_stop(const char *group)
+{
+    switch_group(group, 0);
+}
+
+unsigned traced(const char *group, const char *name)
+{
+    FILE *file = fopen(TRACEFS "trace", "r");
+    char line[256], text[64];
+    unsigned count = 0;
+
+    CHECK(file);
+    /* Events of kprobes have the name alone. */
+    if (strcmp(group, TRACE_QUEUE)) {
+        snprintf(text, sizeof(text), ": %s_%s: ", group, name);
+    } else {
+        snprintf(text, sizeof(text), ": %s: ", name);
+    }
+    while (fgets(line, sizeof(line), file)) {
+        count += strstr(line, text) != NULL;
+    }
+    fclose(file);
+    return count;
+}
