@@ -194,6 +194,10 @@ struct drm_gem_shmem_reclaim_stats {
 	u64 evictions;
 	/** @refaults: evicted objects that got their pages back so far */
 	u64 refaults;
+	/** @retained_answers: times that contents were there when asked back */
+	u64 retained_answers;
+	/** @purged_answers: times that they were not */
+	u64 purged_answers;
 	/** @refused: objects that the device would not let go of */
 	u64 refused;
 	/** @waits: objects that were busy and waited for */

@@ -1024,8 +1024,15 @@ int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *robj,
 
 	*retained = !robj->purged;
 	robj->dontneed = dontneed;
-	if (!dontneed)
+	if (!dontneed) {
+		struct drm_gem_shmem_reclaim_stats *stats =
+			&robj->reclaim->stats;
+
+		reclaim_count(robj->reclaim, *retained ?
+			      &stats->retained_answers :
+			      &stats->purged_answers);
 		robj->purged = false;
+	}
 	reclaim_update(robj);
 	return 0;
 }

@@ -31,25 +31,16 @@
  * for memory.
  */
 
-#include <linux/debugfs.h>
 #include <linux/dma-resv.h>
-#include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
 
-#include <drm/drm_debugfs.h>
-#include <drm/drm_file.h>
 #include <drm/drm_gem_framebuffer_helper.h>
 #include <drm/drm_managed.h>
 
 #include "virtgpu_drv.h"
-
-/*
- * Scans under way at a time: kswapd and a few of those that reclaim for
- * themselves. Others find no batch and look elsewhere for memory.
- */
-#define NR_BATCHES		4
+#include "virtgpu_reclaim_internal.h"
 
 /*
  * Without VIRTIO_GPU_F_RECLAIM, QEMU takes 16384 pieces of memory for a
@@ -60,58 +51,10 @@
 /* As for capsets and the like in the rest of the driver. */
 #define ATTACH_TIMEOUT		(5 * HZ)
 
-/* RESOURCE_DETACH_BACKING and RESOURCE_UNREF look alike. */
-struct virtio_gpu_reclaim_slot {
-	struct virtio_gpu_vbuffer vbuf;
-	struct virtio_gpu_object *bo;
-	struct virtio_gpu_resource_detach_backing cmd;
-	struct virtio_gpu_ctrl_hdr resp;
-	bool busy;
-};
-
-struct virtio_gpu_reclaim_batch {
-	struct drm_gem_shmem_reclaim_batch base;
-	/* one for each object ... */
-	struct virtio_gpu_reclaim_slot slots[DRM_GEM_SHMEM_RECLAIM_BATCH];
-	/* ... or one for all */
-	struct virtio_gpu_vbuffer vbuf;
-	struct virtio_gpu_object *bos[DRM_GEM_SHMEM_RECLAIM_BATCH];
-	u32 count;
-	u8 purge[offsetof(struct virtio_gpu_resource_purge,
-			  ids[DRM_GEM_SHMEM_RECLAIM_BATCH])] __aligned(8);
-	u8 resp[offsetof(struct virtio_gpu_resp_purge,
-			 result[DRM_GEM_SHMEM_RECLAIM_BATCH])] __aligned(8);
-	bool busy;
-};
-
-struct virtio_gpu_reclaim {
-	struct drm_gem_shmem_reclaim base;
-	struct virtio_gpu_device *vgdev;
-	bool has_feature;
-	struct virtio_gpu_reclaim_batch *batches[NR_BATCHES];
-	/*
-	 * Answers that a scan took from the control queue and that are not for
-	 * it; guarded by qlock of that queue.
-	 */
-	struct list_head deferred;
-	/* woken when the device answered to RESOURCE_ATTACH_BACKING */
-	wait_queue_head_t attach_wait;
-	atomic64_t reattaches;
-	/* shmem objects, and those of them that are not managed */
-	atomic64_t bytes, unmanaged_bytes;
-	/* pages that the last write to debugfs' virtio-gpu-shrink got */
-	u64 shrunk;
-};
-
 struct virtio_gpu_reclaim_context {
 	struct list_head node;
 	u32 ctx_id;
 };
-
-static bool is_managed(struct virtio_gpu_object *bo)
-{
-	return drm_gem_shmem_reclaim_is_managed(&bo->reclaim.base);
-}
 
 static struct virtio_gpu_object *
 robj_to_bo(struct drm_gem_shmem_reclaim_object *robj)
@@ -833,101 +776,6 @@ out_put:
 }
 
 /* ------------------------------------------------------------------------ */
-/* What user space is told */
-
-/**
- * virtio_gpu_reclaim_getparam - VIRTGPU_PARAM_RECLAIM
- * @vgdev: the device
- * @param: which parameter
- * @value: set to its value
- *
- * Returns: whether it is known here.
- */
-bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
-				 int *value)
-{
-	if (param != VIRTGPU_PARAM_RECLAIM || !vgdev->reclaim)
-		return false;
-
-	*value = VIRTGPU_RECLAIM_MADVISE;
-	if (vgdev->reclaim->has_feature)
-		*value |= VIRTGPU_RECLAIM_DEVICE;
-	return true;
-}
-
-/* The classes of Documentation/gpu/drm-usage-stats.rst, and one of our own. */
-struct virtio_gpu_memory_stats {
-	u64 total, shared, resident, purgeable, active, evicted;
-};
-
-static void virtio_gpu_add_memory_stats(struct virtio_gpu_object *bo,
-					struct virtio_gpu_memory_stats *stats)
-{
-	struct drm_gem_shmem_reclaim_object *robj = &bo->reclaim.base;
-	struct drm_gem_object *obj = &bo->base.base;
-	bool resident = true;
-
-	stats->total += obj->size;
-	if (obj->handle_count > 1 || obj->dma_buf)
-		stats->shared += obj->size;
-	if (is_managed(bo)) {
-		/* No lock: a moment ago is as good as now. */
-		enum drm_gem_shmem_reclaim_state state = READ_ONCE(robj->state);
-
-		resident = READ_ONCE(robj->resident);
-		if (state == DRM_GEM_SHMEM_RECLAIM_EVICTED)
-			stats->evicted += obj->size;
-		if (state == DRM_GEM_SHMEM_RECLAIM_DONTNEED && resident)
-			stats->purgeable += obj->size;
-	}
-	if (!resident)
-		return;
-	stats->resident += obj->size;
-	if (!dma_resv_test_signaled(obj->resv, DMA_RESV_USAGE_BOOKKEEP))
-		stats->active += obj->size;
-}
-
-/**
- * virtio_gpu_reclaim_show_fdinfo - &file_operations.show_fdinfo
- * @m: where to
- * @f: an open file of the device
- *
- * Counts guest memory; what is on the host alone is not counted.
- */
-void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
-{
-	struct drm_file *file = f->private_data;
-	struct drm_device *dev = file->minor->dev;
-	struct virtio_gpu_memory_stats stats = { 0 };
-	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
-	struct drm_gem_object *obj;
-	int id;
-
-	spin_lock(&file->table_lock);
-	idr_for_each_entry(&file->object_idr, obj, id) {
-		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
-
-		if (virtio_gpu_is_shmem(bo))
-			virtio_gpu_add_memory_stats(bo, &stats);
-	}
-	spin_unlock(&file->table_lock);
-
-	seq_printf(m, "drm-driver:\t%s\n", dev->driver->name);
-	/* A context is what a client is told from others by, where there are. */
-	if (vfpriv)
-		seq_printf(m, "drm-client-id:\t%u\n", vfpriv->ctx_id);
-	seq_printf(m, "drm-total-memory:\t%llu KiB\n", stats.total >> 10);
-	seq_printf(m, "drm-shared-memory:\t%llu KiB\n", stats.shared >> 10);
-	seq_printf(m, "drm-resident-memory:\t%llu KiB\n",
-		   stats.resident >> 10);
-	seq_printf(m, "drm-purgeable-memory:\t%llu KiB\n",
-		   stats.purgeable >> 10);
-	seq_printf(m, "drm-active-memory:\t%llu KiB\n", stats.active >> 10);
-	seq_printf(m, "virtio_gpu-evicted-memory:\t%llu KiB\n",
-		   stats.evicted >> 10);
-}
-
-/* ------------------------------------------------------------------------ */
 /* Life cycle of an object */
 
 static bool virtio_gpu_reclaim_is_lazy(struct virtio_gpu_device *vgdev,
@@ -979,8 +827,10 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 	if (!reclaim)
 		return;
 
+	atomic64_inc(&reclaim->objects);
 	atomic64_add(bo->base.base.size, &reclaim->bytes);
 	if (!virtio_gpu_reclaim_is_lazy(vgdev, params)) {
+		atomic64_inc(&reclaim->unmanaged_objects);
 		atomic64_add(bo->base.base.size, &reclaim->unmanaged_bytes);
 		return;
 	}
@@ -1005,9 +855,12 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo)
 	if (vgdev->reclaim) {
 		s64 size = bo->base.base.size;
 
+		atomic64_dec(&vgdev->reclaim->objects);
 		atomic64_sub(size, &vgdev->reclaim->bytes);
-		if (!is_managed(bo))
+		if (!is_managed(bo)) {
+			atomic64_dec(&vgdev->reclaim->unmanaged_objects);
 			atomic64_sub(size, &vgdev->reclaim->unmanaged_bytes);
+		}
 	}
 	drm_gem_shmem_reclaim_remove(&bo->reclaim.base);
 	list_for_each_entry_safe(ctx, next, &bo->reclaim.contexts, node)
@@ -1150,83 +1003,4 @@ void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev)
 		}
 	}
 	drm_gem_shmem_reclaim_flush(&reclaim->base);
-}
-
-static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
-{
-	struct drm_info_node *node = m->private;
-	struct virtio_gpu_device *vgdev = node->minor->dev->dev_private;
-	struct virtio_gpu_reclaim *reclaim = vgdev->reclaim;
-	struct drm_gem_shmem_reclaim_stats stats;
-	u64 unmanaged;
-
-	if (!reclaim)
-		return -ENODEV;
-
-	drm_gem_shmem_reclaim_get_stats(&reclaim->base, &stats);
-	unmanaged = atomic64_read(&reclaim->unmanaged_bytes);
-	seq_printf(m, "bo_bytes %llu\n", (u64)atomic64_read(&reclaim->bytes));
-	seq_printf(m, "resident_bytes %llu\n", stats.resident + unmanaged);
-	seq_printf(m, "pinned_bytes %llu\n", unmanaged +
-		   stats.bytes[DRM_GEM_SHMEM_RECLAIM_PINNED]);
-	seq_printf(m, "dontneed_bytes %llu\n",
-		   stats.bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]);
-	seq_printf(m, "empty_bytes %llu\n",
-		   stats.bytes[DRM_GEM_SHMEM_RECLAIM_EMPTY]);
-	seq_printf(m, "evicted_bytes %llu\n",
-		   stats.bytes[DRM_GEM_SHMEM_RECLAIM_EVICTED]);
-	seq_printf(m, "purged_bytes %llu\n",
-		   stats.bytes[DRM_GEM_SHMEM_RECLAIM_PURGED]);
-	seq_printf(m, "purges %llu\n", stats.purges);
-	seq_printf(m, "evictions %llu\n", stats.evictions);
-	seq_printf(m, "refaults %llu\n", stats.refaults);
-	seq_printf(m, "reattaches %llu\n",
-		   (u64)atomic64_read(&reclaim->reattaches));
-	seq_printf(m, "refused %llu\n", stats.refused);
-	seq_printf(m, "waits %llu\n", stats.waits);
-	seq_printf(m, "timeouts %llu\n", stats.timeouts);
-	return 0;
-}
-
-static int virtio_gpu_reclaim_shrink(void *data, u64 nr)
-{
-	struct virtio_gpu_device *vgdev = data;
-
-	if (!vgdev->reclaim)
-		return -ENODEV;
-	vgdev->reclaim->shrunk =
-		drm_gem_shmem_reclaim_shrink(&vgdev->reclaim->base, nr);
-	return 0;
-}
-
-static int virtio_gpu_reclaim_shrunk(void *data, u64 *nr)
-{
-	struct virtio_gpu_device *vgdev = data;
-
-	if (!vgdev->reclaim)
-		return -ENODEV;
-	*nr = vgdev->reclaim->shrunk;
-	return 0;
-}
-
-DEFINE_DEBUGFS_ATTRIBUTE(virtio_gpu_reclaim_shrink_fops,
-			 virtio_gpu_reclaim_shrunk, virtio_gpu_reclaim_shrink,
-			 "%llu\n");
-
-static const struct drm_info_list virtio_gpu_reclaim_debugfs_list[] = {
-	{ "virtio-gpu-reclaim", virtio_gpu_reclaim_debugfs },
-};
-
-/**
- * virtio_gpu_reclaim_debugfs_init - add statistics and a trigger to debugfs
- * @minor: where
- */
-void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor)
-{
-	drm_debugfs_create_files(virtio_gpu_reclaim_debugfs_list,
-				 ARRAY_SIZE(virtio_gpu_reclaim_debugfs_list),
-				 minor->debugfs_root, minor);
-	debugfs_create_file("virtio-gpu-shrink", 0600, minor->debugfs_root,
-			    minor->dev->dev_private,
-			    &virtio_gpu_reclaim_shrink_fops);
 }

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What user space is told of reclaim, and how it starts it to look at it.
+ */
+
+#include <linux/debugfs.h>
+#include <linux/dma-resv.h>
+#include <linux/pci.h>
+#include <linux/seq_file.h>
+
+#include <drm/drm_debugfs.h>
+#include <drm/drm_file.h>
+
+#include "virtgpu_reclaim_internal.h"
+
+/**
+ * virtio_gpu_reclaim_getparam - VIRTGPU_PARAM_RECLAIM
+ * @vgdev: the device
+ * @param: which parameter
+ * @value: set to its value
+ *
+ * Returns: whether it is known here.
+ */
+bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
+				 int *value)
+{
+	if (param != VIRTGPU_PARAM_RECLAIM || !vgdev->reclaim)
+		return false;
+
+	*value = VIRTGPU_RECLAIM_MADVISE;
+	if (vgdev->reclaim->has_feature)
+		*value |= VIRTGPU_RECLAIM_DEVICE;
+	return true;
+}
+
+/* The classes of Documentation/gpu/drm-usage-stats.rst, and one of our own. */
+struct virtio_gpu_memory_stats {
+	u64 total, shared, resident, purgeable, active, evicted;
+};
+
+static void virtio_gpu_add_memory_stats(struct virtio_gpu_object *bo,
+					struct virtio_gpu_memory_stats *stats)
+{
+	struct drm_gem_shmem_reclaim_object *robj = &bo->reclaim.base;
+	struct drm_gem_object *obj = &bo->base.base;
+	bool resident = true;
+
+	stats->total += obj->size;
+	if (obj->handle_count > 1 || obj->dma_buf)
+		stats->shared += obj->size;
+	if (is_managed(bo)) {
+		/* No lock: a moment ago is as good as now. */
+		enum drm_gem_shmem_reclaim_state state = READ_ONCE(robj->state);
+
+		resident = READ_ONCE(robj->resident);
+		if (state == DRM_GEM_SHMEM_RECLAIM_EVICTED)
+			stats->evicted += obj->size;
+		if (state == DRM_GEM_SHMEM_RECLAIM_DONTNEED && resident)
+			stats->purgeable += obj->size;
+	}
+	if (!resident)
+		return;
+	stats->resident += obj->size;
+	if (!dma_resv_test_signaled(obj->resv, DMA_RESV_USAGE_BOOKKEEP))
+		stats->active += obj->size;
+}
+
+/**
+ * virtio_gpu_reclaim_show_fdinfo - &file_operations.show_fdinfo
+ * @m: where to
+ * @f: an open file of the device
+ *
+ * Counts guest memory; what is on the host alone is not counted.
+ */
+void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
+{
+	struct drm_file *file = f->private_data;
+	struct drm_device *dev = file->minor->dev;
+	struct virtio_gpu_memory_stats stats = { 0 };
+	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
+	struct drm_gem_object *obj;
+	int id;
+
+	spin_lock(&file->table_lock);
+	idr_for_each_entry(&file->object_idr, obj, id) {
+		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+		if (virtio_gpu_is_shmem(bo))
+			virtio_gpu_add_memory_stats(bo, &stats);
+	}
+	spin_unlock(&file->table_lock);
+
+	seq_printf(m, "drm-driver:\t%s\n", dev->driver->name);
+	seq_printf(m, "drm-client-id:\t%u\n", vfpriv->ctx_id);
+	if (dev_is_pci(dev->dev))
+		seq_printf(m, "drm-pdev:\t%s\n", pci_name(to_pci_dev(dev->dev)));
+	seq_printf(m, "drm-total-memory:\t%llu KiB\n", stats.total >> 10);
+	seq_printf(m, "drm-shared-memory:\t%llu KiB\n", stats.shared >> 10);
+	seq_printf(m, "drm-resident-memory:\t%llu KiB\n",
+		   stats.resident >> 10);
+	seq_printf(m, "drm-purgeable-memory:\t%llu KiB\n",
+		   stats.purgeable >> 10);
+	seq_printf(m, "drm-active-memory:\t%llu KiB\n", stats.active >> 10);
+	seq_printf(m, "virtio_gpu-evicted-memory:\t%llu KiB\n",
+		   stats.evicted >> 10);
+}
+
+/* In the order of the states, easiest to reclaim first. */
+static const char *const virtio_gpu_state_names[] = {
+	[DRM_GEM_SHMEM_RECLAIM_DONTNEED] = "dontneed",
+	[DRM_GEM_SHMEM_RECLAIM_WILLNEED] = "willneed",
+	[DRM_GEM_SHMEM_RECLAIM_PINNED] = "pinned",
+	[DRM_GEM_SHMEM_RECLAIM_EMPTY] = "empty",
+	[DRM_GEM_SHMEM_RECLAIM_EVICTED] = "evicted",
+	[DRM_GEM_SHMEM_RECLAIM_PURGED] = "purged",
+};
+
+static void virtio_gpu_print(struct seq_file *m, const char *name,
+			     const char *unit, u64 value)
+{
+	seq_printf(m, "%s%s %llu\n", name, unit, value);
+}
+
+static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
+{
+	struct drm_info_node *node = m->private;
+	struct virtio_gpu_device *vgdev = node->minor->dev->dev_private;
+	struct virtio_gpu_reclaim *reclaim = vgdev->reclaim;
+	struct drm_gem_shmem_reclaim_stats stats;
+	u64 unmanaged;
+	int i;
+
+	if (!reclaim)
+		return -ENODEV;
+
+	drm_gem_shmem_reclaim_get_stats(&reclaim->base, &stats);
+	unmanaged = atomic64_read(&reclaim->unmanaged_bytes);
+	/* Nobody but their owner gets at the pages of these, either. */
+	stats.bytes[DRM_GEM_SHMEM_RECLAIM_PINNED] += unmanaged;
+	stats.objects[DRM_GEM_SHMEM_RECLAIM_PINNED] +=
+		atomic64_read(&reclaim->unmanaged_objects);
+
+	virtio_gpu_print(m, "bo", "_objects", atomic64_read(&reclaim->objects));
+	virtio_gpu_print(m, "bo", "_bytes", atomic64_read(&reclaim->bytes));
+	virtio_gpu_print(m, "resident", "_bytes", stats.resident + unmanaged);
+	for (i = 0; i < ARRAY_SIZE(virtio_gpu_state_names); i++) {
+		const char *name = virtio_gpu_state_names[i];
+
+		if (!name)
+			continue;
+		virtio_gpu_print(m, name, "_objects", stats.objects[i]);
+		virtio_gpu_print(m, name, "_bytes", stats.bytes[i]);
+	}
+	virtio_gpu_print(m, "purges", "", stats.purges);
+	virtio_gpu_print(m, "evictions", "", stats.evictions);
+	virtio_gpu_print(m, "refaults", "", stats.refaults);
+	virtio_gpu_print(m, "reattaches", "",
+			 atomic64_read(&reclaim->reattaches));
+	virtio_gpu_print(m, "retained", "_answers", stats.retained_answers);
+	virtio_gpu_print(m, "purged", "_answers", stats.purged_answers);
+	virtio_gpu_print(m, "refused", "", stats.refused);
+	virtio_gpu_print(m, "waits", "", stats.waits);
+	virtio_gpu_print(m, "timeouts", "", stats.timeouts);
+	return 0;
+}
+
+static int virtio_gpu_reclaim_shrink(void *data, u64 nr)
+{
+	struct virtio_gpu_device *vgdev = data;
+
+	if (!vgdev->reclaim)
+		return -ENODEV;
+	vgdev->reclaim->shrunk =
+		drm_gem_shmem_reclaim_shrink(&vgdev->reclaim->base, nr);
+	return 0;
+}
+
+static int virtio_gpu_reclaim_shrunk(void *data, u64 *nr)
+{
+	struct virtio_gpu_device *vgdev = data;
+
+	if (!vgdev->reclaim)
+		return -ENODEV;
+	*nr = vgdev->reclaim->shrunk;
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(virtio_gpu_reclaim_shrink_fops,
+			 virtio_gpu_reclaim_shrunk, virtio_gpu_reclaim_shrink,
+			 "%llu\n");
+
+static const struct drm_info_list virtio_gpu_reclaim_debugfs_list[] = {
+	{ "virtio-gpu-reclaim", virtio_gpu_reclaim_debugfs },
+};
+
+/**
+ * virtio_gpu_reclaim_debugfs_init - add statistics and a trigger to debugfs
+ * @minor: where
+ */
+void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor)
+{
+	drm_debugfs_create_files(virtio_gpu_reclaim_debugfs_list,
+				 ARRAY_SIZE(virtio_gpu_reclaim_debugfs_list),
+				 minor->debugfs_root, minor);
+	debugfs_create_file("virtio-gpu-shrink", 0600, minor->debugfs_root,
+			    minor->dev->dev_private,
+			    &virtio_gpu_reclaim_shrink_fops);
+}
