@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <drm.h>
 #include <virtgpu_drm.h>
@@ -59,6 +60,10 @@ static void make_room(void)
 {
     while (filler_count) {
         drop(&fillers[--filler_count]);
+    }
+    /* What is dropped is freed a moment later. */
+    while (host_room() <= BYTES) {
+        usleep(1000);
     }
 }
 
