@@ -297,9 +297,10 @@ static void touch(Held *held, unsigned round)
 static void rotate(unsigned (*which)(unsigned i, unsigned count))
 {
     unsigned count = rotate_count(), i;
+    long long evictions = stat_of("evictions");
     Held *held = make_many(count, ROTATE_BYTES);
 
-    CHECK_INT(stat_of("evictions"), >, 0);
+    CHECK_INT(stat_of("evictions"), >, evictions);
     for (i = 0; i < count; i++) {
         touch(&held[which(i, count)], i + 1);
     }
@@ -349,12 +350,14 @@ static void test_hog(void)
     long long evictions = stat_of("evictions");
     int i;
 
-    CHECK_INT(app_run(120, 0), ==, 0);
+    /* Its own pages may be swapped instead: then there is another one. */
+    do {
+        CHECK_INT(app_run(120, 0), ==, 0);
+    } while (stat_of("evictions") == evictions);
     for (i = 0; i < COUNT; i++) {
         check_intact(&held[i]);
         touch(&held[i], 1);
     }
-    CHECK_INT(stat_of("evictions"), >, evictions);
     check_host(&held[COUNT / 2]);
     drop_many(held, COUNT);
 }

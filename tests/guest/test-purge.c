@@ -387,7 +387,10 @@ static void test_while_busy(void)
     drop_many(held, COUNT);
 }
 
-/* Whoever may wait gets what is busy for a moment only. */
+/*
+ * Whoever may wait gets what is busy for a moment only. The device may have been
+ * quicker: who waits in vain for it to be busy ends with the time of the case.
+ */
 static void test_waits_for_busy(void)
 {
     long long waits = stat_of("waits");
@@ -396,7 +399,7 @@ static void test_waits_for_busy(void)
     int round;
 
     make(&held, BYTES);
-    for (round = 1; round <= 100 && stat_of("waits") == waits; round++) {
+    for (round = 1; stat_of("waits") == waits; round++) {
         held_rewrite(&held, round);
         CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
         mark(&held);
@@ -407,7 +410,6 @@ static void test_waits_for_busy(void)
             held_fill(&held, round);
         }
     }
-    CHECK_INT(stat_of("waits"), >, waits);
 }
 
 static void test_frees_pages(void)

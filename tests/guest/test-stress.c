@@ -289,27 +289,34 @@ UNDER_RECLAIM(open_and_close)
 UNDER_RECLAIM(statistics)
 UNDER_RECLAIM(all)
 
-/* A program that needs memory lives on what nobody needs. */
+/*
+ * A program that needs memory lives on what nobody needs. Its own pages may be
+ * swapped instead: then there is another one.
+ */
 static void test_marked_is_memory(void)
 {
     enum { COUNT = 30 };
     Held *held = make_many(COUNT, 4096 * KIB);
+    long long purges = stat_of("purges");
     unsigned purged = 0;
     int i;
 
     for (i = 0; i < COUNT; i++) {
         mark(&held[i]);
     }
-    CHECK_INT(app_run(130, 0), ==, 0);
+    do {
+        CHECK_INT(app_run(130, 0), ==, 0);
+        purged = stat_of("purges") - purges;
+    } while (!purged);
     for (i = 0; i < COUNT; i++) {
         bool retained = ask_back(&held[i]);
 
-        purged += !retained;
+        purged -= !retained;
         if (retained) {
             check_intact(&held[i]);
         }
     }
-    CHECK_INT(purged, >, 0);
+    CHECK_INT(purged, ==, 0);
     drop_many(held, COUNT);
 }
 
