@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include <drm.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
 #include "bo.h"
@@ -66,47 +66,74 @@ int gpu_open(void)
     return gpu < 0 ? -errno : gpu;
 }
 
-int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo)
+static int create_blob(int gpu, size_t bytes, uint32_t *handle)
 {
-    struct drm_virtgpu_resource_create create = { 0 };
-    struct drm_virtgpu_map map = { 0 };
-    struct drm_gem_close close = { 0 };
-    struct drm_virtgpu_3d_box box;
+    struct drm_virtgpu_resource_create_blob create = {
+        .blob_mem = VIRTGPU_BLOB_MEM_GUEST,
+        .blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE |
+                      VIRTGPU_BLOB_FLAG_USE_SHAREABLE,
+        .size = bytes,
+    };
+    int ret = gpu_ioctl(gpu, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB, &create);
+
+    *handle = create.bo_handle;
+    return ret;
+}
+
+static int create_resource(int gpu, const Bo *bo, uint32_t *handle)
+{
+    struct drm_virtgpu_3d_box box = bo_box(bo);
+    struct drm_virtgpu_resource_create create = {
+        .target = VIRGL_TARGET_TEXTURE_2D,
+        .format = VIRGL_FORMAT_B8G8R8A8_UNORM,
+        .bind = VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_RENDER_TARGET,
+        .width = box.w,
+        .height = box.h,
+        .depth = 1,
+        .array_size = 1,
+        .size = bo->bytes,
+    };
     int ret;
 
-    *bo = (Bo) { .kind = kind, .bytes = bytes };
-    box = bo_box(bo);
-    create.width = box.w;
-    create.height = box.h;
-    create.depth = 1;
-    create.array_size = 1;
-    create.size = bytes;
-    if (kind == BO_BUFFER) {
+    if (bo->kind == BO_BUFFER) {
         create.target = VIRGL_TARGET_BUFFER;
         create.format = VIRGL_FORMAT_R8_UNORM;
         create.bind = VIRGL_BIND_VERTEX_BUFFER;
-    } else {
-        create.target = VIRGL_TARGET_TEXTURE_2D;
-        create.format = VIRGL_FORMAT_B8G8R8A8_UNORM;
-        create.bind = VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_RENDER_TARGET;
     }
     ret = gpu_ioctl(gpu, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &create);
+    *handle = create.bo_handle;
+    return ret;
+}
+
+int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo)
+{
+    struct drm_virtgpu_map map = { 0 };
+    struct drm_gem_close close = { 0 };
+    uint32_t handle;
+    int ret;
+
+    *bo = (Bo) { .kind = kind, .bytes = bytes };
+    if (kind == BO_BLOB) {
+        ret = create_blob(gpu, bytes, &handle);
+    } else {
+        ret = create_resource(gpu, bo, &handle);
+    }
     if (ret < 0) {
         return ret;
     }
 
-    map.handle = create.bo_handle;
+    map.handle = handle;
     ret = gpu_ioctl(gpu, DRM_IOCTL_VIRTGPU_MAP, &map);
     if (ret == 0) {
         bo->map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, gpu,
                        map.offset);
         if (bo->map != MAP_FAILED) {
-            bo->handle = create.bo_handle;
+            bo->handle = handle;
             return 0;
         }
         ret = -errno;
     }
-    close.handle = create.bo_handle;
+    close.handle = handle;
     gpu_ioctl(gpu, DRM_IOCTL_GEM_CLOSE, &close);
     return ret;
 }

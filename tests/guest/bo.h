@@ -13,6 +13,7 @@
 typedef enum BoKind {
     BO_BUFFER,
     BO_TEXTURE,
+    BO_BLOB,        /* in guest memory: there is nothing to transfer */
 } BoKind;
 
 typedef struct Bo {

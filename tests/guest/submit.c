@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include <drm.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 
 #include "submit.h"
 #include "test.h"

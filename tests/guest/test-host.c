@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include <drm.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 
 #include "report.h"
 #include "submit.h"

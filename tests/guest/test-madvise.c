@@ -9,7 +9,7 @@
 
 #include <drm.h>
 #include <drm_mode.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
 #include "test.h"

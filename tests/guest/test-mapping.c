@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include <drm.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 
 #include "test.h"
 

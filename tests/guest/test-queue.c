@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include <drm.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 
 #include "submit.h"
 #include "test.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include <drm.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
 #include "stall.h"

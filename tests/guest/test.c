@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include <drm.h>
-#include <virtgpu_drm.h>
+#include <drm/virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
 #include "process.h"
@@ -33,8 +33,8 @@
 
 static const TestCase *const groups[] = {
     tests_madvise, tests_purge, tests_evict, tests_mapping, tests_shared,
-    tests_report, tests_queue, tests_host, tests_stall, tests_stress,
-    tests_lifecycle,
+    tests_report, tests_queue, tests_host, tests_stall, tests_blob,
+    tests_stress, tests_lifecycle,
 };
 
 TestEnv env;
@@ -295,6 +295,10 @@ static bool env_init(void)
     }
     env.has_feature = value & VIRTGPU_RECLAIM_DEVICE;
     env.has_swap = env_has_swap();
+    get.param = VIRTGPU_PARAM_RESOURCE_BLOB;
+    value = 0;
+    drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get);
+    env.has_blob = value;
     close(env.gpu);
     return true;
 }
@@ -309,6 +313,9 @@ static const char *lacks(const TestCase *test)
     }
     if ((test->needs & NEEDS_SWAP) && !env.has_swap) {
         return "needs swap";
+    }
+    if ((test->needs & NEEDS_BLOB) && !env.has_blob) {
+        return "needs blobs";
     }
     return NULL;
 }

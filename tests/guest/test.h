@@ -22,6 +22,7 @@ enum {
     /* For good or for bad, the driver has other memory after this case. */
     LEAVES_OTHER  = 1 << 3,
     NEEDS_NO_GPU  = 1 << 4,     /* nobody must have it open */
+    NEEDS_BLOB    = 1 << 5,
 };
 
 typedef struct TestCase {
@@ -40,6 +41,7 @@ extern const TestCase tests_report[];
 extern const TestCase tests_queue[];
 extern const TestCase tests_host[];
 extern const TestCase tests_stall[];
+extern const TestCase tests_blob[];
 extern const TestCase tests_stress[];
 extern const TestCase tests_lifecycle[];
 
@@ -55,6 +57,7 @@ typedef struct TestEnv {
     bool is_3d;
     bool has_feature;
     bool has_swap;
+    bool has_blob;
 } TestEnv;
 
 extern TestEnv env;

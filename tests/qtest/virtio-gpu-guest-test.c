@@ -80,6 +80,9 @@ static void run_guest(const OomConfig *config)
     oom_run_free(runs[0]);
 }
 
+/* The console is a blob in many pieces: without udmabuf it cannot be shown. */
+#define REFUSED_CONSOLE "*ERROR* response 0x12"
+
 /* The 2D device has a limit of its own, the GL device if it is given one. */
 static const OomConfig configs[] = {
     { "gl", GUEST, .our_device = true, .tests = "" },
@@ -88,6 +91,8 @@ static const OomConfig configs[] = {
       .provoked = REFUSED_ATTACH },
     { "gl-limited", GUEST, .our_device = true, .hostmem_mib = 64,
       .tests = "host/", .provoked = REFUSED_ATTACH },
+    { "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
+      .tests = "blob/", .provoked = REFUSED_CONSOLE },
 };
 
 /* Whether @wanted is of one device alone. */

@@ -116,6 +116,11 @@ static char *module_path(const OomConfig *config)
     return build_path(config->our_device ? "modules" : "modules-stock");
 }
 
+static char *shim_path(void)
+{
+    return build_path("meson/udmabuf-shim.so");
+}
+
 static char *kernel_path(void)
 {
     g_autofree char *version = NULL;
@@ -133,8 +138,10 @@ char *oom_missing(const OomConfig *config)
     g_autofree char *driver = build_path("guest/virtio-gpu.ko");
     g_autofree char *initramfs = build_path("guest/initramfs.cpio.zst");
     g_autofree char *kernel = kernel_path();
+    g_autofree char *shim = shim_path();
     const char *needed[] = {
         kernel, initramfs, modules, config->our_driver ? driver : modules,
+        config->blob ? shim : modules,
     };
     size_t i;
 
@@ -578,13 +585,13 @@ static char *qemu_options(const OomRun *run, const char *dir,
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
         "-chardev socket,id=console,path=%s/console -serial chardev:console "
         "-chardev socket,id=guest,path=%s/guest -serial chardev:guest "
-        "-device virtio-gpu%s-pci,id=gpu0%s%s %s "
+        "-device virtio-gpu%s-pci,id=gpu0%s%s%s %s "
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
         "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s' 2>%s",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
         config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
-        limit, swap, kernel, initramfs, config->our_driver ? "reclaim" : "stock",
+        config->blob ? ",blob=on" : "", limit, swap, kernel, initramfs, config->our_driver ? "reclaim" : "stock",
         scenario, config->bo_mib, config->app_mib, config->tests ?: "",
         config->swap_mib ? "swap" : "", qemu_log);
 }
@@ -662,6 +669,7 @@ static OomRun *run_start(const OomConfig *config, OomProgress *progress)
     OomRun *run = run_new(config, progress);
     g_autofree char *dir = build_path("oom/run-XXXXXX");
     g_autofree char *modules = module_path(config);
+    g_autofree char *shim = shim_path();
     g_autofree char *qemu_log = g_strconcat(run->log_path, ".qemu", NULL);
     g_autofree char *options = NULL;
     static const char *const files[] = { "console", "guest", "swap", "pid" };
@@ -685,7 +693,11 @@ static OomRun *run_start(const OomConfig *config, OomProgress *progress)
 
     run->started = run->heard = run->sampled = now_ms();
     g_setenv("QEMU_MODULE_DIR", modules, true);
+    if (config->blob && access("/dev/udmabuf", R_OK | W_OK) < 0) {
+        g_setenv("LD_PRELOAD", shim, true);
+    }
     run->qts = qtest_init(options);
+    g_unsetenv("LD_PRELOAD");
     run->console.fd = accept_line(console);
     run->guest.fd = accept_line(guest);
     run->pid = read_pid(pid_path);

@@ -16,9 +16,11 @@
  *                                      and CTX_ATTACH_RESOURCE again
  * =======  ==========================  ====================================
  *
- * Blobs, whose pages are named when they are created, and dumb buffers keep
- * their pages for life and are not managed here. Framebuffers and everything
- * that was exported are pinned.
+ * Blobs in guest memory have their pages from the beginning, because these are
+ * named when the resource is created, and are evicted, but not purged, by a
+ * device with the feature: another one would not show them again. Other blobs
+ * and dumb buffers keep their pages for life and are not managed here.
+ * Framebuffers and everything that was exported are pinned.
  *
  * The control queue is processed in order, and what a command does to an object
  * is decided by its place there. A command that needs the pages is queued under
@@ -762,6 +764,9 @@ int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 		return -ENOENT;
 	bo = gem_to_virtio_gpu_obj(obj);
 
+	ret = -EOPNOTSUPP;
+	if (bo->guest_blob && args->madv == VIRTGPU_MADV_DONTNEED)
+		goto out_put;
 	ret = dma_resv_lock_interruptible(obj->resv, NULL);
 	if (ret)
 		goto out_put;
@@ -778,13 +783,49 @@ out_put:
 /* ------------------------------------------------------------------------ */
 /* Life cycle of an object */
 
-static bool virtio_gpu_reclaim_is_lazy(struct virtio_gpu_device *vgdev,
-				       struct virtio_gpu_object_params *params)
+static bool virtio_gpu_reclaim_may_manage(struct virtio_gpu_device *vgdev,
+					  struct virtio_gpu_object_params *params)
 {
-	if (!vgdev->reclaim || params->blob || params->dumb)
+	if (!vgdev->reclaim || params->dumb)
 		return false;
+	/* Of any other blob the host has a part of its own. */
+	if (params->blob)
+		return vgdev->reclaim->has_feature &&
+		       params->blob_mem == VIRTGPU_BLOB_MEM_GUEST;
 	return vgdev->reclaim->has_feature ||
 	       params->size <= MAX_SIZE_WITHOUT_FEATURE;
+}
+
+/* The pages stay until the device was told of them; see add_object. */
+static int virtio_gpu_reclaim_init_blob(struct virtio_gpu_device *vgdev,
+					struct virtio_gpu_object *bo,
+					struct virtio_gpu_mem_entry **ents,
+					unsigned int *nents)
+{
+	struct drm_gem_shmem_reclaim_object *robj = &bo->reclaim.base;
+	struct dma_resv *resv = bo->base.base.resv;
+	int ret;
+
+	drm_gem_shmem_reclaim_add(&vgdev->reclaim->base, robj, &bo->base);
+	dma_resv_lock(resv, NULL);
+	ret = drm_gem_shmem_reclaim_pin(robj);
+	dma_resv_unlock(resv);
+	if (!ret)
+		ret = virtio_gpu_object_shmem_init(vgdev, bo, ents, nents);
+	if (ret)
+		drm_gem_shmem_reclaim_remove(robj);
+	return ret;
+}
+
+static void virtio_gpu_reclaim_add_blob(struct virtio_gpu_object *bo)
+{
+	struct dma_resv *resv = bo->base.base.resv;
+
+	dma_resv_lock(resv, NULL);
+	bo->reclaim.backing = VIRTIO_GPU_BACKING_ATTACHED;
+	bo->reclaim.attached_before = true;
+	drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
+	dma_resv_unlock(resv);
 }
 
 /**
@@ -803,16 +844,18 @@ int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_mem_entry **ents,
 				   unsigned int *nents)
 {
-	if (!virtio_gpu_reclaim_is_lazy(vgdev, params))
+	if (!virtio_gpu_reclaim_may_manage(vgdev, params))
 		return virtio_gpu_object_shmem_init(vgdev, bo, ents, nents);
 	if (!drm_gem_shmem_reclaim_may_add(&vgdev->reclaim->base, params->size))
 		return -ENOMEM;
+	if (params->blob)
+		return virtio_gpu_reclaim_init_blob(vgdev, bo, ents, nents);
 	return 0;
 }
 
 /**
  * virtio_gpu_reclaim_add_object - begin with an object that was created
- * @vgdev: the device
+ * @vgdev: the device, which was told of it
  * @bo: the object
  * @params: what it is
  */
@@ -829,7 +872,11 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 
 	atomic64_inc(&reclaim->objects);
 	atomic64_add(bo->base.base.size, &reclaim->bytes);
-	if (!virtio_gpu_reclaim_is_lazy(vgdev, params)) {
+	if (is_managed(bo)) {
+		virtio_gpu_reclaim_add_blob(bo);
+		return;
+	}
+	if (!virtio_gpu_reclaim_may_manage(vgdev, params)) {
 		atomic64_inc(&reclaim->unmanaged_objects);
 		atomic64_add(bo->base.base.size, &reclaim->unmanaged_bytes);
 		return;
