@@ -445,6 +445,17 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .free = free_renderer,
 };
 
+/* The stock handler does not say to the guest what the renderer refuses. */
+void virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx_id, void *buf,
+                                     uint32_t words)
+{
+    if (g->reclaim) {
+        virgl_reclaim_submit(books(g), ctx_id, buf, words);
+    } else {
+        virgl_renderer_submit_cmd(buf, ctx_id, words);
+    }
+}
+
 /*
  * The stock GL device has max_hostmem, with a default, and does not heed it.
  * With x-reclaim=on it holds, so the default must not limit anything.

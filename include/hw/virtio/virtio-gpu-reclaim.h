@@ -82,6 +82,9 @@ void virtio_gpu_reclaim_virgl_instance_init(Object *obj);
 void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g);
 /* To be called after the renderer has been reset. */
 void virtio_gpu_reclaim_virgl_reset(VirtIOGPU *g);
+/* Have a context carry out @words 32-bit words of commands. */
+void virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx_id, void *buf,
+                                     uint32_t words);
 
 /* virtio-gpu.c */
 void virtio_gpu_resource_create_2d(VirtIOGPU *g,

@@ -18,8 +18,8 @@
  * and made again under the same id, all zero (restore).
  *
  * All resources and contexts that a VMM hands to this library must be
- * created, attached and destroyed through it: the books are only right when
- * nobody goes past them. Blobs and resources made of an EGL image are not
+ * created, attached and destroyed through it, and all command streams go
+ * through it: the books are only right when nobody goes past them. Blobs and resources made of an EGL image are not
  * handled; keep them with the renderer, under ids of their own.
  *
  * Threads: every function with a struct virgl_reclaim argument must be called
@@ -39,7 +39,7 @@ enum virgl_reclaim_state {
 
 /*
  * Storage that was given up is "deferred" for as long as something in a
- * context (a surface, a sampler view, a binding) keeps it alive: the renderer
+ * context (a surface, a sampler view, a query) keeps it alive: the renderer
  * frees it with the last such reference.
  */
 struct virgl_reclaim_stats {
@@ -276,14 +276,48 @@ void virgl_reclaim_ctx_foreach(
     void *opaque);
 
 /**
+ * virgl_reclaim_submit: Have a context carry commands out.
+ * @vr: the books
+ * @ctx: context
+ * @commands: the body of a SUBMIT_3D; the caller's, not changed
+ * @words: its length, in 32-bit words
+ *
+ * Submits them to the renderer, and then reads which resources the objects and
+ * bindings of the context refer to. If the renderer refuses some of them, or
+ * for a command that this library does not know, the context is from then on
+ * taken to refer to every resource that it is attached to.
+ *
+ * Returns: 0, -ENOENT, -EINVAL if the renderer refuses it, -ENOMEM if it says
+ * so.
+ */
+int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
+                         void *commands, uint32_t words);
+
+/**
+ * virgl_reclaim_resource_referenced: Whether a context refers to the storage.
+ * @vr: the books
+ * @id: resource
+ *
+ * Objects that refer to it (surfaces, sampler views, stream-out targets,
+ * queries) and what is bound or set, in any sub-context of any context. It errs
+ * on the side of true.
+ *
+ * Returns: true if something may refer to it; false if nothing does, if it is
+ * purged, or if there is no such resource.
+ */
+bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
+                                       uint32_t id);
+
+/**
  * virgl_reclaim_resource_purge: Give up the storage of a resource.
  * @vr: the books
  * @id: resource, without backing
  * @released: where to put the bytes that are gone now, or NULL
  *
- * The contents are lost; id, arguments and context attachments are kept. If
- * a context still refers to the storage it lives on, *@released is 0 and it
- * counts as deferred. A custom buffer is given up too but not seen to go: 0.
+ * The contents are lost; id, arguments and context attachments are kept.
+ * Where it is bound as a buffer or an image it is unbound. If a context still
+ * refers to a texture, or to a query's buffer, that lives on, *@released is 0
+ * and it counts as deferred. Any other buffer is emptied.
  * Gone means that the renderer has deleted the GL object. GL keeps a deleted
  * texture or buffer for as long as it is bound in the GL context of some other
  * context, where the renderer leaves bound what it bound last: at most one
@@ -305,7 +339,7 @@ int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
  *
  * Creates it again under its id, contents zero, attached to the contexts it
  * belongs to. Surfaces and sampler views that a context made before the purge
- * still refer to the old storage.
+ * still refer to the old storage, and bindings are to be made again.
  *
  * Returns: 0, also if it is resident; -ENOENT, or an error of
  * virgl_reclaim_resource_create(), which leaves it purged and loses nothing.

@@ -5,6 +5,7 @@
 #define VIRGLRECLAIM_BOOKS_H
 
 #include "internal.h"
+#include "references.h"
 #include "table.h"
 
 struct vr_resource {
@@ -21,13 +22,16 @@ struct vr_context {
     uint32_t id;
     char *name;
     struct vr_table resources;  /* those attached: id -> struct vr_resource */
+    struct vr_references references;
 };
 
 struct virgl_reclaim {
     struct virgl_reclaim_allocator allocator;
     struct vr_table resources;  /* id -> struct vr_resource */
     struct vr_table contexts;   /* id -> struct vr_context */
+    unsigned lost;              /* contexts whose references are not known */
     struct vr_storage *ghosts;  /* given up, and still referred to */
+    bool ghosts_moved;          /* some may have gone */
     struct virgl_reclaim_stats stats;   /* all but ghosts and resources */
 };
 

@@ -8,6 +8,7 @@
 
 static void free_ctx(struct virgl_reclaim *vr, struct vr_context *context)
 {
+    vr_references_end(vr, context);
     vr_table_clear(&context->resources);
     vr_free(&vr->allocator, context->name);
     vr_free(&vr->allocator, context);
@@ -25,7 +26,7 @@ static struct vr_context *new_ctx(struct virgl_reclaim *vr, uint32_t ctx,
     context->id = ctx;
     context->resources.allocator = &vr->allocator;
     context->name = vr_alloc0(&vr->allocator, length + 1);
-    if (!context->name) {
+    if (!context->name || !vr_references_begin(vr, context)) {
         free_ctx(vr, context);
         return NULL;
     }
@@ -96,6 +97,14 @@ int virgl_reclaim_ctx_attach_resource(struct virgl_reclaim *vr, uint32_t ctx,
     return 0;
 }
 
+static void forget(struct virgl_reclaim *vr, struct vr_context *context,
+                   const struct vr_resource *res)
+{
+    if (vr_table_remove(&context->resources, res->args.handle)) {
+        vr_references_detach(vr, context, res);
+    }
+}
+
 int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
                                       uint32_t id)
 {
@@ -105,9 +114,10 @@ int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
     if (!context || !res) {
         return -ENOENT;
     }
-    if (!vr_table_remove(&context->resources, id)) {
+    if (!vr_table_find(&context->resources, id)) {
         return -ENODATA;
     }
+    forget(vr, context, res);
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
         virgl_renderer_ctx_detach_resource(ctx, id);
     }
@@ -187,9 +197,7 @@ void vr_contexts_forget(struct virgl_reclaim *vr,
     uint32_t pos = 0;
 
     while ((entry = vr_table_next(&vr->contexts, &pos))) {
-        struct vr_context *context = entry->value;
-
-        vr_table_remove(&context->resources, res->args.handle);
+        forget(vr, entry->value, res);
     }
 }
 

@@ -13,19 +13,34 @@ static void gone(struct virgl_reclaim *vr, struct vr_storage *ghost)
     if (ghost->purged) {
         vr->stats.released_total += ghost->bytes;
     }
-    vr_free(&vr->allocator, ghost);
+    vr_storage_free(vr, ghost);
+}
+
+/* GL tells of its objects. Of other memory only the model knows. */
+static bool is_alive(const struct virgl_reclaim *vr,
+                     const struct vr_storage *storage)
+{
+    return storage->name ? vr_storage_alive(storage) :
+                           vr_storage_referenced(vr, storage);
 }
 
 bool vr_ghosts_give_up(struct virgl_reclaim *vr, struct vr_storage *storage,
                        struct vr_resource *owner)
 {
+    /* What was not declared unneeded is there for as long as it ever was. */
+    bool purged = owner != NULL, empty;
+
+    vr_references_unbind(vr, storage, purged);
+    virgl_renderer_force_ctx_0();
+    empty = purged && vr_storage_empty(storage);
     vr_storage_drop(storage->id);
-    if (!vr_storage_alive(storage)) {
-        vr_free(&vr->allocator, storage);
+    if (empty || !is_alive(vr, storage)) {
+        vr_storage_free(vr, storage);
         return true;
     }
+    storage->ghost = true;
     storage->owner = owner;
-    storage->purged = owner != NULL;
+    storage->purged = purged;
     storage->next = vr->ghosts;
     vr->ghosts = storage;
     return false;
@@ -62,6 +77,7 @@ void vr_ghosts_check(struct virgl_reclaim *vr)
 {
     struct vr_storage **link = &vr->ghosts;
 
+    vr->ghosts_moved = false;
     if (!vr->ghosts) {
         return;
     }
@@ -70,7 +86,7 @@ void vr_ghosts_check(struct virgl_reclaim *vr)
     while (*link) {
         struct vr_storage *ghost = *link;
 
-        if (vr_storage_alive(ghost)) {
+        if (is_alive(vr, ghost)) {
             link = &ghost->next;
         } else {
             *link = ghost->next;
@@ -85,6 +101,6 @@ void vr_ghosts_reset(struct virgl_reclaim *vr)
         struct vr_storage *ghost = vr->ghosts;
 
         vr->ghosts = ghost->next;
-        vr_free(&vr->allocator, ghost);
+        vr_storage_free(vr, ghost);
     }
 }

@@ -65,6 +65,10 @@ struct vr_storage {
     uint32_t name;              /* 0: none, or not a GL object */
     uint32_t id;                /* of its resource */
     uint64_t bytes;
+    unsigned references;        /* from contexts: references.c */
+    bool pinned;                /* refers to it who cannot be told */
+    bool forgotten;             /* by the books: free it with the last one */
+    bool ghost;
     bool purged;                /* or destroyed */
     struct vr_resource *owner;  /* NULL once restored or destroyed */
     struct vr_storage *next;
@@ -74,10 +78,18 @@ struct vr_storage {
 int vr_storage_create(const struct virgl_reclaim_allocator *a,
                       const vr_args *args, struct vr_storage *storage);
 void vr_storage_drop(uint32_t id);
+/* Not to be asked about what is not GL's. */
 bool vr_storage_alive(const struct vr_storage *storage);
+/*
+ * Give back the memory of a buffer that lives on, with context 0 current. False
+ * if that cannot be done.
+ */
+bool vr_storage_empty(const struct vr_storage *storage);
 
 /* zero.c: clear the storage of resource args->handle, context 0 current. */
 int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
             uint32_t name);
+/* The renderer takes an error that is left for one of its own. */
+void vr_forget_gl_errors(void);
 
 #endif

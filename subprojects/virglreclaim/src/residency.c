@@ -4,10 +4,11 @@
 #include "books.h"
 
 #include <errno.h>
+#include <limits.h>
 
 static void free_resource(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    vr_free(&vr->allocator, res->storage);
+    vr_storage_free(vr, res->storage);
     vr_free(&vr->allocator, res);
 }
 
@@ -271,12 +272,7 @@ int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
     } else if (res->attached) {
         ret = -EBUSY;
     } else if (res->state == VIRGL_RECLAIM_RESIDENT) {
-        bool seen = res->storage->name;
-
-        /* What is not GL's cannot be seen to go, and does not count. */
-        if (make_homeless(vr, res, res) && seen) {
-            gone = res->bytes;
-        }
+        gone = make_homeless(vr, res, res) ? res->bytes : 0;
         res->state = VIRGL_RECLAIM_PURGED;
         res->released = gone;
         vr->stats.purged++;
@@ -316,7 +312,41 @@ int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
     return 0;
 }
 
+/* Command streams */
+
+int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
+                         void *commands, uint32_t words)
+{
+    struct vr_context *context = vr_find_ctx(vr, ctx);
+    int ret;
+
+    if (!context) {
+        return -ENOENT;
+    }
+    if (words > INT_MAX) {
+        return -EINVAL;
+    }
+    ret = virgl_renderer_submit_cmd(commands, ctx, words);
+    if (ret) {
+        vr_references_lose(vr, context);
+    } else {
+        vr_references_read(vr, context, commands, words);
+    }
+    if (vr->ghosts_moved) {
+        vr_ghosts_check(vr);
+    }
+    return !ret ? 0 : ret == ENOMEM ? -ENOMEM : -EINVAL;
+}
+
 /* Queries */
+
+bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
+                                       uint32_t id)
+{
+    const struct vr_resource *res = vr_find(vr, id);
+
+    return res && res->storage && vr_storage_referenced(vr, res->storage);
+}
 
 enum virgl_reclaim_state virgl_reclaim_resource_state(
     const struct virgl_reclaim *vr, uint32_t id)

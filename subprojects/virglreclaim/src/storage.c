@@ -85,9 +85,27 @@ void vr_storage_drop(uint32_t id)
  */
 bool vr_storage_alive(const struct vr_storage *storage)
 {
-    if (!storage->name) {
-        return false;
-    }
     return storage->buffer ? glIsBuffer(storage->name)
                            : glIsTexture(storage->name);
+}
+
+/*
+ * A buffer of no bytes is as good an object as any: whatever refers to it, in
+ * the renderer or in GL contexts that bound it last, refers to no memory. GL
+ * refuses if the storage is immutable.
+ */
+bool vr_storage_empty(const struct vr_storage *storage)
+{
+    GLint old = 0, size = 1;
+
+    if (!storage->buffer || !storage->name) {
+        return false;
+    }
+    glGetIntegerv(GL_COPY_WRITE_BUFFER_BINDING, &old);
+    glBindBuffer(GL_COPY_WRITE_BUFFER, storage->name);
+    glBufferData(GL_COPY_WRITE_BUFFER, 0, NULL, GL_STATIC_DRAW);
+    glGetBufferParameteriv(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
+    glBindBuffer(GL_COPY_WRITE_BUFFER, old);
+    vr_forget_gl_errors();
+    return size == 0;
 }

@@ -77,7 +77,7 @@ static bool have_clear_texture(void)
            epoxy_has_gl_extension("GL_ARB_clear_texture");
 }
 
-static void forget_errors(void)
+void vr_forget_gl_errors(void)
 {
     /* A lost context reports errors for ever. */
     for (int i = 0; i < 16 && glGetError() != GL_NO_ERROR; i++) {
@@ -177,7 +177,7 @@ static int zero_buffer(const struct virgl_reclaim_allocator *a,
         return 0;
     }
 
-    forget_errors();
+    vr_forget_gl_errors();
     glGetIntegerv(GL_COPY_WRITE_BUFFER_BINDING, &old);
     glBindBuffer(GL_COPY_WRITE_BUFFER, name);
 
@@ -194,7 +194,7 @@ static int zero_buffer(const struct virgl_reclaim_allocator *a,
     }
 
     glBindBuffer(GL_COPY_WRITE_BUFFER, old);
-    forget_errors();
+    vr_forget_gl_errors();
     return ret;
 }
 
@@ -280,7 +280,7 @@ static int clear_texture(const struct virgl_reclaim_allocator *a,
         tex.depth = args->bind & VIRGL_RES_BIND_DEPTH_STENCIL;
     } else {
         query_texture(target, name, &tex);
-        forget_errors();
+        vr_forget_gl_errors();
         if (!tex.width) {
             /* The renderer does not look whether GL had the memory. */
             return -ENOMEM;
@@ -310,7 +310,7 @@ static int zero_texture(const struct virgl_reclaim_allocator *a,
     GLint old = 0;
     int ret;
 
-    forget_errors();
+    vr_forget_gl_errors();
     glGetIntegerv(gl_targets[target].binding, &old);
     ret = clear_texture(a, args, target, name);
     /* An upload leaves the texture bound as well. */

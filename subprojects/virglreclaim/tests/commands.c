@@ -1,92 +1,73 @@
 /* SPDX-License-Identifier: MIT */
-/* The few commands of the protocol that tests submit. */
+/* Commands of the protocol that tests submit. */
 
 #include "commands.h"
 
 #include <string.h>
 #include <glib.h>
-#include <virglrenderer.h>
 
-enum {
-    COMMAND_CREATE_OBJECT = 1,
-    COMMAND_DESTROY_OBJECT = 3,
-    COMMAND_SET_FRAMEBUFFER_STATE = 5,
-    COMMAND_SET_VERTEX_BUFFERS = 6,
-    COMMAND_CLEAR = 7,
-    COMMAND_SET_SAMPLER_VIEWS = 10,
-};
+#include "internal.h"
 
-enum { CLEAR_COLOR0 = 1 << 2, SHADER_FRAGMENT = 1 };
+enum { COMMAND_CLEAR = 7, CLEAR_COLOR0 = 1 << 2 };
 
-/* A command is a header, with its length in dwords, and its arguments. */
-static uint32_t header(uint32_t command, uint32_t object, uint32_t length)
+int submit(struct virgl_reclaim *vr, uint32_t ctx, uint32_t code,
+           uint32_t type, const uint32_t *args, uint32_t n)
 {
-    return command | object << 8 | length << 16;
+    g_autofree uint32_t *words = g_new(uint32_t, 1 + n);
+
+    words[0] = vr_header(code, type, n);
+    memcpy(words + 1, args, n * sizeof(*args));
+    return virgl_reclaim_submit(vr, ctx, words, 1 + n);
 }
 
-int create_surface(uint32_t ctx, uint32_t object, uint32_t id,
-                   uint32_t format)
+int create_surface(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object,
+                   uint32_t id, uint32_t format)
 {
-    uint32_t dwords[] = {
-        header(COMMAND_CREATE_OBJECT, OBJECT_SURFACE, 5),
-        object, id, format, 0, 0,
-    };
-
-    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+    return COMMAND(vr, ctx, VR_CREATE_OBJECT, VR_OBJECT_SURFACE, object, id,
+                   format, 0, 0);
 }
 
-int create_sampler_view(uint32_t ctx, uint32_t object, uint32_t id,
-                        uint32_t format, uint32_t target)
+int create_sampler_view(struct virgl_reclaim *vr, uint32_t ctx,
+                        uint32_t object, uint32_t id, uint32_t format,
+                        uint32_t target)
 {
     uint32_t swizzle = 0 | 1 << 3 | 2 << 6 | 3 << 9;
-    uint32_t dwords[] = {
-        header(COMMAND_CREATE_OBJECT, OBJECT_SAMPLER_VIEW, 6),
-        object, id, format | target << 24, 0, 0, swizzle,
-    };
 
-    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+    return COMMAND(vr, ctx, VR_CREATE_OBJECT, VR_OBJECT_SAMPLER_VIEW, object,
+                   id, format | target << 24, 0, 0, swizzle);
 }
 
-int destroy_object(uint32_t ctx, uint32_t object, uint32_t type)
+int destroy_object(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object)
 {
-    uint32_t dwords[] = { header(COMMAND_DESTROY_OBJECT, type, 1), object };
-
-    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+    return COMMAND(vr, ctx, VR_DESTROY_OBJECT, 0, object);
 }
 
-int set_sampler_view(uint32_t ctx, uint32_t object)
+int set_sampler_view(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object)
 {
-    uint32_t dwords[] = {
-        header(COMMAND_SET_SAMPLER_VIEWS, 0, 3),
-        SHADER_FRAGMENT, 0, object,
-    };
-
-    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+    return COMMAND(vr, ctx, VR_SET_SAMPLER_VIEWS, 0, STAGE_FRAGMENT, 0,
+                   object);
 }
 
-int set_vertex_buffer(uint32_t ctx, uint32_t id)
+int set_vertex_buffer(struct virgl_reclaim *vr, uint32_t ctx, uint32_t id)
 {
-    uint32_t dwords[] = {
-        header(COMMAND_SET_VERTEX_BUFFERS, 0, 3),
-        16, 0, id,
-    };
-
-    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+    return COMMAND(vr, ctx, VR_SET_VERTEX_BUFFERS, 0, 16, 0, id);
 }
 
-int clear_surface(uint32_t ctx, uint32_t object)
+int set_framebuffer(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object)
 {
-    uint32_t one, dwords[] = {
-        header(COMMAND_SET_FRAMEBUFFER_STATE, 0, 3),
-        1, 0, object,
-        header(COMMAND_CLEAR, 0, 8),
-        CLEAR_COLOR0, 0, 0, 0, 0, 0, 0, 0,
-    };
+    if (!object) {
+        return COMMAND(vr, ctx, VR_SET_FRAMEBUFFER_STATE, 0, 0, 0);
+    }
+    return COMMAND(vr, ctx, VR_SET_FRAMEBUFFER_STATE, 0, 1, 0, object);
+}
+
+int clear_surface(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object)
+{
+    uint32_t one;
     float value = 1.0;
+    int ret = set_framebuffer(vr, ctx, object);
 
     memcpy(&one, &value, sizeof(one));
-    for (int i = 6; i < 10; i++) {
-        dwords[i] = one;
-    }
-    return virgl_renderer_submit_cmd(dwords, ctx, G_N_ELEMENTS(dwords));
+    return ret ? ret : COMMAND(vr, ctx, COMMAND_CLEAR, 0, CLEAR_COLOR0, one,
+                               one, one, one, 0, 0, 0);
 }

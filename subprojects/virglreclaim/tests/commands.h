@@ -1,27 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* The few commands of the protocol that tests submit. */
+/* Commands of the protocol that tests submit. */
 
 #ifndef COMMANDS_H
 #define COMMANDS_H
 
 #include <stdint.h>
 
-enum { OBJECT_SAMPLER_VIEW = 6, OBJECT_SURFACE = 8 };
+#include "stream.h"
 
-/* Each returns the renderer's result: 0, or a positive error. */
-int create_surface(uint32_t ctx, uint32_t object, uint32_t id,
-                   uint32_t format);
-int create_sampler_view(uint32_t ctx, uint32_t object, uint32_t id,
-                        uint32_t format, uint32_t target);
-int destroy_object(uint32_t ctx, uint32_t object, uint32_t type);
+struct virgl_reclaim;
+
+enum { STAGE_VERTEX, STAGE_FRAGMENT };
+
+/* Submit one command. As all here: returns 0 or a negative error. */
+int submit(struct virgl_reclaim *vr, uint32_t ctx, uint32_t code,
+           uint32_t type, const uint32_t *args, uint32_t n);
+
+/* The same with the arguments written out. */
+#define COMMAND(vr, ctx, code, type, ...) \
+    submit(vr, ctx, code, type, (uint32_t[]) { __VA_ARGS__ }, \
+           sizeof((uint32_t[]) { __VA_ARGS__ }) / sizeof(uint32_t))
+
+int create_surface(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object,
+                   uint32_t id, uint32_t format);
+int create_sampler_view(struct virgl_reclaim *vr, uint32_t ctx,
+                        uint32_t object, uint32_t id, uint32_t format,
+                        uint32_t target);
+int destroy_object(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object);
 
 /* Let the fragment shader sample from a view; object 0: from none. */
-int set_sampler_view(uint32_t ctx, uint32_t object);
+int set_sampler_view(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object);
 
 /* Draw vertices from a buffer; id 0: from none. */
-int set_vertex_buffer(uint32_t ctx, uint32_t id);
+int set_vertex_buffer(struct virgl_reclaim *vr, uint32_t ctx, uint32_t id);
 
-/* Make a surface the colour buffer and clear it to ones. */
-int clear_surface(uint32_t ctx, uint32_t object);
+/* Make a surface the colour buffer; object 0: none. */
+int set_framebuffer(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object);
+
+/* The same, and clear it to ones. */
+int clear_surface(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object);
 
 #endif

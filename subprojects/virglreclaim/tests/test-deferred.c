@@ -21,8 +21,8 @@ static void make_viewed(Fixture *f)
     make_texture(f, RES);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
-    g_assert_cmpint(create_sampler_view(CTX, OBJECT, RES, FORMAT_BGRA8,
-                                        VR_TARGET_2D), ==, 0);
+    g_assert_cmpint(create_sampler_view(f->vr, CTX, OBJECT, RES,
+                                        FORMAT_BGRA8, VR_TARGET_2D), ==, 0);
 }
 
 static void purge_deferred(Fixture *f)
@@ -56,7 +56,7 @@ static void test_sampler_view(Fixture *f, gconstpointer data)
     check(f, 1, 0, 0);
     check(f, 1, 0, 0);
 
-    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
     check(f, 0, SIZE, SIZE);
     check(f, 0, SIZE, SIZE);
 
@@ -70,8 +70,9 @@ static void test_surface(Fixture *f, gconstpointer data)
     make_texture(f, RES);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
-    g_assert_cmpint(create_surface(CTX, OBJECT, RES, FORMAT_BGRA8), ==, 0);
-    g_assert_cmpint(clear_surface(CTX, OBJECT), ==, 0);
+    g_assert_cmpint(create_surface(f->vr, CTX, OBJECT, RES, FORMAT_BGRA8), ==,
+                    0);
+    g_assert_cmpint(clear_surface(f->vr, CTX, OBJECT), ==, 0);
     purge_deferred(f);
     check(f, 1, 0, 0);
 
@@ -79,19 +80,57 @@ static void test_surface(Fixture *f, gconstpointer data)
     check(f, 0, SIZE, SIZE);
 }
 
-static void test_buffer(Fixture *f, gconstpointer data)
+static void make_bound_buffer(Fixture *f)
 {
     struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
 
-    (void)data;
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
-    g_assert_cmpint(set_vertex_buffer(CTX, RES), ==, 0);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
+}
+
+/* A buffer can be emptied. */
+static void test_buffer(Fixture *f, gconstpointer data)
+{
+    uint64_t released;
+
+    (void)data;
+    make_bound_buffer(f);
+    g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, RES, &released), ==,
+                    0);
+    g_assert_cmpuint(released, ==, SIZE);
+    check(f, 0, SIZE, SIZE);
+}
+
+/* But not if nobody said that its contents are not needed. */
+static void test_buffer_unref(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_bound_buffer(f);
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
+    check(f, 1, 0, 0);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 0), ==, 0);
+    check(f, 0, 0, 0);
+}
+
+/* Not GL's: only the commands tell. */
+static void test_query(Fixture *f, gconstpointer data)
+{
+    enum { OCCLUSION_COUNTER = 0 };
+    struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
+
+    (void)data;
+    args.bind = VIRGL_RES_BIND_CUSTOM;
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, CTX, VR_CREATE_OBJECT, VR_OBJECT_QUERY,
+                            OBJECT, OCCLUSION_COUNTER, 0, RES), ==, 0);
     purge_deferred(f);
     check(f, 1, 0, 0);
 
-    g_assert_cmpint(set_vertex_buffer(CTX, 0), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
     check(f, 0, SIZE, SIZE);
 }
 
@@ -109,7 +148,7 @@ static void test_restored(Fixture *f, gconstpointer data)
     /* Letting the old one go does not hurt the new one. */
     fill(in, SIZE, 1);
     g_assert_cmpint(write_bytes(RES, CTX, in, SIZE, WIDTH, HEIGHT), ==, 0);
-    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
     check(f, 0, 0, SIZE);
     g_assert_cmpint(read_bytes(RES, CTX, out, SIZE, WIDTH, HEIGHT), ==, 0);
     g_assert_cmpmem(in, SIZE, out, SIZE);
@@ -121,7 +160,7 @@ static void test_unref(Fixture *f, gconstpointer data)
     make_viewed(f);
     g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
     check(f, 1, 0, 0);
-    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
     /* It was not purged. */
     check(f, 0, 0, 0);
 }
@@ -133,7 +172,7 @@ static void test_purge_unref(Fixture *f, gconstpointer data)
     purge_deferred(f);
     g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
     check(f, 1, 0, 0);
-    g_assert_cmpint(destroy_object(CTX, OBJECT, OBJECT_SAMPLER_VIEW), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
     check(f, 0, 0, SIZE);
 }
 
@@ -153,6 +192,8 @@ int main(int argc, char **argv)
     add_test("/deferred/sampler-view", test_sampler_view);
     add_test("/deferred/surface", test_surface);
     add_test("/deferred/buffer", test_buffer);
+    add_test("/deferred/buffer-unref", test_buffer_unref);
+    add_test("/deferred/query", test_query);
     add_test("/deferred/restored", test_restored);
     add_test("/deferred/unref", test_unref);
     add_test("/deferred/purge-unref", test_purge_unref);

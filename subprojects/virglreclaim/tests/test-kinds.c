@@ -66,8 +66,8 @@ static void upload_custom(Fixture *f, uint32_t id, void *data, size_t size)
 static void view(Fixture *f, const struct kind *kind, uint32_t id)
 {
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==, 0);
-    g_assert_cmpint(create_sampler_view(CTX, 1000 + id, id, kind->format,
-                                        kind->target), ==, 0);
+    g_assert_cmpint(create_sampler_view(f->vr, CTX, 1000 + id, id,
+                                        kind->format, kind->target), ==, 0);
 }
 
 static uint32_t create_all(Fixture *f, const struct kind *kind)

@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-enum { RES = 1, BUFFER = 2, COMPRESSED = 3, CTX = 1, SIDE = 64, SIZE = SIDE * SIDE * 4 };
+enum { RES = 1, BUFFER = 2, COMPRESSED = 3, CTX = 1 };
+enum { SIDE = 64, SIZE = SIDE * SIDE * 4 };
 
 struct step {
     const char *what;

@@ -170,8 +170,8 @@ static void test_submit(Fixture *f, gconstpointer data)
     purge(f, 1);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
 
-    g_assert_cmpint(create_surface(1, 10, 1, FORMAT_BGRA8), ==, 0);
-    g_assert_cmpint(clear_surface(1, 10), ==, 0);
+    g_assert_cmpint(create_surface(f->vr, 1, 10, 1, FORMAT_BGRA8), ==, 0);
+    g_assert_cmpint(clear_surface(f->vr, 1, 10), ==, 0);
     g_assert_cmpint(read_bytes(1, 1, pixels, SIZE, WIDTH, HEIGHT), ==, 0);
     for (size_t i = 0; i < SIZE; i++) {
         g_assert_cmpuint(pixels[i], ==, 0xff);

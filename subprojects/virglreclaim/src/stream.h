@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command streams, as SUBMIT_3D carries them: 32-bit words in the host's order.
+ * A command is a header (code in bits 0 to 7, type of object in 8 to 15, number
+ * of words that follow in 16 to 31) and its arguments. The numbers are those of
+ * virglrenderer's src/virgl_protocol.h, which is not installed, as of 1.3.
+ */
+
+#ifndef VIRGLRECLAIM_STREAM_H
+#define VIRGLRECLAIM_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Those that make, drop or follow references, and the last one known. */
+enum vr_code {
+    VR_CREATE_OBJECT = 1,
+    VR_DESTROY_OBJECT = 3,
+    VR_SET_FRAMEBUFFER_STATE = 5,
+    VR_SET_VERTEX_BUFFERS = 6,
+    VR_SET_SAMPLER_VIEWS = 10,
+    VR_SET_INDEX_BUFFER = 11,
+    VR_SET_STREAMOUT_TARGETS = 25,
+    VR_SET_UNIFORM_BUFFER = 27,
+    VR_SET_SUB_CTX = 28,
+    VR_CREATE_SUB_CTX = 29,
+    VR_DESTROY_SUB_CTX = 30,
+    VR_SET_SHADER_BUFFERS = 34,
+    VR_SET_SHADER_IMAGES = 35,
+    VR_SET_ATOMIC_BUFFERS = 40,
+    VR_CREATE_VIDEO_BUFFER = 55,
+    VR_LAST_CODE = 63,
+};
+
+enum vr_object_type {
+    VR_OBJECT_SAMPLER_VIEW = 6,
+    VR_OBJECT_SURFACE = 8,
+    VR_OBJECT_QUERY = 9,
+    VR_OBJECT_STREAMOUT_TARGET = 10,
+    VR_OBJECT_MSAA_SURFACE = 11,
+};
+
+/* How many of each the renderer has room for. */
+enum {
+    VR_STAGES = 6,              /* of shaders */
+    VR_MAX_VIEWS = 128,         /* for each stage, as the next three */
+    VR_MAX_UNIFORM_BUFFERS = 32,
+    VR_MAX_SHADER_BUFFERS = 32,
+    VR_MAX_SHADER_IMAGES = 32,
+    VR_MAX_ATOMIC_BUFFERS = 32,
+    VR_MAX_VERTEX_BUFFERS = 32,
+    VR_MAX_COLOR_SURFACES = 8,
+};
+
+struct vr_command {
+    uint8_t code;
+    uint8_t type;               /* of object */
+    uint16_t length;            /* of args, in words */
+    const uint32_t *args;
+};
+
+struct vr_stream {
+    const uint32_t *next, *end;
+};
+
+static inline uint32_t vr_header(uint32_t code, uint32_t type, uint32_t length)
+{
+    return code | type << 8 | length << 16;
+}
+
+/*
+ * Read the next command. False at the end, and at a command that claims to be
+ * longer than what is left: there the renderer stops, too, without carrying it
+ * out.
+ */
+static inline bool vr_stream_next(struct vr_stream *s, struct vr_command *cmd)
+{
+    uint32_t header;
+
+    if (s->next == s->end) {
+        return false;
+    }
+    header = *s->next;
+    if ((size_t)(s->end - s->next) <= header >> 16) {
+        return false;
+    }
+    *cmd = (struct vr_command) {
+        .code = header, .type = header >> 8, .length = header >> 16,
+        .args = s->next + 1,
+    };
+    s->next += 1 + cmd->length;
+    return true;
+}
+
+#endif
