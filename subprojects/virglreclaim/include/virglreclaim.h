@@ -35,7 +35,21 @@ enum virgl_reclaim_state {
     VIRGL_RECLAIM_NONE,         /* no such resource */
     VIRGL_RECLAIM_RESIDENT,     /* the renderer holds its storage */
     VIRGL_RECLAIM_PURGED,       /* contents lost, storage given up */
+    VIRGL_RECLAIM_STORED,       /* contents compressed, storage given up */
 };
+
+/* Why contents were not stored away when that was asked for. */
+enum virgl_reclaim_kept {
+    VIRGL_RECLAIM_KEPT_REFERENCED,  /* something in a context refers to them */
+    VIRGL_RECLAIM_KEPT_FORMAT,      /* they cannot be read back exactly */
+    VIRGL_RECLAIM_KEPT_NO_GAIN,     /* compressed they are hardly smaller */
+    VIRGL_RECLAIM_KEPT_LIMIT,       /* there was no room for them */
+    VIRGL_RECLAIM_KEPT_NO_MEMORY,
+    VIRGL_RECLAIM_KEPT_REASONS,
+};
+
+/* Bucket i counts what took less than 2^(i+1) us, and the last the rest. */
+#define VIRGL_RECLAIM_TIME_BUCKETS 24
 
 /*
  * Storage that was given up is "deferred" for as long as something in a
@@ -43,7 +57,7 @@ enum virgl_reclaim_state {
  * frees it with the last such reference.
  */
 struct virgl_reclaim_stats {
-    uint64_t resources;         /* all, resident and purged */
+    uint64_t resources;         /* all, in any state */
     uint64_t resident_bytes;    /* of resources that are resident */
     uint64_t purged;            /* resources that are purged now */
     uint64_t released_bytes;    /* of those, storage known to be gone */
@@ -52,6 +66,13 @@ struct virgl_reclaim_stats {
     uint64_t purges;            /* since the start, repeated ones not counted */
     uint64_t restores;          /* since the start */
     uint64_t released_total;    /* released by purges since the start */
+    uint64_t stored;            /* resources whose contents are stored now */
+    uint64_t stored_bytes;      /* memory that takes ... */
+    uint64_t stored_of_bytes;   /* ... and that their storage took */
+    uint64_t stores;            /* since the start */
+    uint64_t store_restores;    /* since the start: brought back with contents */
+    uint64_t kept[VIRGL_RECLAIM_KEPT_REASONS];  /* since the start */
+    uint64_t restore_us[VIRGL_RECLAIM_TIME_BUCKETS];    /* of store_restores */
 };
 
 /* Bytes from the backing of a resource to its storage, or the other way. */
@@ -322,7 +343,8 @@ bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
  * texture or buffer for as long as it is bound in the GL context of some other
  * context, where the renderer leaves bound what it bound last: at most one
  * texture a texture unit, say, until the next is bound there.
- * A purged resource stays purged, with *@released 0. Whether the resource is
+ * A purged resource stays purged, with *@released 0. What was stored away is
+ * thrown away, and *@released is what its storage took. Whether the resource is
  * displayed is for the caller to check.
  *
  * Freed memory may stay in the heap: call virgl_reclaim_trim() after a batch.
@@ -333,16 +355,51 @@ int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
                                  uint64_t *released);
 
 /**
- * virgl_reclaim_resource_restore: Make a purged resource usable again.
+ * virgl_reclaim_set_store: How much may be stored away.
+ * @vr: the books
+ * @max: bytes that compressed contents may take together; 0, as at the start,
+ *       for none
+ *
+ * What is stored already stays.
+ */
+void virgl_reclaim_set_store(struct virgl_reclaim *vr, uint64_t max);
+
+/**
+ * virgl_reclaim_resource_store: Compress the contents of a resource.
+ * @vr: the books
+ * @id: resource, without backing
+ *
+ * Reads the contents back (all levels, layers, faces), keeps them compressed by
+ * zstd, and gives up the storage. They are the same, bit by bit, after
+ * virgl_reclaim_resource_restore(); what cannot promise that is left as it is,
+ * and so is what something in a context refers to. Textures need GL 4.5 on the
+ * host, and one sample a pixel. Takes milliseconds for each megabyte: not for
+ * when somebody waits. Freed memory may stay in the heap: virgl_reclaim_trim().
+ *
+ * Memory comes from the allocator of the books, but for what zstd works with
+ * (about one megabyte, until the function returns).
+ *
+ * Returns: 0, also if it was stored before. Otherwise nothing changed but the
+ * count of the reason: -ENOENT, -EBUSY if backing is attached or it is referred
+ * to, -ENODATA if it is purged or has its contents in the guest's memory,
+ * -ENOTSUP if they cannot be read back exactly, -EFBIG if it would save less
+ * than an eighth, -ENOSPC if they are over the limit, -ENOMEM.
+ */
+int virgl_reclaim_resource_store(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_resource_restore: Make a resource usable again.
  * @vr: the books
  * @id: resource
  *
- * Creates it again under its id, contents zero, attached to the contexts it
- * belongs to. Surfaces and sampler views that a context made before the purge
- * still refer to the old storage, and bindings are to be made again.
+ * Creates it again under its id, attached to the contexts it belongs to: with
+ * its contents if they were stored, all zero if it was purged. Surfaces and
+ * sampler views that a context made before the purge still refer to the old
+ * storage, and bindings are to be made again.
  *
  * Returns: 0, also if it is resident; -ENOENT, or an error of
- * virgl_reclaim_resource_create(), which leaves it purged and loses nothing.
+ * virgl_reclaim_resource_create(), or -EIO for contents that do not come back.
+ * After an error it is purged or stored as before, and nothing is lost.
  */
 int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id);
 

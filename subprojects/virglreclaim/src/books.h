@@ -4,6 +4,7 @@
 #ifndef VIRGLRECLAIM_BOOKS_H
 #define VIRGLRECLAIM_BOOKS_H
 
+#include "contents.h"
 #include "internal.h"
 #include "references.h"
 #include "table.h"
@@ -16,6 +17,7 @@ struct vr_resource {
     uint64_t backing;           /* bytes attached */
     struct vr_storage *storage; /* while resident */
     uint64_t released;          /* while purged; 0: not gone, or not known */
+    struct vr_contents contents;    /* while stored */
 };
 
 struct vr_context {
@@ -33,6 +35,7 @@ struct virgl_reclaim {
     struct vr_storage *ghosts;  /* given up, and still referred to */
     bool ghosts_moved;          /* some may have gone */
     struct virgl_reclaim_stats stats;   /* all but ghosts and resources */
+    uint64_t store_max;         /* bytes of contents that may be stored */
 };
 
 static inline struct vr_resource *vr_find(const struct virgl_reclaim *vr,
@@ -46,6 +49,24 @@ static inline struct vr_context *vr_find_ctx(const struct virgl_reclaim *vr,
 {
     return vr_table_find(&vr->contexts, ctx);
 }
+
+/* residency.c */
+
+/* Give @res storage, all zero. On failure it is as it was. */
+int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res);
+/*
+ * Take its storage from @res, which goes on as @owner or ends. Returns true if
+ * it has gone.
+ */
+bool vr_make_homeless(struct virgl_reclaim *vr, struct vr_resource *res,
+                      struct vr_resource *owner);
+
+/* store.c */
+
+/* Give @res, which is stored, storage with its contents. As restore. */
+int vr_store_restore(struct virgl_reclaim *vr, struct vr_resource *res);
+/* Throw away what is stored of @res, which is stored. */
+void vr_store_forget(struct virgl_reclaim *vr, struct vr_resource *res);
 
 /* contexts.c */
 

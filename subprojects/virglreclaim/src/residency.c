@@ -8,6 +8,7 @@
 
 static void free_resource(struct virgl_reclaim *vr, struct vr_resource *res)
 {
+    vr_contents_free(&vr->allocator, &res->contents);
     vr_storage_free(vr, res->storage);
     vr_free(&vr->allocator, res);
 }
@@ -66,12 +67,14 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     vr->stats.resident_bytes = 0;
     vr->stats.purged = 0;
     vr->stats.released_bytes = 0;
+    vr->stats.stored = 0;
+    vr->stats.stored_bytes = 0;
+    vr->stats.stored_of_bytes = 0;
 }
 
 /* Resources */
 
-/* On failure @res is as it was. */
-static int make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
+int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     struct vr_storage *storage = vr_alloc0(&vr->allocator, sizeof(*storage));
     int ret;
@@ -94,9 +97,8 @@ static int make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
     return 0;
 }
 
-/* Returns true if it has gone. */
-static bool make_homeless(struct virgl_reclaim *vr, struct vr_resource *res,
-                          struct vr_resource *owner)
+bool vr_make_homeless(struct virgl_reclaim *vr, struct vr_resource *res,
+                      struct vr_resource *owner)
 {
     struct vr_storage *storage = res->storage;
 
@@ -137,7 +139,7 @@ int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
     if (!res) {
         return -ENOMEM;
     }
-    ret = make_resident(vr, res);
+    ret = vr_make_resident(vr, res);
     if (ret) {
         free_resource(vr, res);
         return ret;
@@ -158,7 +160,9 @@ int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id)
     }
 
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
-        make_homeless(vr, res, NULL);
+        vr_make_homeless(vr, res, NULL);
+    } else if (res->state == VIRGL_RECLAIM_STORED) {
+        vr_store_forget(vr, res);
     } else {
         vr->stats.purged--;
         vr->stats.released_bytes -= res->released;
@@ -260,6 +264,16 @@ int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
 
 /* Purge and restore */
 
+/* Returns the bytes that are gone. */
+static uint64_t purge(struct virgl_reclaim *vr, struct vr_resource *res)
+{
+    if (res->state == VIRGL_RECLAIM_STORED) {
+        vr_store_forget(vr, res);
+        return res->bytes;
+    }
+    return vr_make_homeless(vr, res, res) ? res->bytes : 0;
+}
+
 int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
                                  uint64_t *released)
 {
@@ -271,8 +285,8 @@ int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
         ret = -ENOENT;
     } else if (res->attached) {
         ret = -EBUSY;
-    } else if (res->state == VIRGL_RECLAIM_RESIDENT) {
-        gone = make_homeless(vr, res, res) ? res->bytes : 0;
+    } else if (res->state != VIRGL_RECLAIM_PURGED) {
+        gone = purge(vr, res);
         res->state = VIRGL_RECLAIM_PURGED;
         res->released = gone;
         vr->stats.purged++;
@@ -298,8 +312,11 @@ int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
         return 0;
     }
+    if (res->state == VIRGL_RECLAIM_STORED) {
+        return vr_store_restore(vr, res);
+    }
 
-    ret = make_resident(vr, res);
+    ret = vr_make_resident(vr, res);
     if (ret) {
         return ret;
     }

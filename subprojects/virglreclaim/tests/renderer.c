@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+#include <sys/resource.h>
 #include <epoxy/egl.h>
 
 static EGLDisplay display;
@@ -186,6 +188,22 @@ void fill(void *data, size_t size, uint32_t seed)
         state = state * 1664525 + 1013904223;
         byte[i] = (state >> 24) | 1;
     }
+}
+
+void limit_memory(size_t room)
+{
+    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+    unsigned long pages;
+    FILE *file;
+
+    if (room) {
+        file = fopen("/proc/self/statm", "r");
+        g_assert_nonnull(file);
+        g_assert_cmpint(fscanf(file, "%lu", &pages), ==, 1);
+        fclose(file);
+        limit.rlim_cur = pages * sysconf(_SC_PAGESIZE) + room;
+    }
+    g_assert_cmpint(setrlimit(RLIMIT_AS, &limit), ==, 0);
 }
 
 bool all_zero(const void *data, size_t size)

@@ -64,6 +64,9 @@ void fill(void *data, size_t size, uint32_t seed);
 
 bool all_zero(const void *data, size_t size);
 
+/* Leave the process room for room bytes more; 0: as much as it likes. */
+void limit_memory(size_t room);
+
 /* Anonymous memory of this process, in bytes. */
 uint64_t rss_anon(void);
 

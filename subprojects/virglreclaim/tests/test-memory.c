@@ -45,6 +45,29 @@ static int create_compressed(struct virgl_reclaim *vr)
     return virgl_reclaim_resource_create(vr, &args);
 }
 
+static int store_buffer(struct virgl_reclaim *vr)
+{
+    virgl_reclaim_set_store(vr, UINT64_MAX);
+    return virgl_reclaim_resource_store(vr, BUFFER);
+}
+
+static int store_compressed(struct virgl_reclaim *vr)
+{
+    /* With GLES no texture is stored. */
+    return g_getenv("VIRGLRECLAIM_TEST_GLES") ? 0 :
+           virgl_reclaim_resource_store(vr, COMPRESSED);
+}
+
+static int restore_buffer(struct virgl_reclaim *vr)
+{
+    return virgl_reclaim_resource_restore(vr, BUFFER);
+}
+
+static int restore_compressed(struct virgl_reclaim *vr)
+{
+    return virgl_reclaim_resource_restore(vr, COMPRESSED);
+}
+
 static int unref_others(struct virgl_reclaim *vr)
 {
     virgl_reclaim_resource_unref(vr, COMPRESSED);
@@ -110,6 +133,10 @@ static const struct step steps[] = {
     { "create", create },
     { "create buffer", create_buffer },
     { "create compressed", create_compressed },
+    { "store buffer", store_buffer },
+    { "store compressed", store_compressed },
+    { "restore buffer", restore_buffer },
+    { "restore compressed", restore_compressed },
     { "unref others", unref_others },
     { "ctx create", ctx_create },
     { "ctx attach", ctx_attach },
@@ -135,6 +162,7 @@ static struct virgl_reclaim_stats stats_of(struct virgl_reclaim *vr)
     struct virgl_reclaim_stats stats;
 
     virgl_reclaim_get_stats(vr, &stats);
+    stats.kept[VIRGL_RECLAIM_KEPT_NO_MEMORY] = 0;
     return stats;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Deferred storage when the GL hands a name out again. */
 
+#include "contents.h"
 #include "internal.h"
 
 #include <glib.h>
@@ -41,6 +42,28 @@ bool vr_storage_empty(const struct vr_storage *storage)
 {
     (void)storage;
     return false;
+}
+
+int vr_contents_save(const struct virgl_reclaim_allocator *a,
+                     const vr_args *args, uint32_t name, uint64_t max,
+                     struct vr_contents *contents)
+{
+    (void)a, (void)args, (void)name, (void)max, (void)contents;
+    return -ENOTSUP;
+}
+
+int vr_contents_load(const struct virgl_reclaim_allocator *a,
+                     const vr_args *args, uint32_t name,
+                     const struct vr_contents *contents)
+{
+    (void)a, (void)args, (void)name, (void)contents;
+    return -EIO;
+}
+
+void vr_contents_free(const struct virgl_reclaim_allocator *a,
+                      struct vr_contents *contents)
+{
+    (void)a, (void)contents;
 }
 
 /* The renderer, as far as the books call it. */

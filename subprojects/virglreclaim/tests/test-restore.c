@@ -5,10 +5,7 @@
 #include "renderer.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-#include <sys/resource.h>
 
 enum { WIDTH = 256, HEIGHT = 256, SIZE = WIDTH * HEIGHT * 4 };
 
@@ -194,23 +191,6 @@ static void test_new_owner(Fixture *f, gconstpointer data)
     purge(f, 1);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
     g_assert_cmpint(write_bytes(1, 1, pixels, SIZE, WIDTH, HEIGHT), !=, 0);
-}
-
-/* Leave the process room for room bytes more; 0: as much as it likes. */
-static void limit_memory(size_t room)
-{
-    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-    unsigned long pages;
-    FILE *file;
-
-    if (room) {
-        file = fopen("/proc/self/statm", "r");
-        g_assert_nonnull(file);
-        g_assert_cmpint(fscanf(file, "%lu", &pages), ==, 1);
-        fclose(file);
-        limit.rlim_cur = pages * sysconf(_SC_PAGESIZE) + room;
-    }
-    g_assert_cmpint(setrlimit(RLIMIT_AS, &limit), ==, 0);
 }
 
 /* A failed restore loses nothing. */

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* Contents stored away: what is kept, what is refused, what it gives back. */
+
+#include "commands.h"
+#include "kinds.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { SIDE = 256, SIZE = SIDE * SIDE * 4, RES = 1, CTX = 1, OBJECT = 10 };
+
+/* Begins again after a while: compressed it is small. */
+static void fill_small(uint8_t *data, size_t size, uint32_t seed)
+{
+    uint8_t bytes[251];
+
+    fill(bytes, sizeof(bytes), seed);
+    for (size_t i = 0; i < size; i++) {
+        data[i] = bytes[i % sizeof(bytes)];
+    }
+}
+
+/* A buffer can be stored with GL and with GLES. */
+static void make_buffer(Fixture *f, uint32_t id, uint32_t size)
+{
+    struct virgl_renderer_resource_create_args args = buffer_args(id, size);
+    g_autofree uint8_t *data = g_malloc(size);
+
+    fill_small(data, size, id);
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    g_assert_cmpint(write_bytes(id, 0, data, size, size, 1), ==, 0);
+}
+
+static void check_buffer(uint32_t id, uint32_t ctx, uint32_t size)
+{
+    g_autofree uint8_t *data = g_malloc(size), *out = g_malloc0(size);
+
+    fill_small(data, size, id);
+    g_assert_cmpint(read_bytes(id, ctx, out, size, size, 1), ==, 0);
+    g_assert_cmpmem(data, size, out, size);
+}
+
+static struct virgl_reclaim_stats stats_of(Fixture *f)
+{
+    struct virgl_reclaim_stats stats;
+
+    virgl_reclaim_get_stats(f->vr, &stats);
+    return stats;
+}
+
+/* It stays as it is, and the reason is counted. */
+static void check_kept(Fixture *f, uint32_t id, int error,
+                       enum virgl_reclaim_kept why)
+{
+    struct virgl_reclaim_stats before = stats_of(f), after;
+
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, id), ==, error);
+    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, id), ==,
+                    VIRGL_RECLAIM_RESIDENT);
+    after = stats_of(f);
+    before.kept[why]++;
+    g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
+}
+
+static void store(Fixture *f, uint32_t id)
+{
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, id), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, id), ==,
+                    VIRGL_RECLAIM_STORED);
+}
+
+static void test_stats(Fixture *f, gconstpointer data)
+{
+    struct virgl_reclaim_stats stats;
+    uint64_t sum = 0;
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    make_buffer(f, 1, SIZE);
+    make_buffer(f, 2, SIZE);
+    store(f, 1);
+    store(f, 2);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 1), ==, 0);
+
+    stats = stats_of(f);
+    g_assert_cmpuint(stats.resources, ==, 2);
+    g_assert_cmpuint(stats.stored, ==, 2);
+    g_assert_cmpuint(stats.stores, ==, 2);
+    g_assert_cmpuint(stats.stored_of_bytes, ==, 2 * SIZE);
+    g_assert_cmpuint(stats.stored_bytes, >=, 2 * 251);
+    g_assert_cmpuint(stats.stored_bytes, <, SIZE / 4);
+    g_assert_cmpuint(stats.resident_bytes, ==, 0);
+
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 2), ==, 0);
+    check_buffer(1, 0, SIZE);
+    check_buffer(2, 0, SIZE);
+    stats = stats_of(f);
+    g_assert_cmpuint(stats.stored, ==, 0);
+    g_assert_cmpuint(stats.stored_bytes, ==, 0);
+    g_assert_cmpuint(stats.stored_of_bytes, ==, 0);
+    g_assert_cmpuint(stats.resident_bytes, ==, 2 * SIZE);
+    g_assert_cmpuint(stats.store_restores, ==, 2);
+    g_assert_cmpuint(stats.restores, ==, 0);
+    for (int i = 0; i < VIRGL_RECLAIM_TIME_BUCKETS; i++) {
+        sum += stats.restore_us[i];
+    }
+    g_assert_cmpuint(sum, ==, 2);
+}
+
+static void test_off(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_buffer(f, RES, SIZE);
+    check_kept(f, RES, -ENOSPC, VIRGL_RECLAIM_KEPT_LIMIT);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 2), ==, -ENOENT);
+}
+
+/* Attaching memory is use: the guest sees what it left. */
+static void test_attach(Fixture *f, gconstpointer data)
+{
+    g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc0(SIZE);
+    struct virgl_reclaim_transfer t = { .w = SIZE, .h = 1, .d = 1 };
+    struct iovec iov = { out, SIZE };
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    make_buffer(f, RES, SIZE);
+    store(f, RES);
+    g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
+                    0);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, RES), ==, -EBUSY);
+    g_assert_cmpint(virgl_reclaim_resource_transfer(f->vr, RES, &t), ==, 0);
+    fill_small(in, SIZE, RES);
+    g_assert_cmpmem(in, SIZE, out, SIZE);
+    g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, RES, NULL, NULL),
+                    ==, 0);
+}
+
+/* As much as there is room for, and what is stored stays. */
+static void test_limit(Fixture *f, gconstpointer data)
+{
+    uint64_t one;
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    for (uint32_t id = 1; id <= 3; id++) {
+        make_buffer(f, id, SIZE);
+    }
+    store(f, 1);
+    one = stats_of(f).stored_bytes;
+
+    virgl_reclaim_set_store(f->vr, one + one / 2);
+    check_kept(f, 2, -ENOSPC, VIRGL_RECLAIM_KEPT_LIMIT);
+    virgl_reclaim_set_store(f->vr, one / 2);
+    check_kept(f, 2, -ENOSPC, VIRGL_RECLAIM_KEPT_LIMIT);
+    virgl_reclaim_set_store(f->vr, 2 * one);
+    store(f, 2);
+    check_kept(f, 3, -ENOSPC, VIRGL_RECLAIM_KEPT_LIMIT);
+
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
+    store(f, 3);
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 2), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 3), ==, 0);
+    for (uint32_t id = 1; id <= 3; id++) {
+        check_buffer(id, 0, SIZE);
+    }
+}
+
+static void test_no_gain(Fixture *f, gconstpointer data)
+{
+    struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
+    g_autofree uint8_t *noise = g_malloc(SIZE), *out = g_malloc0(SIZE);
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    for (size_t i = 0; i < SIZE; i++) {
+        noise[i] = g_test_rand_int();
+    }
+    g_assert_cmpint(write_bytes(RES, 0, noise, SIZE, SIZE, 1), ==, 0);
+    check_kept(f, RES, -EFBIG, VIRGL_RECLAIM_KEPT_NO_GAIN);
+    g_assert_cmpint(read_bytes(RES, 0, out, SIZE, SIZE, 1), ==, 0);
+    g_assert_cmpmem(noise, SIZE, out, SIZE);
+}
+
+/* A sample of a pixel cannot be read; with GLES, no texture. */
+static void test_format(Fixture *f, gconstpointer data)
+{
+    struct virgl_renderer_resource_create_args args = texture_args(RES, SIDE,
+                                                                   SIDE);
+
+    (void)data;
+    args.nr_samples = 4;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    check_kept(f, RES, -ENOTSUP, VIRGL_RECLAIM_KEPT_FORMAT);
+
+    args.handle = 2;
+    args.nr_samples = 0;
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    if (g_getenv("VIRGLRECLAIM_TEST_GLES")) {
+        check_kept(f, 2, -ENOTSUP, VIRGL_RECLAIM_KEPT_FORMAT);
+    } else {
+        store(f, 2);
+    }
+}
+
+/* There is nothing to store. */
+static void test_nothing(Fixture *f, gconstpointer data)
+{
+    struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
+    struct virgl_reclaim_stats before, after;
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    args.bind = VR_BIND_STAGING;
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    make_buffer(f, 2, SIZE);
+    g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 2, NULL), ==, 0);
+    before = stats_of(f);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, RES), ==, -ENODATA);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 2), ==, -ENODATA);
+    after = stats_of(f);
+    g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
+}
+
+/* Purge, destruction and reset throw away what is stored. */
+static void test_thrown_away(Fixture *f, gconstpointer data)
+{
+    struct virgl_reclaim_stats stats;
+    uint64_t released;
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    for (uint32_t id = 1; id <= 4; id++) {
+        make_buffer(f, id, SIZE);
+        store(f, id);
+    }
+
+    g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 1, &released), ==, 0);
+    g_assert_cmpuint(released, ==, SIZE);
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, 2), ==, 0);
+    stats = stats_of(f);
+    g_assert_cmpuint(stats.stored, ==, 2);
+    g_assert_cmpuint(stats.stored_of_bytes, ==, 2 * SIZE);
+    g_assert_cmpuint(stats.purged, ==, 1);
+    g_assert_cmpuint(stats.released_bytes, ==, SIZE);
+
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
+    g_assert_cmpuint(stats_of(f).released_bytes, ==, 0);
+    {
+        g_autofree uint8_t *out = g_malloc(SIZE);
+
+        memset(out, 1, SIZE);
+        g_assert_cmpint(read_bytes(1, 0, out, SIZE, SIZE, 1), ==, 0);
+        g_assert_true(all_zero(out, SIZE));
+    }
+
+    virgl_renderer_reset();
+    virgl_reclaim_reset(f->vr);
+    stats = stats_of(f);
+    g_assert_cmpuint(stats.stored, ==, 0);
+    g_assert_cmpuint(stats.stored_bytes, ==, 0);
+    g_assert_cmpuint(stats.stored_of_bytes, ==, 0);
+}
+
+/* A restore for which there is no memory loses nothing. */
+static void test_no_memory(Fixture *f, gconstpointer data)
+{
+    enum { LARGE = 128 << 20 };
+    struct virgl_reclaim_stats before, after;
+    uint32_t word;
+    struct iovec iov = { &word, sizeof(word) };
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    make_buffer(f, RES, LARGE);
+    store(f, RES);
+    virgl_reclaim_trim();
+    before = stats_of(f);
+
+    limit_memory(64 << 20);
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, -ENOMEM);
+    g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
+                    -ENOMEM);
+    limit_memory(0);
+    g_assert_false(virgl_reclaim_resource_attached(f->vr, RES));
+    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
+                    VIRGL_RECLAIM_STORED);
+    after = stats_of(f);
+    g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
+
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
+    check_buffer(RES, 0, LARGE);
+}
+
+/* What is stored away is memory that the operating system has back. */
+static void test_rss(Fixture *f, gconstpointer data)
+{
+    enum { COUNT = 32, EACH = 4 << 20 };
+    struct virgl_reclaim_stats stats;
+    uint64_t before, after;
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    for (uint32_t id = 1; id <= COUNT; id++) {
+        make_buffer(f, id, EACH);
+    }
+    virgl_reclaim_trim();
+    before = rss_anon();
+    for (uint32_t id = 1; id <= COUNT; id++) {
+        store(f, id);
+    }
+    virgl_reclaim_trim();
+    after = rss_anon();
+    stats = stats_of(f);
+    g_test_message("%" G_GUINT64_FORMAT " bytes became %" G_GUINT64_FORMAT
+                   ", RSS fell by %" G_GINT64_FORMAT, stats.stored_of_bytes,
+                   stats.stored_bytes, (gint64)(before - after));
+    g_assert_cmpuint(stats.stored_of_bytes, ==, COUNT * EACH);
+    g_assert_cmpfloat(before - after, >=, 0.95 * (stats.stored_of_bytes -
+                                                  stats.stored_bytes));
+
+    for (uint32_t id = 1; id <= COUNT; id++) {
+        g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, id), ==, 0);
+        check_buffer(id, 0, EACH);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    add_test("/store/stats", test_stats);
+    add_test("/store/off", test_off);
+    add_test("/store/attach", test_attach);
+    add_test("/store/limit", test_limit);
+    add_test("/store/no-gain", test_no_gain);
+    add_test("/store/format", test_format);
+    add_test("/store/nothing", test_nothing);
+    add_test("/store/thrown-away", test_thrown_away);
+    add_test("/store/no-memory", test_no_memory);
+    add_test("/store/rss", test_rss);
+    return g_test_run();
+}
