@@ -308,8 +308,11 @@ void virgl_reclaim_ctx_foreach(
  * for a command that this library does not know, the context is from then on
  * taken to refer to every resource that it is attached to.
  *
+ * What is stored and may be named by them is restored first.
+ *
  * Returns: 0, -ENOENT, -EINVAL if the renderer refuses it, -ENOMEM if it says
- * so.
+ * so; or an error of virgl_reclaim_resource_restore(), and then nothing was
+ * submitted.
  */
 int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
                          void *commands, uint32_t words);

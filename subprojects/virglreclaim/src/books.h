@@ -68,6 +68,15 @@ int vr_store_restore(struct virgl_reclaim *vr, struct vr_resource *res);
 /* Throw away what is stored of @res, which is stored. */
 void vr_store_forget(struct virgl_reclaim *vr, struct vr_resource *res);
 
+/* use.c */
+
+/*
+ * The context is about to carry @n words out: restore what is stored and may
+ * be used by them. As restore; after an error some may have been.
+ */
+int vr_store_use(struct virgl_reclaim *vr, const struct vr_context *context,
+                 const uint32_t *words, size_t n);
+
 /* contexts.c */
 
 /* Attach @res again where it belongs, once it has storage. */

@@ -343,6 +343,10 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     if (words > INT_MAX) {
         return -EINVAL;
     }
+    ret = vr_store_use(vr, context, commands, words);
+    if (ret) {
+        return ret;
+    }
     ret = virgl_renderer_submit_cmd(commands, ctx, words);
     if (ret) {
         vr_references_lose(vr, context);

@@ -2,10 +2,13 @@
 /* Contents stored away: what is kept, what is refused, what it gives back. */
 
 #include "commands.h"
-#include "kinds.h"
+#include "renderer.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* Of the protocol. */
+enum { SET_CONSTANT_BUFFER = 12, RESOURCE_COPY_REGION = 17 };
 
 enum { SIDE = 256, SIZE = SIDE * SIDE * 4, RES = 1, CTX = 1, OBJECT = 10 };
 
@@ -135,6 +138,84 @@ static void test_attach(Fixture *f, gconstpointer data)
     g_assert_cmpmem(in, SIZE, out, SIZE);
     g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, RES, NULL, NULL),
                     ==, 0);
+}
+
+/* What a context refers to stays: it could not be given the new storage. */
+static void test_referenced(Fixture *f, gconstpointer data)
+{
+    struct virgl_renderer_resource_create_args args = texture_args(RES, SIDE,
+                                                                   SIDE);
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    make_buffer(f, 2, SIZE);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    for (uint32_t id = 1; id <= 2; id++) {
+        g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
+                        0);
+    }
+    g_assert_cmpint(create_surface(f->vr, CTX, OBJECT, RES, FORMAT_BGRA8), ==,
+                    0);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 2), ==, 0);
+    check_kept(f, RES, -EBUSY, VIRGL_RECLAIM_KEPT_REFERENCED);
+    check_kept(f, 2, -EBUSY, VIRGL_RECLAIM_KEPT_REFERENCED);
+
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 0), ==, 0);
+    store(f, 2);
+}
+
+static int copy_buffer(Fixture *f, uint32_t to, uint32_t from, uint32_t size)
+{
+    return COMMAND(f->vr, CTX, RESOURCE_COPY_REGION, 0,
+                   to, 0, 0, 0, 0, from, 0, 0, 0, 0, size, 1, 1);
+}
+
+/* A command that names what is stored finds it as it was. */
+static void test_use(Fixture *f, gconstpointer data)
+{
+    g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc0(SIZE);
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    for (uint32_t id = 1; id <= 3; id++) {
+        make_buffer(f, id, SIZE);
+        g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
+                        0);
+        store(f, id);
+    }
+
+    /* These numbers are no ids. */
+    g_assert_cmpint(COMMAND(f->vr, CTX, SET_CONSTANT_BUFFER, 0,
+                            STAGE_FRAGMENT, 0, 1, 2, 3), ==, 0);
+    g_assert_cmpuint(stats_of(f).stored, ==, 3);
+
+    g_assert_cmpint(copy_buffer(f, 2, 3, SIZE), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, 2), ==,
+                    VIRGL_RECLAIM_RESIDENT);
+    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, 3), ==,
+                    VIRGL_RECLAIM_RESIDENT);
+    check_buffer(3, CTX, SIZE);
+    fill_small(in, SIZE, 3);
+    g_assert_cmpint(read_bytes(2, CTX, out, SIZE, SIZE, 1), ==, 0);
+    g_assert_cmpmem(in, SIZE, out, SIZE);
+
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
+    check_buffer(1, CTX, SIZE);
+}
+
+/* A context cannot use what it is not attached to, and restores none of it. */
+static void test_use_of_others(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    make_buffer(f, RES, SIZE);
+    store(f, RES);
+    set_vertex_buffer(f->vr, CTX, RES);
+    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
+                    VIRGL_RECLAIM_STORED);
 }
 
 /* As much as there is room for, and what is stored stays. */
@@ -276,6 +357,8 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     (void)data;
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
     make_buffer(f, RES, LARGE);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
     store(f, RES);
     virgl_reclaim_trim();
     before = stats_of(f);
@@ -284,6 +367,7 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, -ENOMEM);
     g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
                     -ENOMEM);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, -ENOMEM);
     limit_memory(0);
     g_assert_false(virgl_reclaim_resource_attached(f->vr, RES));
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
@@ -292,7 +376,8 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
 
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
-    check_buffer(RES, 0, LARGE);
+    check_buffer(RES, CTX, LARGE);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
 }
 
 /* What is stored away is memory that the operating system has back. */
@@ -334,6 +419,9 @@ int main(int argc, char **argv)
     add_test("/store/stats", test_stats);
     add_test("/store/off", test_off);
     add_test("/store/attach", test_attach);
+    add_test("/store/referenced", test_referenced);
+    add_test("/store/use", test_use);
+    add_test("/store/use-of-others", test_use_of_others);
     add_test("/store/limit", test_limit);
     add_test("/store/no-gain", test_no_gain);
     add_test("/store/format", test_format);
