@@ -342,10 +342,10 @@ bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
  * Where it is bound as a buffer or an image it is unbound. If a context still
  * refers to a texture, or to a query's buffer, that lives on, *@released is 0
  * and it counts as deferred. Any other buffer is emptied.
- * Gone means that the renderer has deleted the GL object. GL keeps a deleted
- * texture or buffer for as long as it is bound in the GL context of some other
- * context, where the renderer leaves bound what it bound last: at most one
- * texture a texture unit, say, until the next is bound there.
+ * Gone means that the renderer has deleted the GL object, and that no GL context
+ * has it bound: those of contexts that may use it are entered for that, and a
+ * texture counts as deferred while one cannot be (it is in error). What a GL
+ * driver keeps by itself is not seen.
  * A purged resource stays purged, with *@released 0. What was stored away is
  * thrown away, and *@released is what its storage took. Whether the resource is
  * displayed is for the caller to check.

@@ -88,6 +88,15 @@ void vr_contexts_forget(struct virgl_reclaim *vr,
 /* All contexts end, without a word to the renderer. */
 void vr_contexts_reset(struct virgl_reclaim *vr);
 
+/* stale.c */
+
+/*
+ * Unbind a texture that the renderer has deleted, and whose name no other has
+ * yet, in the GL contexts of those that may use it. Context 0 is current then.
+ */
+void vr_stale_unbind(struct virgl_reclaim *vr,
+                     const struct vr_storage *storage);
+
 /* ghosts.c */
 
 /*

@@ -16,12 +16,30 @@ static void gone(struct virgl_reclaim *vr, struct vr_storage *ghost)
     vr_storage_free(vr, ghost);
 }
 
-/* GL tells of its objects. Of other memory only the model knows. */
+/*
+ * GL tells of its objects, but not whether a GL context that cannot be entered
+ * has a deleted one bound. Of other memory only the model knows.
+ */
 static bool is_alive(const struct virgl_reclaim *vr,
                      const struct vr_storage *storage)
 {
-    return storage->name ? vr_storage_alive(storage) :
-                           vr_storage_referenced(vr, storage);
+    if (!storage->name) {
+        return vr_storage_referenced(vr, storage);
+    }
+    return vr_storage_alive(storage) ||
+           (!storage->buffer && vr_references_lost(vr, storage));
+}
+
+/* To be asked with context 0 current. */
+static bool has_gone(struct virgl_reclaim *vr,
+                     const struct vr_storage *storage)
+{
+    if (is_alive(vr, storage)) {
+        return false;
+    }
+    vr_stale_unbind(vr, storage);
+    /* It may have shown that there is one. */
+    return !is_alive(vr, storage);
 }
 
 bool vr_ghosts_give_up(struct virgl_reclaim *vr, struct vr_storage *storage,
@@ -34,7 +52,7 @@ bool vr_ghosts_give_up(struct virgl_reclaim *vr, struct vr_storage *storage,
     virgl_renderer_force_ctx_0();
     empty = purged && vr_storage_empty(storage);
     vr_storage_drop(storage->id);
-    if (empty || !is_alive(vr, storage)) {
+    if (empty || has_gone(vr, storage)) {
         vr_storage_free(vr, storage);
         return true;
     }
@@ -86,11 +104,11 @@ void vr_ghosts_check(struct virgl_reclaim *vr)
     while (*link) {
         struct vr_storage *ghost = *link;
 
-        if (is_alive(vr, ghost)) {
-            link = &ghost->next;
-        } else {
+        if (has_gone(vr, ghost)) {
             *link = ghost->next;
             gone(vr, ghost);
+        } else {
+            link = &ghost->next;
         }
     }
 }

@@ -63,6 +63,7 @@ int vr_check_transfer(const vr_args *args, uint64_t backing,
 struct vr_storage {
     bool buffer;
     uint32_t name;              /* 0: none, or not a GL object */
+    uint32_t target, binding;   /* GL's, of a texture */
     uint32_t id;                /* of its resource */
     uint64_t bytes;
     unsigned references;        /* from contexts: references.c */
@@ -74,7 +75,7 @@ struct vr_storage {
     struct vr_storage *next;
 };
 
-/* Sets buffer and name. */
+/* Sets buffer, name, target and binding. */
 int vr_storage_create(const struct virgl_reclaim_allocator *a,
                       const vr_args *args, struct vr_storage *storage);
 void vr_storage_drop(uint32_t id);
@@ -89,6 +90,9 @@ bool vr_storage_empty(const struct vr_storage *storage);
 /* zero.c: clear the storage of resource args->handle, context 0 current. */
 int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
             uint32_t name);
+/* Where GL binds the texture that the renderer makes, and how to ask. */
+void vr_texture_target(const vr_args *args, uint32_t *target,
+                       uint32_t *binding);
 /* The renderer takes an error that is left for one of its own. */
 void vr_forget_gl_errors(void);
 

@@ -511,15 +511,12 @@ void vr_references_detach(struct virgl_reclaim *vr, struct vr_context *context,
     }
 }
 
-bool vr_storage_referenced(const struct virgl_reclaim *vr,
-                           const struct vr_storage *storage)
+bool vr_references_lost(const struct virgl_reclaim *vr,
+                        const struct vr_storage *storage)
 {
     const struct vr_entry *entry;
     uint32_t pos = 0;
 
-    if (storage->references || storage->pinned) {
-        return true;
-    }
     while (vr->lost && (entry = vr_table_next(&vr->contexts, &pos))) {
         const struct vr_context *context = entry->value;
 
@@ -529,4 +526,11 @@ bool vr_storage_referenced(const struct virgl_reclaim *vr,
         }
     }
     return false;
+}
+
+bool vr_storage_referenced(const struct virgl_reclaim *vr,
+                           const struct vr_storage *storage)
+{
+    return storage->references || storage->pinned ||
+           vr_references_lost(vr, storage);
 }

@@ -59,6 +59,10 @@ void vr_references_read(struct virgl_reclaim *vr, struct vr_context *context,
 /* The renderer has refused some of what was submitted. */
 void vr_references_lose(struct virgl_reclaim *vr, struct vr_context *context);
 
+/* Whether a context that is lost may use @storage. */
+bool vr_references_lost(const struct virgl_reclaim *vr,
+                        const struct vr_storage *storage);
+
 /* Whether anything may refer to it but the books. */
 bool vr_storage_referenced(const struct virgl_reclaim *vr,
                            const struct vr_storage *storage);

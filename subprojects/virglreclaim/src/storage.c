@@ -64,6 +64,9 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
     virgl_renderer_resource_get_info(args->handle, &info);
     storage->buffer = args->target == VR_TARGET_BUFFER;
     storage->name = info.tex_id;
+    if (!storage->buffer) {
+        vr_texture_target(args, &storage->target, &storage->binding);
+    }
 
     ret = vr_zero(a, args, storage->name);
     if (ret) {

@@ -327,3 +327,12 @@ int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
     /* What the renderer allocates for a custom buffer is zero. */
     return name ? zero_buffer(a, args, name) : 0;
 }
+
+void vr_texture_target(const vr_args *args, uint32_t *target,
+                       uint32_t *binding)
+{
+    int index = texture_target(args);
+
+    *target = gl_targets[index].target;
+    *binding = gl_targets[index].binding;
+}

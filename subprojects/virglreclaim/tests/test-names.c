@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Deferred storage when the GL hands a name out again. */
 
+#include "books.h"
 #include "contents.h"
-#include "internal.h"
 
 #include <glib.h>
 
@@ -64,6 +64,13 @@ void vr_contents_free(const struct virgl_reclaim_allocator *a,
                       struct vr_contents *contents)
 {
     (void)a, (void)contents;
+}
+
+void vr_stale_unbind(struct virgl_reclaim *vr,
+                     const struct vr_storage *storage)
+{
+    (void)vr;
+    (void)storage;
 }
 
 /* The renderer, as far as the books call it. */
