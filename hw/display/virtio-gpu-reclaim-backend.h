@@ -25,7 +25,8 @@ typedef struct VirtIOGPUReclaimMapping {
 
 /* What a backend knows better than the ledger. */
 typedef struct VirtIOGPUReclaimAudit {
-    uint64_t deferred_bytes;        /* given up, but not gone yet */
+    uint64_t deferred;              /* storages given up, but not gone yet */
+    uint64_t deferred_bytes;
     uint64_t purged_released_bytes; /* gone, of what is purged now */
     uint64_t released_bytes_total;  /* gone by purges, ever */
 } VirtIOGPUReclaimAudit;

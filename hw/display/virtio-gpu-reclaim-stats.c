@@ -122,6 +122,10 @@ static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
             { "resources", in[VIRTIO_GPU_LEDGER_PURGED].resources },
             { "released-bytes", a.purged_released_bytes },
             { } }, errp) &&
+        visit_group(v, "deferred", (StatsField[]) {
+            { "resources", a.deferred },
+            { "host-bytes", a.deferred_bytes },
+            { } }, errp) &&
         visit_fields(v, (StatsField[]) {
             { "host-bytes", s->host_bytes },
             { "host-bytes-peak", s->host_bytes_peak },

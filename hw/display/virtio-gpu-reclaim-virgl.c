@@ -369,9 +369,11 @@ static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
     struct virgl_reclaim_stats stats;
 
     virgl_reclaim_get_stats(books(g), &stats);
+    audit->deferred = stats.deferred;
     audit->deferred_bytes = stats.deferred_bytes;
     if (VIRTIO_GPU_GL(g)->renderer_reset) {
         /* The device has been reset, and the renderer not yet. */
+        audit->deferred += stats.resources - stats.purged;
         audit->deferred_bytes += stats.resident_bytes;
     }
     audit->purged_released_bytes = stats.released_bytes;

@@ -144,6 +144,7 @@ void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
         r->backend->audit(g, audit);
         virtio_gpu_ledger_set_deferred(r->ledger, audit->deferred_bytes);
     } else {
+        audit->deferred = 0;
         audit->deferred_bytes = 0;
         audit->purged_released_bytes = stats->in[VIRTIO_GPU_LEDGER_PURGED].size;
         audit->released_bytes_total = stats->released_bytes_total;

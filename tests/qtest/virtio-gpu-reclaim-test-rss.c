@@ -92,8 +92,9 @@ static void test_deferred(const void *data)
     g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
                     ==, OK);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
-    check_stats(gpu, (Stats) { .purged = 1, .host = BYTES, .attaches = 1,
-                               .purges = 1 });
+    check_stats(gpu, (Stats) { .purged = 1, .deferred = 1,
+                               .deferred_host = BYTES, .host = BYTES,
+                               .attaches = 1, .purges = 1 });
     g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
                            sizeof(destroy)), ==, OK);
     check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,

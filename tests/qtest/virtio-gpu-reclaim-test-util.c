@@ -90,6 +90,9 @@ void check_stats(QVirtioGPU *gpu, Stats want)
     in = qdict_get_qdict(all, "purged");
     CHECK(in, "resources", want.purged);
     CHECK(in, "released-bytes", want.purged_released);
+    in = qdict_get_qdict(all, "deferred");
+    CHECK(in, "resources", want.deferred);
+    CHECK(in, "host-bytes", want.deferred_host);
     CHECK(all, "host-bytes", want.host + arrays);
     CHECK(all, "attaches", want.attaches);
     CHECK(all, "detaches", want.detaches);

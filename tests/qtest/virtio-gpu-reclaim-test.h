@@ -112,6 +112,7 @@ typedef struct Stats {
     uint64_t resident, resident_host, resident_backing;
     uint64_t evicted, evicted_host;
     uint64_t purged, purged_released;
+    uint64_t deferred, deferred_host;
     uint64_t host;
     uint64_t attaches, detaches, purges, restores, refused, released_total;
 } Stats;

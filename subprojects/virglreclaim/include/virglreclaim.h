@@ -19,8 +19,9 @@
  *
  * All resources and contexts that a VMM hands to this library must be
  * created, attached and destroyed through it, and all command streams go
- * through it: the books are only right when nobody goes past them. Blobs and resources made of an EGL image are not
- * handled; keep them with the renderer, under ids of their own.
+ * through it: the books are only right when nobody goes past them. Blobs and
+ * resources made of an EGL image are not handled; keep them with the renderer,
+ * under ids of their own.
  *
  * Threads: every function with a struct virgl_reclaim argument must be called
  * on the renderer's thread, virgl_renderer_init() done. Those that reach the
