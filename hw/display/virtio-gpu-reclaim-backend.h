@@ -23,12 +23,28 @@ typedef struct VirtIOGPUReclaimMapping {
     uint64_t bytes;
 } VirtIOGPUReclaimMapping;
 
+/* Why contents were not stored away, in the order of reclaim-stats. */
+#define VIRTIO_GPU_RECLAIM_KEPT_REASONS 5
+/* Restores that took less than 2, 4, 8, ... microseconds, and the rest. */
+#define VIRTIO_GPU_RECLAIM_TIME_BUCKETS 24
+
+/* Contents stored away; to the ledger these resources are evicted. */
+typedef struct VirtIOGPUReclaimStored {
+    uint64_t resources;
+    uint64_t bytes;                 /* that their contents take */
+    uint64_t of_bytes;              /* that their storage took */
+    uint64_t stores, restores;      /* ever, as what follows */
+    uint64_t kept[VIRTIO_GPU_RECLAIM_KEPT_REASONS];
+    uint64_t restore_us[VIRTIO_GPU_RECLAIM_TIME_BUCKETS];
+} VirtIOGPUReclaimStored;
+
 /* What a backend knows better than the ledger. */
 typedef struct VirtIOGPUReclaimAudit {
     uint64_t deferred;              /* storages given up, but not gone yet */
     uint64_t deferred_bytes;
     uint64_t purged_released_bytes; /* gone, of what is purged now */
     uint64_t released_bytes_total;  /* gone by purges, ever */
+    VirtIOGPUReclaimStored stored;
 } VirtIOGPUReclaimAudit;
 
 typedef void (*VirtIOGPUReclaimCtxFunc)(uint32_t id, const char *name,
@@ -63,6 +79,11 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*purge)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
                  uint64_t *released);
     int (*restore)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+    /*
+     * Optional: store the contents of an evicted resource away. Then attach()
+     * and restore() bring them back.
+     */
+    int (*store)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
     /* Stop showing a resource on a scanout. */
     void (*disable_scanout)(VirtIOGPU *g, int scanout_id);
     /* Optional: look what has become of deferred storage. */
@@ -75,6 +96,8 @@ typedef struct VirtIOGPUReclaimBackend {
     void (*free)(VirtIOGPU *g);
 } VirtIOGPUReclaimBackend;
 
+typedef struct VirtIOGPUReclaimStore VirtIOGPUReclaimStore;
+
 struct VirtIOGPUReclaim {
     const VirtIOGPUReclaimBackend *backend;
     void *backend_data;
@@ -82,6 +105,8 @@ struct VirtIOGPUReclaim {
     /* Freed since the heap was trimmed last. */
     uint64_t untrimmed_bytes;
     QEMUTimer *trim_timer;
+    /* NULL with x-evicted-store=off. */
+    VirtIOGPUReclaimStore *store;
     /* While it is migrated: what the stock stream cannot say. */
     QTAILQ_HEAD(, VirtIOGPUReclaimSaved) saved;
 };
@@ -129,10 +154,32 @@ uint64_t virtio_gpu_reclaim_max_entries(uint64_t size);
 void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit);
 
 /*
- * Give a purged resource its storage again; anything else is left alone.
+ * Give a resource that has none its storage again; others are left alone.
  * Returns 0 or a negative errno value.
  */
 int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+
+/* Whether a scanout or a cursor shows it. */
+bool virtio_gpu_reclaim_is_shown(VirtIOGPU *g, uint32_t id);
+
+/*
+ * @bytes of storage were freed. As a rule they are still in the heap, and
+ * would stay there: trim it soon if @worth_a_trim bytes were freed by now.
+ */
+void virtio_gpu_reclaim_freed(VirtIOGPU *g, uint64_t bytes,
+                              uint64_t worth_a_trim);
+
+/* virtio-gpu-reclaim-store.c: without effect if x-evicted-store=off. */
+
+/* The resource was just evicted: store it away some time. */
+void virtio_gpu_reclaim_store_evicted(VirtIOGPU *g,
+                                      VirtIOGPULedgerEntry *entry);
+/* Give a resource that is evicted its storage again, if it has none. */
+int virtio_gpu_reclaim_store_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+/* There are no resources any more. */
+void virtio_gpu_reclaim_store_reset(VirtIOGPU *g);
+void virtio_gpu_reclaim_store_init(VirtIOGPU *g);
+void virtio_gpu_reclaim_store_free(VirtIOGPUReclaim *r);
 
 /* virtio-gpu-reclaim-check.c */
 

@@ -88,6 +88,54 @@ static bool visit_contexts(VirtIOGPU *g, Visitor *v, Error **errp)
     return vc.ok;
 }
 
+static bool visit_times(Visitor *v, const uint64_t *times, Error **errp)
+{
+    bool ok = true;
+    int i;
+
+    if (!visit_start_list(v, "restore-us", NULL, 0, errp)) {
+        return false;
+    }
+    for (i = 0; ok && i < VIRTIO_GPU_RECLAIM_TIME_BUCKETS; i++) {
+        uint64_t n = times[i];
+
+        ok = visit_type_uint64(v, NULL, &n, errp);
+    }
+    ok = ok && visit_check_list(v, errp);
+    visit_end_list(v, NULL);
+    return ok;
+}
+
+static bool visit_stored(Visitor *v, const VirtIOGPUReclaimStored *stored,
+                         Error **errp)
+{
+    bool ok;
+
+    if (!visit_start_struct(v, "evicted-store", NULL, 0, errp)) {
+        return false;
+    }
+    ok = visit_fields(v, (StatsField[]) {
+             { "resources", stored->resources },
+             { "stored-bytes", stored->bytes },
+             { "of-bytes", stored->of_bytes },
+             { "ratio-percent", stored->of_bytes ?
+                                stored->bytes * 100 / stored->of_bytes : 0 },
+             { "stores", stored->stores },
+             { "restores", stored->restores },
+             { } }, errp) &&
+         visit_times(v, stored->restore_us, errp) &&
+         visit_group(v, "kept", (StatsField[]) {
+             { "referenced", stored->kept[0] },
+             { "format", stored->kept[1] },
+             { "no-gain", stored->kept[2] },
+             { "limit", stored->kept[3] },
+             { "no-memory", stored->kept[4] },
+             { } }, errp) &&
+         visit_check_struct(v, errp);
+    visit_end_struct(v, NULL);
+    return ok;
+}
+
 static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
                       Error **errp)
 {
@@ -115,9 +163,11 @@ static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
             { } }, errp) &&
         visit_group(v, "evicted", (StatsField[]) {
             { "resources", in[VIRTIO_GPU_LEDGER_EVICTED].resources },
-            { "host-bytes", in[VIRTIO_GPU_LEDGER_EVICTED].size },
-            { "stored-bytes", 0 },
+            { "host-bytes", in[VIRTIO_GPU_LEDGER_EVICTED].size -
+                            a.stored.of_bytes },
+            { "stored-bytes", a.stored.bytes },
             { } }, errp) &&
+        visit_stored(v, &a.stored, errp) &&
         visit_group(v, "purged", (StatsField[]) {
             { "resources", in[VIRTIO_GPU_LEDGER_PURGED].resources },
             { "released-bytes", a.purged_released_bytes },
@@ -127,7 +177,8 @@ static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
             { "host-bytes", a.deferred_bytes },
             { } }, errp) &&
         visit_fields(v, (StatsField[]) {
-            { "host-bytes", s->host_bytes },
+            { "host-bytes", s->host_bytes - a.stored.of_bytes +
+                            a.stored.bytes },
             { "host-bytes-peak", s->host_bytes_peak },
             { "host-bytes-limit", g->conf_max_hostmem },
             { "attaches", s->attaches },

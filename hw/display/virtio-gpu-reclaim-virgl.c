@@ -355,6 +355,11 @@ static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     return virgl_reclaim_resource_restore(books(g), entry->id);
 }
 
+static int store(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
+{
+    return virgl_reclaim_resource_store(books(g), entry->id);
+}
+
 static void disable_scanout(VirtIOGPU *g, int scanout_id)
 {
     struct virtio_gpu_scanout *scanout = &g->parent_obj.scanout[scanout_id];
@@ -364,6 +369,20 @@ static void disable_scanout(VirtIOGPU *g, int scanout_id)
     scanout->resource_id = 0;
 }
 
+static void audit_stored(VirtIOGPUReclaimStored *stored,
+                         const struct virgl_reclaim_stats *stats)
+{
+    stored->resources = stats->stored;
+    stored->bytes = stats->stored_bytes;
+    stored->of_bytes = stats->stored_of_bytes;
+    stored->stores = stats->stores;
+    stored->restores = stats->store_restores;
+    QEMU_BUILD_BUG_ON(sizeof(stored->kept) != sizeof(stats->kept));
+    memcpy(stored->kept, stats->kept, sizeof(stored->kept));
+    QEMU_BUILD_BUG_ON(sizeof(stored->restore_us) != sizeof(stats->restore_us));
+    memcpy(stored->restore_us, stats->restore_us, sizeof(stored->restore_us));
+}
+
 static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
 {
     struct virgl_reclaim_stats stats;
@@ -371,10 +390,14 @@ static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
     virgl_reclaim_get_stats(books(g), &stats);
     audit->deferred = stats.deferred;
     audit->deferred_bytes = stats.deferred_bytes;
+    audit_stored(&audit->stored, &stats);
     if (VIRTIO_GPU_GL(g)->renderer_reset) {
         /* The device has been reset, and the renderer not yet. */
         audit->deferred += stats.resources - stats.purged;
-        audit->deferred_bytes += stats.resident_bytes;
+        audit->deferred_bytes += stats.resident_bytes + stats.stored_bytes;
+        audit->stored.resources = 0;
+        audit->stored.bytes = 0;
+        audit->stored.of_bytes = 0;
     }
     audit->purged_released_bytes = stats.released_bytes;
     audit->released_bytes_total = stats.released_total;
@@ -440,6 +463,7 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .destroy = destroy,
     .purge = purge,
     .restore = restore,
+    .store = store,
     .disable_scanout = disable_scanout,
     .audit = audit,
     .contexts = contexts,
@@ -447,14 +471,26 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .free = free_renderer,
 };
 
-/* The stock handler does not say to the guest what the renderer refuses. */
-void virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx_id, void *buf,
-                                     uint32_t words)
+/*
+ * The stock handler does not say to the guest what the renderer refuses. But
+ * for what is not there for want of memory, nothing has been carried out.
+ */
+void virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g,
+                                     struct virtio_gpu_ctrl_command *cmd,
+                                     void *buf, uint32_t words)
 {
-    if (g->reclaim) {
-        virgl_reclaim_submit(books(g), ctx_id, buf, words);
-    } else {
-        virgl_renderer_submit_cmd(buf, ctx_id, words);
+    uint32_t ctx = cmd->cmd_hdr.ctx_id;
+    int ret;
+
+    if (!g->reclaim) {
+        virgl_renderer_submit_cmd(buf, ctx, words);
+        return;
+    }
+    ret = virgl_reclaim_submit(books(g), ctx, buf, words);
+    if (ret == -ENOMEM) {
+        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
+                                  "context %u: no memory for its commands",
+                                  ctx);
     }
 }
 
@@ -475,6 +511,11 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
         r->books = virgl_reclaim_new();
         /* As without memory for the rest of a device. */
         g_assert(r->books);
+        if (g->reclaim_conf.evicted_store) {
+            virgl_reclaim_set_store(r->books,
+                                    g->reclaim_conf.evicted_store_max ?:
+                                    UINT64_MAX);
+        }
         r->reset_bh = qemu_bh_new_guarded(reset_bh, g,
                                           &DEVICE(g)->mem_reentrancy_guard);
         g->reclaim->backend_data = r;

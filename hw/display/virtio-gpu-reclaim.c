@@ -140,12 +140,11 @@ void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
     VirtIOGPUReclaim *r = g->reclaim;
     const VirtIOGPULedgerStats *stats = virtio_gpu_ledger_stats(r->ledger);
 
+    *audit = (VirtIOGPUReclaimAudit) { };
     if (r->backend && r->backend->audit) {
         r->backend->audit(g, audit);
         virtio_gpu_ledger_set_deferred(r->ledger, audit->deferred_bytes);
     } else {
-        audit->deferred = 0;
-        audit->deferred_bytes = 0;
         audit->purged_released_bytes = stats->in[VIRTIO_GPU_LEDGER_PURGED].size;
         audit->released_bytes_total = stats->released_bytes_total;
     }
@@ -192,11 +191,8 @@ static void trim(void *opaque)
     }
 }
 
-/*
- * @bytes of storage were freed. As a rule they are still in the heap, and
- * would stay there.
- */
-static void freed(VirtIOGPU *g, uint64_t bytes, uint64_t worth_a_trim)
+void virtio_gpu_reclaim_freed(VirtIOGPU *g, uint64_t bytes,
+                              uint64_t worth_a_trim)
 {
     VirtIOGPUReclaim *r = g->reclaim;
 
@@ -239,6 +235,9 @@ int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     int64_t start;
     int ret;
 
+    if (entry->state == VIRTIO_GPU_LEDGER_EVICTED) {
+        return virtio_gpu_reclaim_store_restore(g, entry);
+    }
     if (entry->state != VIRTIO_GPU_LEDGER_PURGED) {
         return 0;
     }
@@ -257,7 +256,7 @@ int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
 
 /* What is shown. */
 
-static bool is_shown(VirtIOGPU *g, uint32_t id)
+bool virtio_gpu_reclaim_is_shown(VirtIOGPU *g, uint32_t id)
 {
     int i;
 
@@ -313,7 +312,7 @@ static void cmd_unref(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     size = entry->state == VIRTIO_GPU_LEDGER_PURGED ? 0 : entry->size;
     r->backend->destroy(g, entry);
     virtio_gpu_ledger_remove(r->ledger, entry);
-    freed(g, size, TRIM_UNREF_BYTES);
+    virtio_gpu_reclaim_freed(g, size, TRIM_UNREF_BYTES);
 }
 
 static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
@@ -391,6 +390,7 @@ static void cmd_detach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     trace_virtio_gpu_reclaim_detach(entry->id, entry->backing_bytes);
     g->reclaim->backend->detach(g, entry);
     virtio_gpu_ledger_detach(g->reclaim->ledger, entry);
+    virtio_gpu_reclaim_store_evicted(g, entry);
 }
 
 static enum virtio_gpu_purge_result purge(VirtIOGPU *g, uint32_t id)
@@ -406,7 +406,7 @@ static enum virtio_gpu_purge_result purge(VirtIOGPU *g, uint32_t id)
     if (entry->state == VIRTIO_GPU_LEDGER_PURGED) {
         return VIRTIO_GPU_PURGE_PURGED;
     }
-    if (is_shown(g, id)) {
+    if (virtio_gpu_reclaim_is_shown(g, id)) {
         return VIRTIO_GPU_PURGE_BUSY;
     }
     attached = entry->backing_bytes;
@@ -421,7 +421,7 @@ static enum virtio_gpu_purge_result purge(VirtIOGPU *g, uint32_t id)
     }
     virtio_gpu_ledger_purge(r->ledger, entry, released);
     trace_virtio_gpu_reclaim_purge(id, entry->size, released);
-    freed(g, entry->size, 1);
+    virtio_gpu_reclaim_freed(g, entry->size, 1);
     return VIRTIO_GPU_PURGE_PURGED;
 }
 
@@ -553,6 +553,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
     if (!virtio_gpu_virgl_enabled(g->parent_obj.conf)) {
         g->reclaim->backend = &virtio_gpu_reclaim_2d;
     }
+    virtio_gpu_reclaim_store_init(g);
 }
 
 void virtio_gpu_reclaim_finalize(Object *obj)
@@ -565,6 +566,7 @@ void virtio_gpu_reclaim_finalize(Object *obj)
             r->backend->free(g);
         }
         virtio_gpu_reclaim_vmstate_free(r);
+        virtio_gpu_reclaim_store_free(r);
         timer_free(r->trim_timer);
         virtio_gpu_ledger_free(r->ledger);
         g_free(r);
@@ -596,10 +598,11 @@ void virtio_gpu_reclaim_reset(VirtIOGPU *g)
     virtio_gpu_ledger_foreach(g->reclaim->ledger, reset_entry, g);
     size = virtio_gpu_ledger_stats(g->reclaim->ledger)->host_bytes;
     virtio_gpu_ledger_clear(g->reclaim->ledger);
+    virtio_gpu_reclaim_store_reset(g);
     for (i = 0; i < g->parent_obj.conf.max_outputs; i++) {
         g->parent_obj.scanout[i].cursor.resource_id = 0;
     }
-    freed(g, size, TRIM_UNREF_BYTES);
+    virtio_gpu_reclaim_freed(g, size, TRIM_UNREF_BYTES);
     if (g->reclaim->backend && g->reclaim->backend->reset) {
         g->reclaim->backend->reset(g);
     }

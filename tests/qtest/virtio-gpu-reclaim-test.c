@@ -50,5 +50,6 @@ int main(int argc, char **argv)
     add_migration_cases();
     add_stream_cases();
     add_rss_cases();
+    add_store_cases();
     return g_test_run();
 }

@@ -97,6 +97,7 @@ void add_lifecycle_cases(void);
 void add_migration_cases(void);
 void add_stream_cases(void);
 void add_rss_cases(void);
+void add_store_cases(void);
 void add_fences_cases(void);
 
 /* Boot a device with @args, or start it with @props besides x-reclaim=on. */

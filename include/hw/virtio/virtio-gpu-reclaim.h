@@ -48,8 +48,30 @@ bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id);
 
 /* virtio-gpu-reclaim-stats.c */
 
+/* Where contents of evicted resources are kept: as they are, or compressed. */
+typedef enum VirtIOGPUEvictedStore {
+    VIRTIO_GPU_EVICTED_STORE_OFF,
+    VIRTIO_GPU_EVICTED_STORE_MEMORY,
+} VirtIOGPUEvictedStore;
+
+typedef struct VirtIOGPUReclaimConf {
+    VirtIOGPUEvictedStore evicted_store;
+    uint64_t evicted_store_max; /* bytes of it; 0: no limit */
+} VirtIOGPUReclaimConf;
+
 /* The property "reclaim-stats". */
 extern const PropertyInfo virtio_gpu_reclaim_prop_stats;
+extern const PropertyInfo virtio_gpu_reclaim_prop_evicted_store;
+
+#define DEFINE_PROP_EVICTED_STORE(_name, _state, _field)                    \
+    DEFINE_PROP_SIGNED(_name, _state, _field, VIRTIO_GPU_EVICTED_STORE_OFF, \
+                       virtio_gpu_reclaim_prop_evicted_store,               \
+                       VirtIOGPUEvictedStore)
+
+/* virtio-gpu-reclaim-store.c */
+
+/* Whether the properties go together. */
+bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp);
 
 /* virtio-gpu-reclaim-vmstate.c */
 
@@ -83,8 +105,9 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g);
 /* To be called after the renderer has been reset. */
 void virtio_gpu_reclaim_virgl_reset(VirtIOGPU *g);
 /* Have a context carry out @words 32-bit words of commands. */
-void virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx_id, void *buf,
-                                     uint32_t words);
+void virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g,
+                                     struct virtio_gpu_ctrl_command *cmd,
+                                     void *buf, uint32_t words);
 
 /* virtio-gpu.c */
 void virtio_gpu_resource_create_2d(VirtIOGPU *g,

@@ -1,0 +1,324 @@
+/*
+ * QTest testcase: reclaim of virtio-gpu's memory: contents stored away
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <sys/resource.h>
+#include "qapi/qmp/qnum.h"
+#include "virtio-gpu-reclaim-test.h"
+
+#define STORE ",x-evicted-store=memory"
+
+/* Longer than anything that does not fail takes. */
+#define PATIENCE (30 * G_USEC_PER_SEC)
+
+/* A number of the member "evicted-store", or of its member "kept". */
+static uint64_t store_stat(QVirtioGPU *gpu, const char *name)
+{
+    QDict *resp = get_stats(gpu);
+    QDict *in = qdict_get_qdict(qdict_get_qdict(resp, "return"),
+                                "evicted-store");
+    uint64_t value;
+
+    if (!qdict_haskey(in, name)) {
+        in = qdict_get_qdict(in, "kept");
+    }
+    value = qdict_get_int(in, name);
+    qobject_unref(resp);
+    return value;
+}
+
+static void wait_for(QVirtioGPU *gpu, const char *name, uint64_t value)
+{
+    gint64 start = g_get_monotonic_time();
+
+    while (store_stat(gpu, name) != value) {
+        g_assert_cmpint(g_get_monotonic_time() - start, <, PATIENCE);
+        g_usleep(10000);
+    }
+}
+
+static void evict(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
+{
+    make(gpu, id);
+    set_contents(gpu, id, HERE, pixel);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+}
+
+/* The resource is not stored, and has what it had. */
+static void check_back(const Device *dev, QVirtioGPU *gpu, uint32_t id,
+                       uint32_t pixel)
+{
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, THERE, BYTES), ==, OK);
+    check_contents(dev, gpu, id, THERE, pixel);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+}
+
+static uint64_t sum_of_times(QVirtioGPU *gpu)
+{
+    QDict *resp = get_stats(gpu);
+    QDict *in = qdict_get_qdict(qdict_get_qdict(resp, "return"),
+                                "evicted-store");
+    const QListEntry *entry;
+    uint64_t sum = 0;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(in, "restore-us"), entry) {
+        sum += qnum_get_uint(qobject_to(QNum, qlist_entry_obj(entry)));
+    }
+    qobject_unref(resp);
+    return sum;
+}
+
+static void test_attach(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start_with(dev, STORE);
+    uint64_t stored;
+    QDict *resp, *in;
+
+    evict(gpu, 1, RED);
+    evict(gpu, 2, GREEN);
+    wait_for(gpu, "resources", 2);
+    stored = store_stat(gpu, "stored-bytes");
+    g_assert_cmpuint(stored, >, 0);
+    g_assert_cmpuint(stored, <, BYTES);
+    g_assert_cmpuint(store_stat(gpu, "of-bytes"), ==, 2 * BYTES);
+    g_assert_cmpuint(store_stat(gpu, "ratio-percent"), ==,
+                     stored * 100 / (2 * BYTES));
+    g_assert_cmpuint(store_stat(gpu, "stores"), ==, 2);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, stored);
+    resp = get_stats(gpu);
+    in = qdict_get_qdict(qdict_get_qdict(resp, "return"), "evicted");
+    CHECK(in, "resources", 2);
+    CHECK(in, "host-bytes", 0);
+    CHECK(in, "stored-bytes", stored);
+    qobject_unref(resp);
+
+    check_back(dev, gpu, 1, RED);
+    check_back(dev, gpu, 2, GREEN);
+    g_assert_cmpuint(store_stat(gpu, "restores"), ==, 2);
+    g_assert_cmpuint(sum_of_times(gpu), ==, 2);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_store_off(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+
+    evict(gpu, 1, RED);
+    g_usleep(300000);
+    g_assert_cmpuint(store_stat(gpu, "stores"), ==, 0);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
+    check_back(dev, gpu, 1, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Use without backing: on the screen, and by name in a command stream. */
+static void test_use(const void *data)
+{
+    /* virglrenderer's protocol: make a surface on resource 1. */
+    uint32_t create[] = { 1 | 8 << 8 | 5 << 16, 77, 1, FORMAT, 0, 0 };
+    const Device *dev = data;
+    QVirtioGPU *gpu = start_with(dev, STORE);
+
+    evict(gpu, 1, RED);
+    wait_for(gpu, "resources", 1);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
+    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
+    check_back(dev, gpu, 1, RED);
+
+    wait_for(gpu, "resources", 1);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    1, 1), ==, OK);
+    g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
+                    ==, OK);
+    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+
+    /* Now a context refers to it, and it stays. */
+    check_back(dev, gpu, 1, RED);
+    wait_for(gpu, "referenced", 1);
+    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_shown(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, STORE);
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    evict(gpu, 2, RED);
+    wait_for(gpu, "stores", 1);
+    g_usleep(300000);
+    g_assert_cmpuint(store_stat(gpu, "stores"), ==, 1);
+    g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_limit(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start_with(dev, STORE ",x-evicted-store-max=1");
+
+    evict(gpu, 1, RED);
+    wait_for(gpu, "limit", 1);
+    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    check_back(dev, gpu, 1, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* What is stored counts in full against the limit: it can always come back. */
+static void test_max_hostmem(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start_with(dev, STORE ",max_hostmem=40000");
+
+    evict(gpu, 1, RED);
+    wait_for(gpu, "resources", 1);
+    make(gpu, 2);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 3, FORMAT, SIDE, SIDE), ==,
+                    NO_MEMORY);
+    check_back(dev, gpu, 1, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_thrown_away(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, STORE);
+    uint32_t id;
+
+    for (id = 1; id <= 3; id++) {
+        evict(gpu, id, RED);
+    }
+    wait_for(gpu, "resources", 3);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmpuint(get_stat(gpu, "released-bytes-total"), ==, BYTES);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    check_contents(data, gpu, 1, HERE, 0);
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 2), ==, OK);
+    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 1);
+
+    qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(store_stat(gpu, "stored-bytes"), ==, 0);
+    evict(gpu, 3, GREEN);
+    wait_for(gpu, "resources", 1);
+    check_back(data, gpu, 3, GREEN);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Leave QEMU @room bytes more than it has; 0: as much as it likes. */
+static void limit_memory(QVirtioGPU *gpu, uint64_t room)
+{
+    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+    if (room) {
+        g_autofree char *path = g_strdup_printf("/proc/%d/statm", gpu->pid);
+        g_autofree char *text = NULL;
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        limit.rlim_cur = g_ascii_strtoull(text, NULL, 10) *
+                         qemu_real_host_page_size() + room;
+    }
+    g_assert_cmpint(prlimit(gpu->pid, RLIMIT_AS, &limit, NULL), ==, 0);
+}
+
+/* Without memory to restore it the guest gets an error, and nothing is lost. */
+static void test_no_memory(const void *data)
+{
+    const struct virtio_gpu_resource_create_3d large = {
+        .resource_id = 1, .target = TARGET_BUFFER, .format = FORMAT_R8,
+        .bind = BIND_VERTEX_BUFFER, .width = 256 * MiB, .height = 1,
+        .depth = 1, .array_size = 1,
+    };
+    /* virglrenderer's protocol: draw vertices from resource 1. */
+    uint32_t bind[] = { 6 | 3 << 16, 16, 0, 1 };
+    QVirtioGPU *gpu = start_with(data, STORE);
+    uint32_t i;
+
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &large), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    fill_ram(gpu, HERE, BYTES, RED);
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, true, 0, 1, BYTES, 1), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    1, 1), ==, OK);
+    wait_for(gpu, "resources", 1);
+
+    limit_memory(gpu, 64 * MiB);
+    for (i = 0; i < 3; i++) {
+        g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==,
+                        NO_MEMORY);
+        g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)),
+                        ==, NO_MEMORY);
+    }
+    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 1);
+    limit_memory(gpu, 0);
+
+    g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    fill_ram(gpu, HERE, BYTES, GREEN);
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, 1, BYTES, 1), ==,
+                    OK);
+    check_ram(gpu, HERE, BYTES, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A user who asks for what cannot be is told so in one line. */
+static void test_bad_properties(const void *data)
+{
+    static const struct {
+        const char *device, *says;
+    } bad[] = {
+        { "virtio-gpu-gl-pci,x-evicted-store=memory", "needs x-reclaim=on" },
+        { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-store-max=1M",
+          "needs x-evicted-store=memory" },
+        { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-store=disk",
+          "x-evicted-store" },
+        { "virtio-gpu-pci,x-reclaim=on,x-evicted-store=memory",
+          "x-evicted-store" },
+    };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        g_autofree char *line = g_strdup_printf(
+            "%s -nodefaults -S -display egl-headless -device %s",
+            getenv("QTEST_QEMU_BINARY"), bad[i].device);
+        g_autofree char *says = NULL;
+        int status;
+
+        g_assert_true(g_spawn_command_line_sync(line, NULL, &says, &status,
+                                                NULL));
+        g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+        g_assert_nonnull(strstr(says, bad[i].says));
+    }
+}
+
+static const Case cases[] = {
+    { "store/attach", test_attach, ON_GL_PCI | ON_GL_MMIO },
+    { "store/off", test_store_off, ON_GL_PCI },
+    { "store/use", test_use, ON_GL_PCI },
+    { "store/shown", test_shown, ON_GL_PCI },
+    { "store/limit", test_limit, ON_GL_PCI },
+    { "store/max-hostmem", test_max_hostmem, ON_GL_PCI },
+    { "store/thrown-away", test_thrown_away, ON_GL_PCI },
+    { "store/no-memory", test_no_memory, ON_GL_PCI },
+    { "store/bad-properties", test_bad_properties, ON_GL_PCI },
+};
+
+void add_store_cases(void)
+{
+    add_cases(cases, ARRAY_SIZE(cases));
+}
