@@ -290,9 +290,36 @@ static void test_context_stats(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* Storage that a context refers to is held, and counted, until it lets go. */
+static void test_deferred(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint32_t create[] = { CREATE_SURFACE, 77, 1, FORMAT, 0, 0 };
+    uint32_t destroy[] = { DESTROY_SURFACE, 77 };
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    1, 1), ==, OK);
+    g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
+                    ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    check_stats(gpu, (Stats) { .purged = 1, .deferred = 1,
+                               .deferred_host = BYTES, .host = BYTES,
+                               .attaches = 1, .purges = 1 });
+    g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
+                           sizeof(destroy)), ==, OK);
+    check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,
+                               .attaches = 1, .purges = 1,
+                               .released_total = BYTES });
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static const Case cases[] = {
     { "create", test_create, ON_PCI },
     { "create-3d", test_create_3d, ON_GL_PCI },
+    { "deferred", test_deferred, ON_GL_PCI },
     { "sizes", test_sizes, ON_GL_PCI },
     { "limit", test_limit, ON_ALL },
     { "limit-cursor", test_limit_cursor, ON_PCI },
@@ -301,5 +328,5 @@ static const Case cases[] = {
 
 void add_accounting_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

@@ -298,5 +298,5 @@ static const Case cases[] = {
 
 void add_backing_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

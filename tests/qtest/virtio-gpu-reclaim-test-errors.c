@@ -261,5 +261,5 @@ static const Case cases[] = {
 
 void add_errors_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

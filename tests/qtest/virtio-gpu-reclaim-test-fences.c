@@ -50,18 +50,6 @@ static void test_fence(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Queue a command, and its response, in a slot of their own. */
-static uint32_t enqueue(QVirtioGPU *gpu, int slot, const void *cmd, size_t len)
-{
-    uint64_t out = gpu->out + slot * PAGE, in = gpu->in + slot * PAGE;
-    uint32_t head;
-
-    memcpy(gpu->ram + out, cmd, len);
-    head = qvirtqueue_add(gpu->qts, gpu->ctrl, out, len, false, true);
-    qvirtqueue_add(gpu->qts, gpu->ctrl, in, PAGE, true, false);
-    return head;
-}
-
 /*
  * spec: Device 16, 17. A purge does not wait for the fence of a command in
  * front of it, which the device gets at the same time.
@@ -125,5 +113,5 @@ static const Case cases[] = {
 
 void add_fences_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

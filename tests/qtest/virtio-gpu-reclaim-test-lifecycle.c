@@ -140,20 +140,26 @@ static void test_unplug(const void *data)
 /* Memory that is plugged in, and where it ends up on the bus. */
 #define DIMM 0x100000000ull
 
-/* Boot with a DIMM, and attach it to resource 1. */
-static QVirtioGPU *start_with_dimm(const Device *dev, char **path)
+#define DIMM_RESOURCE 9
+
+/* Boot @args with a DIMM, start it, and attach that to a resource. */
+static QVirtioGPU *start_with_dimm(const Device *dev, const char *args,
+                                   uint64_t features, char **path)
 {
-    g_autofree char *props = NULL;
+    g_autofree char *all = NULL;
     QVirtioGPU *gpu;
 
     *path = temp_file();
-    props = g_strdup_printf(" -m slots=1,maxmem=1G "
-                            "-object memory-backend-file,id=dimm,size=128M,"
-                            "share=on,mem-path=%s -device pc-dimm,memdev=dimm",
-                            *path);
-    gpu = start_with(dev, props);
-    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
-    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, DIMM, BYTES), ==, OK);
+    all = g_strdup_printf("%s -m slots=1,maxmem=1G "
+                          "-object memory-backend-file,id=dimm,size=128M,"
+                          "share=on,mem-path=%s -device pc-dimm,memdev=dimm",
+                          args, *path);
+    gpu = boot(dev, all);
+    qvirtio_gpu_start(gpu, features);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, DIMM_RESOURCE, FORMAT, SIDE,
+                                          SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, DIMM_RESOURCE, DIMM, BYTES), ==,
+                    OK);
     return gpu;
 }
 
@@ -182,6 +188,51 @@ static bool unplug_dimm(QVirtioGPU *gpu, const char *path, bool wait)
     return mapped;
 }
 
+/* What ends a mapping. */
+typedef enum Way { DETACH, UNREF, RESET, PURGE, FAILED_ATTACH, WAYS } Way;
+
+static void let_go(QVirtioGPU *gpu, Way way)
+{
+    struct virtio_gpu_mem_entry entries[2] = {
+        { .addr = cpu_to_le64(DIMM), .length = cpu_to_le32(PAGE) },
+        { .addr = cpu_to_le64(1ull << 45), .length = cpu_to_le32(PAGE) },
+    };
+
+    switch (way) {
+    case DETACH:
+        g_assert_cmphex(qvirtio_gpu_detach(gpu, DIMM_RESOURCE), ==, OK);
+        break;
+    case UNREF:
+        g_assert_cmphex(qvirtio_gpu_unref(gpu, DIMM_RESOURCE), ==, OK);
+        break;
+    case RESET:
+        gpu->vdev->bus->set_status(gpu->vdev, 0);
+        break;
+    case PURGE:
+        g_assert_cmphex(purge_one(gpu, DIMM_RESOURCE), ==, PURGED);
+        break;
+    case FAILED_ATTACH:
+        /* Half of it is mapped when it fails. */
+        g_assert_cmphex(qvirtio_gpu_detach(gpu, DIMM_RESOURCE), ==, OK);
+        g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, DIMM_RESOURCE, entries,
+                                                   2), ==, BAD_PARAMETER);
+        break;
+    default:
+        g_assert_not_reached();
+    }
+}
+
+static void check_way(const Device *dev, const char *args, uint64_t features,
+                      Way way)
+{
+    g_autofree char *path = NULL;
+    QVirtioGPU *gpu = start_with_dimm(dev, args, features, &path);
+
+    let_go(gpu, way);
+    g_assert_false(unplug_dimm(gpu, path, true));
+    qvirtio_gpu_shutdown(gpu);
+}
+
 /*
  * spec: Device 1, 15. Nothing refers to what was let go: memory that can be
  * unplugged, and really goes, has no mapping left.
@@ -189,45 +240,117 @@ static bool unplug_dimm(QVirtioGPU *gpu, const char *path, bool wait)
 static void test_nothing_mapped(const void *data)
 {
     const Device *dev = data;
+    g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);
     g_autofree char *held = NULL;
-    QVirtioGPU *gpu = start_with_dimm(dev, &held);
-    int way;
+    QVirtioGPU *gpu = start_with_dimm(dev, on, RECLAIM | VIRGL, &held);
+    Way way;
 
     /* What is attached keeps it: it would be seen here. */
     g_assert_true(unplug_dimm(gpu, held, false));
     qvirtio_gpu_shutdown(gpu);
 
-    for (way = 0; way < 5; way++) {
-        g_autofree char *path = NULL;
-        struct virtio_gpu_mem_entry entries[2] = {
-            { .addr = cpu_to_le64(DIMM), .length = cpu_to_le32(PAGE) },
-            { .addr = cpu_to_le64(1ull << 45), .length = cpu_to_le32(PAGE) },
-        };
-
-        gpu = start_with_dimm(dev, &path);
-        switch (way) {
-        case 0:
-            g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
-            break;
-        case 1:
-            g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
-            break;
-        case 2:
-            g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
-            break;
-        case 3:
-            gpu->vdev->bus->set_status(gpu->vdev, 0);
-            break;
-        case 4:
-            /* An attach that fails half-way. */
-            g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
-            g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 2), ==,
-                            BAD_PARAMETER);
-            break;
-        }
-        g_assert_false(unplug_dimm(gpu, path, true));
-        qvirtio_gpu_shutdown(gpu);
+    for (way = 0; way < WAYS; way++) {
+        check_way(dev, on, RECLAIM | VIRGL, way);
     }
+}
+
+/*
+ * Nor does it for a driver, or on a device, that is without reclaim; but for
+ * the stock GL device, which forgets at a reset what it has mapped.
+ */
+static void test_nothing_mapped_off(const void *data)
+{
+    const Device *dev = data;
+    g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);
+    Way way;
+
+    for (way = DETACH; way <= RESET; way++) {
+        check_way(dev, on, VIRGL, way);
+        if (!dev->gl || way != RESET) {
+            check_way(dev, dev->args, VIRGL, way);
+        }
+    }
+}
+
+/* A SUBMIT_3D of nothing with a fence. */
+static struct virtio_gpu_cmd_submit fence_command(uint64_t fence_id)
+{
+    return (struct virtio_gpu_cmd_submit) {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SUBMIT_3D),
+        .hdr.flags = cpu_to_le32(VIRTIO_GPU_FLAG_FENCE),
+        .hdr.fence_id = cpu_to_le64(fence_id),
+        .hdr.ctx_id = cpu_to_le32(1),
+    };
+}
+
+/* The renderer has 32 bits for the id of a fence: this is never signaled. */
+#define NEVER (1ull << 32 | 1)
+
+/* Whether nothing has been written to the response of a pending command. */
+static bool is_pending(QVirtioGPU *gpu)
+{
+    uint8_t *resp = gpu->ram + gpu->in;
+    size_t i = 0;
+
+    qtest_clock_step(gpu->qts, 100 * 1000 * 1000);
+    while (i < sizeof(struct virtio_gpu_ctrl_hdr) && resp[i] == 0xee) {
+        i++;
+    }
+    return i == sizeof(struct virtio_gpu_ctrl_hdr);
+}
+
+/*
+ * spec: Device 15. A driver is unloaded while the device has resources in each
+ * state, contexts that use them, and a fence that is pending: all of it goes,
+ * nothing more is written to the driver's memory, and the next driver finds a
+ * new device.
+ */
+static void test_unload(const void *data)
+{
+    const Device *dev = data;
+    g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);
+    g_autofree char *path = NULL;
+    QVirtioGPU *gpu = start_with_dimm(dev, on, RECLAIM | VIRGL, &path);
+    struct virtio_gpu_cmd_submit never = fence_command(NEVER);
+    struct virtio_gpu_cmd_submit soon = fence_command(1);
+    uint32_t id;
+    QDict *resp;
+
+    populate(gpu);
+    if (dev->gl) {
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0),
+                        ==, OK);
+        for (id = 1; id <= 4; id++) {
+            g_assert_cmphex(qvirtio_gpu_ctx(gpu,
+                                            VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                            1, id), ==, OK);
+        }
+        memset(gpu->ram + gpu->in, 0xee, PAGE);
+        gpu->ctrl->free_head = 0;
+        qvirtqueue_kick(gpu->qts, gpu->vdev, gpu->ctrl,
+                        enqueue(gpu, 0, &never, sizeof(never)));
+        g_assert_true(is_pending(gpu));
+    }
+
+    gpu->vdev->bus->set_status(gpu->vdev, 0);
+    check_stats(gpu, (Stats) { .attaches = 5, .detaches = 1, .purges = 1,
+                               .released_total = BYTES });
+    resp = get_stats(gpu);
+    g_assert_true(qlist_empty(qdict_get_qlist(qdict_get_qdict(resp, "return"),
+                                              "contexts")));
+    qobject_unref(resp);
+    g_assert_false(unplug_dimm(gpu, path, true));
+    g_assert_true(!dev->gl || is_pending(gpu));
+
+    qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    populate(gpu);
+    if (dev->gl) {
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0),
+                        ==, OK);
+        g_assert_cmphex(qvirtio_gpu_cmd(gpu, &soon, sizeof(soon), NULL,
+                                        sizeof(soon.hdr)), ==, OK);
+    }
+    qvirtio_gpu_shutdown(gpu);
 }
 
 static const Case cases[] = {
@@ -237,10 +360,12 @@ static const Case cases[] = {
     { "reset-contexts", test_reset_contexts, ON_GL_PCI },
     { "two-devices", test_two_devices, ON_2D_PCI },
     { "unplug", test_unplug, ON_PCI },
+    { "unload", test_unload, ON_PCI },
     { "nothing-mapped", test_nothing_mapped, ON_PCI },
+    { "nothing-mapped-off", test_nothing_mapped_off, ON_PCI },
 };
 
 void add_lifecycle_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

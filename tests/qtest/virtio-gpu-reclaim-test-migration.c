@@ -247,5 +247,5 @@ static const Case cases[] = {
 
 void add_migration_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

@@ -1,11 +1,14 @@
 /*
  * QTest testcase: reclaim of virtio-gpu's memory: it returns to the host
  *
+ * What is looked at is RssAnon of QEMU's process.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
+#include "virtio-gpu-fuzz-queue.h"
 
 /* Memory comes back soon, and most of it. */
 static void check_rss_falls(QVirtioGPU *gpu, uint64_t from, uint64_t by)
@@ -37,7 +40,7 @@ static void fill_host(QVirtioGPU *gpu, uint32_t side, uint32_t n)
 }
 
 /* spec: Device 10. */
-static void test_rss_purge(const void *data)
+static void test_purge(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
@@ -58,7 +61,7 @@ static void test_rss_purge(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-static void test_rss_unref(const void *data)
+static void test_unref(const void *data)
 {
     QVirtioGPU *gpu = start(data);
     uint64_t before;
@@ -73,38 +76,8 @@ static void test_rss_unref(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* virglrenderer's protocol: make, and destroy, a surface on resource 1. */
-#define CREATE_SURFACE (1 | 8 << 8 | 5 << 16)
-#define DESTROY_SURFACE (3 | 8 << 8 | 1 << 16)
-
-/* Storage that a context refers to is held, and counted, until it lets go. */
-static void test_deferred(const void *data)
-{
-    QVirtioGPU *gpu = start(data);
-    uint32_t create[] = { CREATE_SURFACE, 77, 1, FORMAT, 0, 0 };
-    uint32_t destroy[] = { DESTROY_SURFACE, 77 };
-
-    make(gpu, 1);
-    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
-                    OK);
-    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
-                                    1, 1), ==, OK);
-    g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
-                    ==, OK);
-    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
-    check_stats(gpu, (Stats) { .purged = 1, .deferred = 1,
-                               .deferred_host = BYTES, .host = BYTES,
-                               .attaches = 1, .purges = 1 });
-    g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
-                           sizeof(destroy)), ==, OK);
-    check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,
-                               .attaches = 1, .purges = 1,
-                               .released_total = BYTES });
-    qvirtio_gpu_shutdown(gpu);
-}
-
 /* It returns to the operating system, too, although nobody asks for that. */
-static void test_rss_deferred(const void *data)
+static void test_deferred(const void *data)
 {
     QVirtioGPU *gpu = start(data);
     uint32_t create[] = { CREATE_SURFACE, 77, 1, FORMAT, 0, 0 };
@@ -134,14 +107,98 @@ static void test_rss_deferred(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* Attaches that fail late leave nothing behind: arrays of 16384, each. */
+static void test_attach_leak(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    const uint32_t n = 16384;
+    g_autofree struct virtio_gpu_mem_entry *entries =
+        g_new0(struct virtio_gpu_mem_entry, n);
+    uint64_t before = 0;
+    int i;
+
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
+    backwards(entries, n, HERE);
+    entries[n - 1].addr = cpu_to_le64(1ull << 45);
+    for (i = 0; i < 220; i++) {
+        g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, n), ==,
+                        BAD_PARAMETER);
+        if (i == 20) {
+            before = rss_anon(gpu);
+        }
+    }
+    /* 200 of them are 50 MiB and more. */
+    g_assert_cmpuint(rss_anon(gpu), <, before + 16 * MiB);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Send @n times a create, in batches, which must go well or be refused. */
+static void send_creates(FuzzQueue *queue,
+                         const struct virtio_gpu_resource_create_2d *cmd,
+                         unsigned n, bool good)
+{
+    unsigned i;
+
+    while (n) {
+        fuzz_queue_clear(queue);
+        for (i = 0; i < MIN(n, 32); i++) {
+            g_assert_true(fuzz_queue_add(queue, NULL, cmd, sizeof(*cmd),
+                                         sizeof(cmd->hdr)));
+        }
+        fuzz_queue_kick(queue);
+        g_assert_true(fuzz_queue_wait(queue));
+        for (n -= i; i--; ) {
+            uint32_t type = ldl_le_p(fuzz_queue_get(queue, i)->in);
+
+            g_assert_true(good ? type == OK : type >= UNSPEC);
+        }
+    }
+}
+
+/* Nor does what is not created, for whatever reason. */
+static void test_create_leak(const void *data)
+{
+    const Device *dev = data;
+    /* QEMU says something about each error of GL. */
+    QVirtioGPU *gpu = start_with(dev, ",max_hostmem=1M 2>/dev/null");
+    struct virtio_gpu_resource_create_2d bad[] = {
+        { .resource_id = cpu_to_le32(2), .format = cpu_to_le32(0x7777) },
+        { .resource_id = cpu_to_le32(1), .format = cpu_to_le32(FORMAT) },
+        { .resource_id = 0, .format = cpu_to_le32(FORMAT) },
+        { .resource_id = cpu_to_le32(2), .format = cpu_to_le32(FORMAT) },
+    };
+    const unsigned n = 20000;
+    FuzzQueue *queue;
+    uint64_t before;
+    int i;
+
+    queue = fuzz_queue_new(gpu, gpu->ctrl, 0, false);
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        bad[i].hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_2D);
+        bad[i].width = cpu_to_le32(i == 3 ? 32768 : SIDE);
+        bad[i].height = cpu_to_le32(SIDE);
+        if (le32_to_cpu(bad[i].resource_id) == 1) {
+            send_creates(queue, &bad[i], 1, true);
+        }
+        send_creates(queue, &bad[i], 1000, false);
+        before = rss_anon(gpu);
+        send_creates(queue, &bad[i], n, false);
+        /* The least that there is to lose is a resource: 100 bytes. */
+        g_assert_cmpuint(rss_anon(gpu), <, before + n * 50);
+    }
+    fuzz_queue_free(queue);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static const Case cases[] = {
-    { "rss-purge", test_rss_purge, ON_PCI },
-    { "rss-unref", test_rss_unref, ON_PCI },
+    { "purge", test_purge, ON_PCI },
+    { "unref", test_unref, ON_PCI },
     { "deferred", test_deferred, ON_GL_PCI },
-    { "rss-deferred", test_rss_deferred, ON_GL_PCI },
+    { "attach-leak", test_attach_leak, ON_PCI },
+    { "create-leak", test_create_leak, ON_PCI },
 };
 
 void add_rss_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("rss", cases, ARRAY_SIZE(cases));
 }

@@ -320,5 +320,5 @@ static const Case cases[] = {
 
 void add_store_cases(void)
 {
-    add_cases(cases, ARRAY_SIZE(cases));
+    add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

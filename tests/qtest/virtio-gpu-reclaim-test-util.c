@@ -237,3 +237,14 @@ uint32_t submit(QVirtioGPU *gpu, uint32_t ctx, const uint32_t *words,
     return qvirtio_gpu_cmd(gpu, cmd, size, NULL,
                            sizeof(struct virtio_gpu_ctrl_hdr));
 }
+
+uint32_t enqueue(QVirtioGPU *gpu, int slot, const void *cmd, size_t len)
+{
+    uint64_t out = gpu->out + slot * PAGE, in = gpu->in + slot * PAGE;
+    uint32_t head;
+
+    memcpy(gpu->ram + out, cmd, len);
+    head = qvirtqueue_add(gpu->qts, gpu->ctrl, out, len, false, true);
+    qvirtqueue_add(gpu->qts, gpu->ctrl, in, PAGE, true, false);
+    return head;
+}

@@ -11,7 +11,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-void add_cases(const Case *cases, size_t n)
+void add_cases(const char *group, const Case *cases, size_t n)
 {
     static const struct {
         unsigned on;
@@ -25,7 +25,7 @@ void add_cases(const Case *cases, size_t n)
     for (i = 0; i < n; i++) {
         for (j = 0; j < ARRAY_SIZE(devices); j++) {
             g_autofree char *path =
-                g_strdup_printf("/virtio-gpu/reclaim/%s/%s",
+                g_strdup_printf("/virtio-gpu/%s/%s/%s", group,
                                 devices[j].dev->name, cases[i].name);
 
             if (cases[i].on & devices[j].on) {

@@ -55,6 +55,10 @@
 #define BIND_VERTEX_BUFFER (1 << 4)
 #define FORMAT_R8 64
 
+/* virglrenderer's protocol: make, and destroy, a surface on resource 1. */
+#define CREATE_SURFACE (1 | 8 << 8 | 5 << 16)
+#define DESTROY_SURFACE (3 | 8 << 8 | 1 << 16)
+
 typedef struct Device {
     const char *name;
     const char *args;
@@ -77,14 +81,18 @@ enum {
     ON_ALL = ON_PCI | ON_2D_MMIO | ON_GL_MMIO,
 };
 
-/* A case: its path is /virtio-gpu/reclaim/DEVICE/@name for each device. */
+/*
+ * A case: its path is /virtio-gpu/GROUP/DEVICE/@name for each device. The group
+ * is "reclaim", or "rss" if the memory of QEMU's process is looked at, which
+ * under a checker of memory is not as it would be.
+ */
 typedef struct Case {
     const char *name;
     void (*func)(const void *dev);
     unsigned on;
 } Case;
 
-void add_cases(const Case *cases, size_t n);
+void add_cases(const char *group, const Case *cases, size_t n);
 
 void add_config_cases(void);
 void add_backing_cases(void);
@@ -139,6 +147,12 @@ void backwards(struct virtio_gpu_mem_entry *entries, uint32_t n, uint64_t addr);
 /* SUBMIT_3D of @n words, with a header that claims so many bytes. */
 uint32_t submit(QVirtioGPU *gpu, uint32_t ctx, const uint32_t *words,
                 uint32_t n, uint32_t claimed_size);
+
+/*
+ * Add a command to the control queue, with a page for its response; each
+ * @slot is a page of @gpu->out and @gpu->in. Returns the descriptor to kick.
+ */
+uint32_t enqueue(QVirtioGPU *gpu, int slot, const void *cmd, size_t len);
 
 void fill_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel);
 void check_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel);
