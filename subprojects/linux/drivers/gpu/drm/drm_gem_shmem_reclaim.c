@@ -13,6 +13,9 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#ifdef CONFIG_X86
+#include <asm/set_memory.h>
+#endif
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem.h>
@@ -49,11 +52,10 @@
  * #. mmap_lock, when called from a page fault or mmap()
  * #. reservation lock of the object. Held while pages are allocated, so
  *    reclaim may only try to take it.
- * #. &drm_gem_shmem_object.pages_lock. Reclaim takes it too, so nobody may
- *    allocate under it without holding the reservation lock of the same
- *    object; a managed object must be pinned with drm_gem_shmem_reclaim_pin()
- *    before anything that uses drm_gem_shmem_pin() or drm_gem_shmem_vmap() on
- *    its own, such as exporting it.
+ * #. &drm_gem_shmem_object.pages_lock. Pages are allocated under it, too, so
+ *    reclaim may only try to take it. A managed object must be pinned with
+ *    drm_gem_shmem_reclaim_pin() before anything that uses drm_gem_shmem_pin()
+ *    or drm_gem_shmem_vmap() on its own, such as exporting it.
  * #. i_mmap_rwsem of the DRM device's address space and the page table locks,
  *    when user mappings are taken down
  * #. &drm_gem_shmem_reclaim.lru_lock
@@ -210,6 +212,43 @@ static int reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj)
 	return 0;
 }
 
+/*
+ * Have the locks under which something can be taken from an object, or not: we
+ * may be here because their owner is allocating.
+ */
+static bool reclaim_trylock(struct drm_gem_shmem_reclaim_object *robj)
+{
+	if (!dma_resv_trylock(to_gem(robj)->resv))
+		return false;
+	if (mutex_trylock(&robj->shmem->pages_lock))
+		return true;
+	dma_resv_unlock(to_gem(robj)->resv);
+	return false;
+}
+
+static void reclaim_unlock(struct drm_gem_shmem_reclaim_object *robj)
+{
+	mutex_unlock(&robj->shmem->pages_lock);
+	dma_resv_unlock(to_gem(robj)->resv);
+}
+
+/* drm_gem_shmem_put_pages() for who has the lock already. */
+static void reclaim_release_pages(struct drm_gem_shmem_object *shmem)
+{
+	lockdep_assert_held(&shmem->pages_lock);
+
+	if (--shmem->pages_use_count)
+		return;
+#ifdef CONFIG_X86
+	if (shmem->map_wc)
+		set_pages_array_wb(shmem->pages, shmem->base.size >> PAGE_SHIFT);
+#endif
+	drm_gem_put_pages(&shmem->base, shmem->pages,
+			  shmem->pages_mark_dirty_on_put,
+			  shmem->pages_mark_accessed_on_put);
+	shmem->pages = NULL;
+}
+
 /* Returns the number of pages that the memory manager can swap now. */
 static unsigned long
 reclaim_put_pages(struct drm_gem_shmem_reclaim_object *robj)
@@ -229,7 +268,7 @@ reclaim_put_pages(struct drm_gem_shmem_reclaim_object *robj)
 	sg_free_table(shmem->sgt);
 	kfree(shmem->sgt);
 	shmem->sgt = NULL;
-	drm_gem_shmem_put_pages(shmem);
+	reclaim_release_pages(shmem);
 
 	reclaim_set_resident(robj, false);
 	return obj->size >> PAGE_SHIFT;
@@ -313,7 +352,9 @@ drm_gem_shmem_reclaim_settle(struct drm_gem_shmem_reclaim_object *robj)
 	if (!ret)
 		return -ETIMEDOUT;
 
+	mutex_lock(&robj->shmem->pages_lock);
 	reclaim_finish(robj, true);
+	mutex_unlock(&robj->shmem->pages_lock);
 	return 0;
 }
 
@@ -470,8 +511,7 @@ static unsigned long reclaim_fill(struct drm_gem_shmem_reclaim_batch *batch,
 		robj = reclaim_next(reclaim, state, left);
 		if (!robj)
 			break;
-		/* We may be here because its owner is allocating pages. */
-		if (!dma_resv_trylock(to_gem(robj)->resv)) {
+		if (!reclaim_trylock(robj)) {
 			reclaim_put(robj);
 			continue;
 		}
@@ -483,9 +523,9 @@ static unsigned long reclaim_fill(struct drm_gem_shmem_reclaim_batch *batch,
 			robj->inflight = true;
 			marked += to_gem(robj)->size >> PAGE_SHIFT;
 			batch->objs[batch->count++] = robj;
-			dma_resv_unlock(to_gem(robj)->resv);
+			reclaim_unlock(robj);
 		} else {
-			dma_resv_unlock(to_gem(robj)->resv);
+			reclaim_unlock(robj);
 			reclaim_put(robj);
 		}
 	}
@@ -549,12 +589,12 @@ static unsigned long reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 		for (i = 0; i < batch->count; i++) {
 			robj = batch->objs[i];
 			/* Otherwise its user completes it. */
-			if (!dma_resv_trylock(to_gem(robj)->resv))
+			if (!reclaim_trylock(robj))
 				continue;
 			if (robj->op != DRM_GEM_SHMEM_RECLAIM_NONE &&
 			    reclaim_answered(robj))
 				freed += reclaim_finish(robj, false);
-			dma_resv_unlock(to_gem(robj)->resv);
+			reclaim_unlock(robj);
 		}
 		reclaim_put_batch(batch);
 
