@@ -10,6 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
+#include "trace.h"
 #include "virtio-gpu-reclaim-backend.h"
 
 #include <virglreclaim.h>
@@ -64,6 +65,8 @@ static void create_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     struct virtio_gpu_resource_create_2d c2d;
 
     if (virtio_gpu_reclaim_read(g, cmd, &c2d, sizeof(c2d))) {
+        trace_virtio_gpu_cmd_res_create_2d(c2d.resource_id, c2d.format,
+                                           c2d.width, c2d.height);
         create(g, cmd, &(struct virgl_renderer_resource_create_args) {
             .handle = c2d.resource_id,
             .target = GALLIUM_TEXTURE_2D,
@@ -83,6 +86,8 @@ static void create_3d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     struct virtio_gpu_resource_create_3d c3d;
 
     if (virtio_gpu_reclaim_read(g, cmd, &c3d, sizeof(c3d))) {
+        trace_virtio_gpu_cmd_res_create_3d(c3d.resource_id, c3d.format,
+                                           c3d.width, c3d.height, c3d.depth);
         create(g, cmd, &(struct virgl_renderer_resource_create_args) {
             .handle = c3d.resource_id,
             .target = c3d.target,
@@ -124,11 +129,23 @@ static void check_ctx(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
     }
 }
 
+/* The name has an end only if the driver has given it one. */
+static void trace_ctx_create(const struct virtio_gpu_ctx_create *cc)
+{
+    if (trace_event_get_state_backends(TRACE_VIRTIO_GPU_CMD_CTX_CREATE)) {
+        g_autofree char *name = g_strndup(cc->debug_name,
+                                          sizeof(cc->debug_name));
+
+        trace_virtio_gpu_cmd_ctx_create(cc->hdr.ctx_id, name);
+    }
+}
+
 static void ctx_create(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
     struct virtio_gpu_ctx_create cc;
 
     if (virtio_gpu_reclaim_read(g, cmd, &cc, sizeof(cc))) {
+        trace_ctx_create(&cc);
         /* The renderer copies nlen bytes. */
         check_ctx(g, cmd, virgl_reclaim_ctx_create(
             books(g), cc.hdr.ctx_id, MIN(cc.nlen, sizeof(cc.debug_name)),
@@ -138,6 +155,7 @@ static void ctx_create(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 
 static void ctx_destroy(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
+    trace_virtio_gpu_cmd_ctx_destroy(cmd->cmd_hdr.ctx_id);
     check_ctx(g, cmd, virgl_reclaim_ctx_destroy(books(g),
                                                 cmd->cmd_hdr.ctx_id));
 }
@@ -150,6 +168,11 @@ static void ctx_resource(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
 
     if (!virtio_gpu_reclaim_read(g, cmd, &cr, sizeof(cr))) {
         return;
+    }
+    if (cmd->cmd_hdr.type == VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE) {
+        trace_virtio_gpu_cmd_ctx_res_attach(cr.hdr.ctx_id, cr.resource_id);
+    } else {
+        trace_virtio_gpu_cmd_ctx_res_detach(cr.hdr.ctx_id, cr.resource_id);
     }
     if (!virtio_gpu_ledger_find(g->reclaim->ledger, cr.resource_id)) {
         virtio_gpu_reclaim_refuse_errno(g, cmd, cr.resource_id, -ENOENT);
@@ -196,6 +219,7 @@ static void transfer_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     struct virtio_gpu_transfer_to_host_2d t2d;
 
     if (virtio_gpu_reclaim_read(g, cmd, &t2d, sizeof(t2d))) {
+        trace_virtio_gpu_cmd_res_xfer_toh_2d(t2d.resource_id);
         transfer(g, cmd, t2d.resource_id, &(struct virgl_reclaim_transfer) {
             .to_host = true,
             .x = t2d.r.x,
@@ -214,6 +238,11 @@ static void transfer_3d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
     struct virtio_gpu_transfer_host_3d t3d;
 
     if (virtio_gpu_reclaim_read(g, cmd, &t3d, sizeof(t3d))) {
+        if (to_host) {
+            trace_virtio_gpu_cmd_res_xfer_toh_3d(t3d.resource_id);
+        } else {
+            trace_virtio_gpu_cmd_res_xfer_fromh_3d(t3d.resource_id);
+        }
         transfer(g, cmd, t3d.resource_id, &(struct virgl_reclaim_transfer) {
             .to_host = to_host,
             .ctx = t3d.hdr.ctx_id,

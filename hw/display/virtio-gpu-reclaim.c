@@ -22,6 +22,7 @@
 #include "qemu/units.h"
 #include "hw/qdev-properties.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
+#include "trace.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
 
@@ -300,6 +301,7 @@ static void cmd_unref(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
     virtio_gpu_bswap_32(&unref, sizeof(unref));
+    trace_virtio_gpu_cmd_res_unref(unref.resource_id);
     entry = virtio_gpu_reclaim_find(g, cmd, unref.resource_id);
     if (!entry) {
         return;
@@ -328,6 +330,7 @@ static void cmd_attach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
     virtio_gpu_bswap_32(&attach, sizeof(attach));
+    trace_virtio_gpu_cmd_res_back_attach(attach.resource_id);
     entry = virtio_gpu_reclaim_find(g, cmd, attach.resource_id);
     if (!entry) {
         return;
@@ -378,6 +381,7 @@ static void cmd_detach(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
     virtio_gpu_bswap_32(&detach, sizeof(detach));
+    trace_virtio_gpu_cmd_res_back_detach(detach.resource_id);
     entry = virtio_gpu_reclaim_find(g, cmd, detach.resource_id);
     if (!entry) {
         return;

@@ -120,18 +120,47 @@ static void test_vga(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Whether @text has a line with @event and @what in it. */
-static bool has_line(const char *text, const char *event, const char *what)
+/* How many lines of @text have @event and @what in them. */
+static unsigned count_lines(const char *text, const char *event,
+                            const char *what)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    unsigned n = 0;
     int i;
 
     for (i = 0; lines[i]; i++) {
-        if (strstr(lines[i], event) && strstr(lines[i], what)) {
-            return true;
-        }
+        n += strstr(lines[i], event) && strstr(lines[i], what);
     }
-    return false;
+    return n;
+}
+
+static bool has_line(const char *text, const char *event, const char *what)
+{
+    return count_lines(text, event, what);
+}
+
+/* What QEMU logs with @options of its command line while it is made use of. */
+static char *trace(const Device *dev, const char *options)
+{
+    g_autofree char *path = temp_file();
+    g_autofree char *props = g_strconcat(" ", options, " -D ", path, NULL);
+    QVirtioGPU *gpu = start_with(dev, props);
+    char *text;
+
+    make(gpu, 1);
+    set_contents(gpu, 1, HERE, RED);
+    check_contents(dev, gpu, 1, HERE, RED);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 7), ==, BAD_RESOURCE);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmphex(purge_one(gpu, 8), ==, UNKNOWN);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    qvirtio_gpu_shutdown(gpu);
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    unlink(path);
+    return text;
 }
 
 /*
@@ -140,34 +169,23 @@ static bool has_line(const char *text, const char *event, const char *what)
  */
 static void test_trace(const void *data)
 {
-    const Device *dev = data;
-    static const char *const options[] = {
-        " -trace enable=virtio_gpu_reclaim_*", " -trace virtio_gpu_reclaim_*",
-        " -d trace:virtio_gpu_reclaim_*,guest_errors",
+    g_autofree char *list = temp_file();
+    g_autofree char *events = g_strdup_printf("-trace events=%s", list);
+    const char *const options[] = {
+        "-trace enable=virtio_gpu_reclaim_*", "-trace virtio_gpu_reclaim_*",
+        events, "-d trace:virtio_gpu_reclaim_*,guest_errors",
     };
     int i;
 
+    g_assert_true(g_file_set_contents(list, "# ours\nvirtio_gpu_reclaim_*\n"
+                                      "\n-virtio_gpu_reclaim_d*\n", -1, NULL));
     for (i = 0; i < ARRAY_SIZE(options); i++) {
-        g_autofree char *path = temp_file();
-        g_autofree char *props = NULL;
-        g_autofree char *text = NULL;
-        QVirtioGPU *gpu;
+        g_autofree char *text = trace(data, options[i]);
 
-        props = g_strconcat(options[i], " -D ", path, NULL);
-        gpu = start_with(dev, props);
-        make(gpu, 1);
-        g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
-        g_assert_cmphex(qvirtio_gpu_detach(gpu, 7), ==, BAD_RESOURCE);
-        g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
-        g_assert_cmphex(purge_one(gpu, 8), ==, UNKNOWN);
-        g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
-        qvirtio_gpu_shutdown(gpu);
-
-        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
         g_assert_true(has_line(text, "virtio_gpu_reclaim_attach",
                                "res 0x1, 16384 bytes in 1 mappings"));
         g_assert_true(has_line(text, "virtio_gpu_reclaim_detach",
-                               "res 0x1, 16384 bytes"));
+                               "res 0x1, 16384 bytes") == (i != 2));
         g_assert_true(has_line(text, "virtio_gpu_reclaim_refuse",
                                "0x107, error 0x1203: there is no resource 7"));
         g_assert_true(has_line(text, "virtio_gpu_reclaim_purge",
@@ -177,9 +195,95 @@ static void test_trace(const void *data)
         g_assert_true(has_line(text, "virtio_gpu_reclaim_restore",
                                "res 0x1, 16384 bytes, ret 0, "));
         g_assert_true(has_line(text, "virtio-gpu: command 0x107 refused",
-                               "there is no resource 7") == (i == 2));
-        unlink(path);
+                               "there is no resource 7") == (i == 3));
+        g_assert_false(has_line(text, "virtio_gpu_cmd_", ""));
     }
+    unlink(list);
+}
+
+/* The stock device's events, once for each command, whoever carries it out. */
+static void test_trace_stock(const void *data)
+{
+    static const struct {
+        const char *event, *what;
+        bool gl_only;
+        unsigned times;
+    } want[] = {
+        { "virtio_gpu_cmd_res_create_2d ", "res 0x1, fmt 0x2, w 64, h 64",
+          false, 1 },
+        { "virtio_gpu_cmd_res_back_attach ", "res 0x1", false, 2 },
+        { "virtio_gpu_cmd_res_back_detach ", "res 0x1", false, 1 },
+        { "virtio_gpu_cmd_res_back_detach ", "res 0x7", false, 1 },
+        { "virtio_gpu_cmd_res_xfer_toh_2d ", "res 0x1", false, 1 },
+        { "virtio_gpu_cmd_res_xfer_fromh_3d ", "res 0x1", true, 1 },
+        { "virtio_gpu_cmd_res_unref ", "res 0x1", false, 1 },
+    };
+    const Device *dev = data;
+    g_autofree char *text = trace(dev, "-trace virtio_gpu_cmd_*");
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(want); i++) {
+        if (dev->gl || !want[i].gl_only) {
+            g_assert_cmpuint(count_lines(text, want[i].event, want[i].what), ==,
+                             want[i].times);
+        }
+    }
+}
+
+/* And of what only GL has. A context's name may have no end. */
+static void test_trace_stock_gl(const void *data)
+{
+    static const char *const want[][2] = {
+        { "virtio_gpu_cmd_ctx_create ", "ctx 0x3, name aaaaaaaa" },
+        { "virtio_gpu_cmd_ctx_res_attach ", "ctx 0x3, res 0x1" },
+        { "virtio_gpu_cmd_res_create_3d ",
+          "res 0x1, fmt 0x2, w 64, h 64, d 1" },
+        { "virtio_gpu_cmd_res_xfer_toh_3d ", "res 0x1" },
+        { "virtio_gpu_cmd_ctx_res_detach ", "ctx 0x3, res 0x1" },
+        { "virtio_gpu_cmd_ctx_destroy ", "ctx 0x3" },
+    };
+    g_autofree char *path = temp_file();
+    g_autofree char *props = g_strconcat(" -trace virtio_gpu_cmd_* -D ", path,
+                                         NULL);
+    QVirtioGPU *gpu = start_with(data, props);
+    struct virtio_gpu_ctx_create create = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_CTX_CREATE),
+        .hdr.ctx_id = cpu_to_le32(3),
+        .nlen = cpu_to_le32(sizeof(create.debug_name)),
+    };
+    struct virtio_gpu_resource_create_3d res = {
+        .resource_id = cpu_to_le32(1),
+        .target = cpu_to_le32(TARGET_2D),
+        .format = cpu_to_le32(FORMAT),
+        .bind = cpu_to_le32(BIND_RENDER_TARGET),
+        .width = cpu_to_le32(SIDE),
+        .height = cpu_to_le32(SIDE),
+        .depth = cpu_to_le32(1),
+        .array_size = cpu_to_le32(1),
+    };
+    g_autofree char *text = NULL;
+    int i;
+
+    memset(create.debug_name, 'a', sizeof(create.debug_name));
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &create, sizeof(create), NULL,
+                                    sizeof(create.hdr)), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 3,
+                                    1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, true, 3, 1, SIDE, SIDE), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, 3,
+                                    1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DESTROY, 3, 0), ==,
+                    OK);
+    qvirtio_gpu_shutdown(gpu);
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    for (i = 0; i < ARRAY_SIZE(want); i++) {
+        g_assert_cmpuint(count_lines(text, want[i][0], want[i][1]), ==, 1);
+    }
+    unlink(path);
 }
 
 static const Case cases[] = {
@@ -190,6 +294,8 @@ static const Case cases[] = {
     { "properties", test_properties, ON_ALL },
     { "vga", test_vga, ON_PCI },
     { "trace", test_trace, ON_PCI },
+    { "trace-stock", test_trace_stock, ON_PCI },
+    { "trace-stock-gl", test_trace_stock_gl, ON_GL_PCI },
 };
 
 void add_config_cases(void)
