@@ -307,15 +307,15 @@ static void test_bad_properties(const void *data)
 }
 
 static const Case cases[] = {
-    { "store/attach", test_attach, ON_GL_PCI | ON_GL_MMIO },
-    { "store/off", test_store_off, ON_GL_PCI },
-    { "store/use", test_use, ON_GL_PCI },
-    { "store/shown", test_shown, ON_GL_PCI },
-    { "store/limit", test_limit, ON_GL_PCI },
-    { "store/max-hostmem", test_max_hostmem, ON_GL_PCI },
-    { "store/thrown-away", test_thrown_away, ON_GL_PCI },
-    { "store/no-memory", test_no_memory, ON_GL_PCI },
-    { "store/bad-properties", test_bad_properties, ON_GL_PCI },
+    { "store-attach", test_attach, ON_GL_PCI | ON_GL_MMIO },
+    { "store-off", test_store_off, ON_GL_PCI },
+    { "store-use", test_use, ON_GL_PCI },
+    { "store-shown", test_shown, ON_GL_PCI },
+    { "store-limit", test_limit, ON_GL_PCI },
+    { "store-max-hostmem", test_max_hostmem, ON_GL_PCI },
+    { "store-thrown-away", test_thrown_away, ON_GL_PCI },
+    { "store-no-memory", test_no_memory, ON_GL_PCI },
+    { "store-bad-properties", test_bad_properties, ON_GL_PCI },
 };
 
 void add_store_cases(void)

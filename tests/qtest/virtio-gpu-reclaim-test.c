@@ -23,6 +23,8 @@ void add_cases(const char *group, const Case *cases, size_t n)
     size_t i, j;
 
     for (i = 0; i < n; i++) {
+        /* GLib's -p GROUP/DEVICE leaves out what is further down. */
+        g_assert_null(strchr(cases[i].name, '/'));
         for (j = 0; j < ARRAY_SIZE(devices); j++) {
             g_autofree char *path =
                 g_strdup_printf("/virtio-gpu/%s/%s/%s", group,
