@@ -7,6 +7,21 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
+/* The layouts that the specification has as tables. */
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_gpu_ctrl_hdr) != 24);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_ctrl_hdr, fence_id) != 8);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_ctrl_hdr, ctx_id) != 16);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_gpu_resource_detach_backing) != 32);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_gpu_resource_attach_backing) != 32);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resource_attach_backing,
+                           nr_entries) != 28);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_gpu_mem_entry) != 16);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_mem_entry, length) != 8);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resource_purge, count) != 24);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resource_purge, ids) != 32);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resp_purge, count) != 24);
+QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resp_purge, result) != 32);
+
 /* spec: Device 9. */
 static void test_purge(const void *data)
 {
