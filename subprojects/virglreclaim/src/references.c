@@ -130,6 +130,32 @@ void vr_references_end(struct virgl_reclaim *vr, struct vr_context *context)
     }
 }
 
+/* Losing track */
+
+static void lose(struct virgl_reclaim *vr, struct vr_context *context)
+{
+    const struct vr_entry *entry;
+    uint32_t pos = 0;
+
+    if (context->references.lost) {
+        return;
+    }
+    context->references.lost = true;
+    vr->lost++;
+
+    /*
+     * The renderer can forget to let a query's buffer go when it refuses to
+     * make the query, and only GL's objects can be looked for.
+     */
+    while ((entry = vr_table_next(&context->resources, &pos))) {
+        const struct vr_resource *res = entry->value;
+
+        if (res->storage && !res->storage->name) {
+            res->storage->pinned = true;
+        }
+    }
+}
+
 /* Commands: each returns false for what the renderer cannot have done. */
 
 /* What a context means by @id. */
@@ -449,9 +475,13 @@ static bool read_command(struct reader *r, const struct vr_command *cmd)
     case VR_DESTROY_SUB_CTX:
         return cmd->length == 1 && destroy_sub(r, cmd->args[0]);
     case VR_CREATE_VIDEO_BUFFER:
-        return false;
+        lose(r->vr, r->context);
+        return true;
     default:
-        return cmd->code <= VR_LAST_CODE;
+        if (cmd->code > VR_LAST_CODE) {
+            lose(r->vr, r->context);
+        }
+        return true;
     }
 }
 
@@ -462,37 +492,25 @@ void vr_references_read(struct virgl_reclaim *vr, struct vr_context *context,
     struct vr_stream stream = { words, words + n };
     struct vr_command cmd;
 
-    while (!r.refs->lost && vr_stream_next(&stream, &cmd)) {
+    while (!r.refs->stopped && vr_stream_next(&stream, &cmd)) {
         if (!read_command(&r, &cmd)) {
-            vr_references_lose(vr, context);
+            vr_references_stop(vr, context);
         }
     }
 }
 
-/* Losing track */
-
-void vr_references_lose(struct virgl_reclaim *vr, struct vr_context *context)
+/*
+ * A context of which the renderer has refused a command carries nothing out
+ * any more. Without memory, here or there, it would go on: and could use, with
+ * 0.10, what it has only the address of.
+ */
+void vr_references_stop(struct virgl_reclaim *vr, struct vr_context *context)
 {
-    const struct vr_entry *entry;
-    uint32_t pos = 0;
+    uint32_t bad = vr_header(VR_DESTROY_OBJECT, 0, 0);
 
-    if (context->references.lost) {
-        return;
-    }
-    context->references.lost = true;
-    vr->lost++;
-
-    /*
-     * The renderer can forget to let a query's buffer go when it refuses to
-     * make the query, and only GL's objects can be looked for.
-     */
-    while ((entry = vr_table_next(&context->resources, &pos))) {
-        const struct vr_resource *res = entry->value;
-
-        if (res->storage && !res->storage->name) {
-            res->storage->pinned = true;
-        }
-    }
+    lose(vr, context);
+    context->references.stopped = true;
+    virgl_renderer_submit_cmd(&bad, context->id, 1);
 }
 
 void vr_references_detach(struct virgl_reclaim *vr, struct vr_context *context,

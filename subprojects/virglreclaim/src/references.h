@@ -42,10 +42,15 @@ struct vr_references {
     struct vr_table subs;       /* id -> struct vr_sub */
     struct vr_sub *current;
     /*
-     * What was submitted is not understood, or was not carried out to the end.
-     * From here to its end the context refers to all that it may use.
+     * A command is not known. From here to its end the context may refer to
+     * all that it may use, besides what is in here.
      */
     bool lost;
+    /*
+     * Something was not carried out to the end, so what is in here may be
+     * wrong. Lost as well, and the renderer carries nothing out any more.
+     */
+    bool stopped;
 };
 
 /* Sub-context 0 is always there. False if there is no memory. */
@@ -57,7 +62,7 @@ void vr_references_end(struct virgl_reclaim *vr, struct vr_context *context);
 void vr_references_read(struct virgl_reclaim *vr, struct vr_context *context,
                         const uint32_t *words, size_t n);
 /* The renderer has refused some of what was submitted. */
-void vr_references_lose(struct virgl_reclaim *vr, struct vr_context *context);
+void vr_references_stop(struct virgl_reclaim *vr, struct vr_context *context);
 
 /* Whether a context that is lost may use @storage. */
 bool vr_references_lost(const struct virgl_reclaim *vr,

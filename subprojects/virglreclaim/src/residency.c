@@ -349,7 +349,7 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     }
     ret = virgl_renderer_submit_cmd(commands, ctx, words);
     if (ret) {
-        vr_references_lose(vr, context);
+        vr_references_stop(vr, context);
     } else {
         vr_references_read(vr, context, commands, words);
     }

@@ -62,7 +62,7 @@ static bool enter(struct virgl_reclaim *vr, struct vr_context *context,
     uint32_t words[] = { vr_header(VR_SET_SUB_CTX, 0, 1), sub };
 
     if (virgl_renderer_submit_cmd(words, context->id, 2)) {
-        vr_references_lose(vr, context);
+        vr_references_stop(vr, context);
         return false;
     }
     return true;
@@ -96,7 +96,7 @@ void vr_stale_unbind(struct virgl_reclaim *vr,
     while ((entry = vr_table_next(&vr->contexts, &pos))) {
         struct vr_context *context = entry->value;
 
-        if (!context->references.lost &&
+        if (!context->references.stopped &&
             vr_table_find(&context->resources, storage->id)) {
             unbind_in(vr, context, storage);
         }

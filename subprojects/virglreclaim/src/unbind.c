@@ -20,7 +20,7 @@ struct writer {
 static void flush(struct writer *w)
 {
     if (virgl_renderer_submit_cmd(w->words, w->context->id, w->n)) {
-        vr_references_lose(w->vr, w->context);
+        vr_references_stop(w->vr, w->context);
     } else {
         vr_references_read(w->vr, w->context, w->words, w->n);
     }
@@ -140,7 +140,7 @@ void vr_references_unbind(struct virgl_reclaim *vr, struct vr_storage *storage,
     while (storage->references &&
            (entry = vr_table_next(&vr->contexts, &pos))) {
         w.context = entry->value;
-        if (!w.context->references.lost) {
+        if (!w.context->references.stopped) {
             unbind_ctx(&w);
         }
     }
