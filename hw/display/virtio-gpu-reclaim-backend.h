@@ -97,14 +97,13 @@ typedef struct VirtIOGPUReclaimBackend {
 } VirtIOGPUReclaimBackend;
 
 typedef struct VirtIOGPUReclaimStore VirtIOGPUReclaimStore;
+typedef struct VirtIOGPUReclaimTrim VirtIOGPUReclaimTrim;
 
 struct VirtIOGPUReclaim {
     const VirtIOGPUReclaimBackend *backend;
     void *backend_data;
     VirtIOGPULedger *ledger;
-    /* Freed since the heap was trimmed last. */
-    uint64_t untrimmed_bytes;
-    QEMUTimer *trim_timer;
+    VirtIOGPUReclaimTrim *trim;
     /* NULL with x-evicted-store=off. */
     VirtIOGPUReclaimStore *store;
     /* While it is migrated: what the stock stream cannot say. */
@@ -162,12 +161,18 @@ int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
 /* Whether a scanout or a cursor shows it. */
 bool virtio_gpu_reclaim_is_shown(VirtIOGPU *g, uint32_t id);
 
+/* virtio-gpu-reclaim-trim.c */
+
 /*
  * @bytes of storage were freed. As a rule they are still in the heap, and
  * would stay there: trim it soon if @worth_a_trim bytes were freed by now.
  */
 void virtio_gpu_reclaim_freed(VirtIOGPU *g, uint64_t bytes,
                               uint64_t worth_a_trim);
+/* How often that was done, and how many microseconds it took in all. */
+uint64_t virtio_gpu_reclaim_trims(const VirtIOGPUReclaim *r, uint64_t *us);
+void virtio_gpu_reclaim_trim_init(VirtIOGPU *g);
+void virtio_gpu_reclaim_trim_free(VirtIOGPUReclaim *r);
 
 /* virtio-gpu-reclaim-store.c: without effect if x-evicted-store=off. */
 

@@ -143,12 +143,14 @@ static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
     const VirtIOGPULedgerStats *s;
     const VirtIOGPULedgerTotals *in;
     VirtIOGPUReclaimAudit a;
+    uint64_t trims, trim_us;
 
     if (!g->reclaim) {
         error_setg(errp, "%s needs a realized device with x-reclaim=on", name);
         return;
     }
     virtio_gpu_reclaim_audit(g, &a);
+    trims = virtio_gpu_reclaim_trims(g->reclaim, &trim_us);
     s = virtio_gpu_ledger_stats(g->reclaim->ledger);
     in = s->in;
 
@@ -187,6 +189,8 @@ static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
             { "restores", s->restores },
             { "refused", s->refused },
             { "released-bytes-total", a.released_bytes_total },
+            { "trims", trims },
+            { "trim-us", trim_us },
             { } }, errp) &&
         visit_contexts(g, v, errp)) {
         visit_check_struct(v, errp);

@@ -26,10 +26,6 @@
 #include "virtio-gpu-reclaim-backend.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
 
-#ifdef CONFIG_MALLOC_TRIM
-#include <malloc.h>
-#endif
-
 #define GUEST_PAGE_SIZE 4096
 
 /*
@@ -38,19 +34,6 @@
  * stock devices have always taken this many.
  */
 #define ATTACH_SLACK 16384
-
-/*
- * The heap is trimmed this long after the first purge of a burst: long enough
- * to cover a batch, as the whole heap is walked, and short enough for a host
- * that waits for the memory.
- */
-#define TRIM_DELAY_MS 20
-
-/*
- * Deferred storage goes without notice, and looking for it costs a GL call
- * for each piece.
- */
-#define DEFERRED_POLL_MS 1000
 
 /*
  * Drivers that do not purge free by unref. Trimming for every small one would
@@ -134,7 +117,7 @@ virtio_gpu_reclaim_find(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
     return entry;
 }
 
-/* Host memory: the limit, and giving back what is freed. */
+/* Host memory: the limit. */
 
 void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
 {
@@ -167,42 +150,6 @@ bool virtio_gpu_reclaim_within_limit(VirtIOGPU *g, uint64_t more)
     }
     virtio_gpu_reclaim_audit(g, &unused);
     return stats->host_bytes < limit && more < limit - stats->host_bytes;
-}
-
-static void trim(void *opaque)
-{
-    VirtIOGPU *g = opaque;
-    VirtIOGPUReclaim *r = g->reclaim;
-    uint64_t deferred = virtio_gpu_ledger_stats(r->ledger)->deferred_bytes;
-    int64_t start = g_get_monotonic_time();
-    VirtIOGPUReclaimAudit now;
-
-    virtio_gpu_reclaim_audit(g, &now);
-#ifdef CONFIG_MALLOC_TRIM
-    if (r->untrimmed_bytes || now.deferred_bytes < deferred) {
-        malloc_trim(0);
-    }
-#endif
-    trace_virtio_gpu_reclaim_trim(r->untrimmed_bytes, now.deferred_bytes,
-                                  g_get_monotonic_time() - start);
-    r->untrimmed_bytes = 0;
-    if (now.deferred_bytes) {
-        timer_mod(r->trim_timer,
-                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + DEFERRED_POLL_MS);
-    }
-}
-
-void virtio_gpu_reclaim_freed(VirtIOGPU *g, uint64_t bytes,
-                              uint64_t worth_a_trim)
-{
-    VirtIOGPUReclaim *r = g->reclaim;
-
-    r->untrimmed_bytes += bytes;
-    if (r->untrimmed_bytes >= worth_a_trim) {
-        timer_mod_anticipate(r->trim_timer,
-                             qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
-                             TRIM_DELAY_MS);
-    }
 }
 
 bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
@@ -553,7 +500,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
     g->reclaim = g_new0(VirtIOGPUReclaim, 1);
     g->reclaim->ledger = virtio_gpu_ledger_new();
     QTAILQ_INIT(&g->reclaim->saved);
-    g->reclaim->trim_timer = timer_new_ms(QEMU_CLOCK_REALTIME, trim, g);
+    virtio_gpu_reclaim_trim_init(g);
     if (!virtio_gpu_virgl_enabled(g->parent_obj.conf)) {
         g->reclaim->backend = &virtio_gpu_reclaim_2d;
     }
@@ -571,7 +518,7 @@ void virtio_gpu_reclaim_finalize(Object *obj)
         }
         virtio_gpu_reclaim_vmstate_free(r);
         virtio_gpu_reclaim_store_free(r);
-        timer_free(r->trim_timer);
+        virtio_gpu_reclaim_trim_free(r);
         virtio_gpu_ledger_free(r->ledger);
         g_free(r);
         g->reclaim = NULL;

@@ -61,6 +61,52 @@ static void test_purge(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+static void wait_for_trim(QVirtioGPU *gpu, uint64_t before)
+{
+    gint64 start = g_get_monotonic_time();
+
+    while (get_stat(gpu, "trims") == before) {
+        g_assert_cmpint(g_get_monotonic_time() - start, <,
+                        30 * G_USEC_PER_SEC);
+        g_usleep(10000);
+    }
+}
+
+/*
+ * The heap is trimmed for a burst, not for each command in it. On a machine
+ * that stops between commands each is a burst of its own: but not always.
+ */
+static void test_trims(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    uint64_t before, trims;
+    uint32_t id;
+    int tries;
+
+    for (tries = 0; tries < 50; tries++) {
+        fill_host(gpu, 512, 32);
+        before = rss_anon(gpu);
+        trims = get_stat(gpu, "trims");
+        for (id = 1; id <= 32; id++) {
+            g_assert_cmphex(purge_one(gpu, id), ==, PURGED);
+        }
+        wait_for_trim(gpu, trims);
+        check_rss_falls(gpu, before, 32 * MiB);
+        trims = get_stat(gpu, "trims") - trims;
+        if (trims < 32) {
+            break;
+        }
+        for (id = 1; id <= 32; id++) {
+            g_assert_cmphex(qvirtio_gpu_unref(gpu, id), ==, OK);
+        }
+    }
+    g_test_message("%" PRIu64 " trims in %" PRIu64 " us", trims,
+                   get_stat(gpu, "trim-us"));
+    g_assert_cmpuint(trims, <, 32);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static void test_unref(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -192,6 +238,7 @@ static void test_create_leak(const void *data)
 
 static const Case cases[] = {
     { "purge", test_purge, ON_PCI },
+    { "trims", test_trims, ON_PCI },
     { "unref", test_unref, ON_PCI },
     { "deferred", test_deferred, ON_GL_PCI },
     { "attach-leak", test_attach_leak, ON_PCI },
