@@ -16,11 +16,20 @@ struct VirtIOGPULedger {
     VirtIOGPULedgerStats stats;
 };
 
+/*
+ * Entries outlive the storage they are about. As slices they lie side by side,
+ * and not in the heap between storages, of which each would keep a page.
+ */
+static void free_entry(gpointer entry)
+{
+    g_slice_free(VirtIOGPULedgerEntry, entry);
+}
+
 VirtIOGPULedger *virtio_gpu_ledger_new(void)
 {
     VirtIOGPULedger *ledger = g_new0(VirtIOGPULedger, 1);
 
-    ledger->entries = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    ledger->entries = g_hash_table_new_full(NULL, NULL, NULL, free_entry);
     return ledger;
 }
 
@@ -97,7 +106,7 @@ VirtIOGPULedgerEntry *virtio_gpu_ledger_add(VirtIOGPULedger *ledger,
         return NULL;
     }
 
-    entry = g_new0(VirtIOGPULedgerEntry, 1);
+    entry = g_slice_new0(VirtIOGPULedgerEntry);
     entry->id = id;
     entry->state = VIRTIO_GPU_LEDGER_RESIDENT;
     entry->size = size;

@@ -6,6 +6,7 @@
 
 #include "contents.h"
 #include "internal.h"
+#include "pool.h"
 #include "references.h"
 #include "table.h"
 
@@ -29,6 +30,7 @@ struct vr_context {
 
 struct virgl_reclaim {
     struct virgl_reclaim_allocator allocator;
+    struct vr_pool resource_pool, storage_pool;
     struct vr_table resources;  /* id -> struct vr_resource */
     struct vr_table contexts;   /* id -> struct vr_context */
     unsigned lost;              /* contexts whose references are not known */

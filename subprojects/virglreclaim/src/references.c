@@ -27,7 +27,7 @@ void vr_storage_free(struct virgl_reclaim *vr, struct vr_storage *storage)
     if (storage && storage->references) {
         storage->forgotten = true;
     } else {
-        vr_free(&vr->allocator, storage);
+        vr_pool_free(&vr->storage_pool, storage);
     }
 }
 
@@ -37,7 +37,7 @@ static void put(struct virgl_reclaim *vr, struct vr_storage *storage)
         return;
     }
     if (storage->forgotten) {
-        vr_free(&vr->allocator, storage);
+        vr_pool_free(&vr->storage_pool, storage);
     } else if (storage->ghost) {
         /* Maybe the renderer has let it go with this. */
         vr->ghosts_moved = true;

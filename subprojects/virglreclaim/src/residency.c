@@ -10,7 +10,7 @@ static void free_resource(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     vr_contents_free(&vr->allocator, &res->contents);
     vr_storage_free(vr, res->storage);
-    vr_free(&vr->allocator, res);
+    vr_pool_free(&vr->resource_pool, res);
 }
 
 /* Books */
@@ -33,6 +33,10 @@ struct virgl_reclaim *virgl_reclaim_new_with_allocator(
         vr->allocator = *allocator;
         vr->resources.allocator = &vr->allocator;
         vr->contexts.allocator = &vr->allocator;
+        vr->resource_pool.allocator = &vr->allocator;
+        vr->resource_pool.size = sizeof(struct vr_resource);
+        vr->storage_pool.allocator = &vr->allocator;
+        vr->storage_pool.size = sizeof(struct vr_storage);
     }
     return vr;
 }
@@ -76,7 +80,7 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
 
 int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    struct vr_storage *storage = vr_alloc0(&vr->allocator, sizeof(*storage));
+    struct vr_storage *storage = vr_pool_alloc0(&vr->storage_pool);
     int ret;
 
     if (!storage) {
@@ -86,7 +90,7 @@ int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
     storage->bytes = res->bytes;
     ret = vr_storage_create(&vr->allocator, &res->args, storage);
     if (ret) {
-        vr_free(&vr->allocator, storage);
+        vr_pool_free(&vr->storage_pool, storage);
         return ret;
     }
     vr_ghosts_name_reused(vr, storage);
@@ -110,7 +114,7 @@ bool vr_make_homeless(struct virgl_reclaim *vr, struct vr_resource *res,
 static struct vr_resource *new_resource(struct virgl_reclaim *vr,
                                         const vr_args *args)
 {
-    struct vr_resource *res = vr_alloc0(&vr->allocator, sizeof(*res));
+    struct vr_resource *res = vr_pool_alloc0(&vr->resource_pool);
 
     if (res) {
         res->args = *args;

@@ -94,6 +94,10 @@ const struct kind kinds[] = {
       2048, 2048, 1, 1, 0, 0, KIND_GL_ONLY },
     { "compressed, BPTC, cube", VR_TARGET_CUBE, FORMAT_BPTC, SAMPLED,
       1024, 1024, 1, 6, 0, 0, KIND_GL_ONLY },
+    { "2D, 64 by 64 pixels", VR_TARGET_2D, FORMAT_RGBA8, SAMPLED,
+      64, 64, 1, 1, 0, 0, KIND_SMALL },
+    { "buffer, 4 KiB", VR_TARGET_BUFFER, FORMAT_R8,
+      VIRGL_RES_BIND_VERTEX_BUFFER, 4096, 1, 1, 1, 0, 0, KIND_SMALL },
     { "2D, with a sampler view", VR_TARGET_2D, FORMAT_RGBA8, SAMPLED,
       1024, 1024, 1, 1, 0, 0, KIND_VIEWED },
 };

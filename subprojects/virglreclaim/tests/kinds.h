@@ -12,6 +12,7 @@ enum kind_flags {
     KIND_NO_TRANSFER = 4,       /* the renderer does not transfer it */
     KIND_GL_ONLY = 8,           /* GLES has no such upload or readback */
     KIND_VIEWED = 16,           /* a context has a view of it */
+    KIND_SMALL = 32,            /* what the GL driver adds is not small */
 };
 
 struct kind {
