@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
 #include <stdint.h>
@@ -9,12 +10,11 @@
 #include "stall.h"
 #include "test.h"
 
-#define CONFIG "/sys/class/drm/card0/device/config"
+#define DEVICES "/sys/bus/pci/devices/"
 
-static int open_config(void)
-{
-    return open(CONFIG, O_RDWR | O_CLOEXEC);
-}
+/* virtio-gpu on PCI, as the specification numbers them. */
+#define VENDOR  0x1af4
+#define DEVICE  0x1050
 
 static uint32_t get(int config, unsigned offset, unsigned bytes)
 {
@@ -22,6 +22,28 @@ static uint32_t get(int config, unsigned offset, unsigned bytes)
 
     CHECK_INT(pread(config, &value, bytes, offset), ==, bytes);
     return value;
+}
+
+/* The configuration space of the GPU, whether or not a driver has it. */
+static int open_config(void)
+{
+    glob_t found;
+    int config = -1;
+    size_t i;
+
+    CHECK_INT(glob(DEVICES "*/config", 0, NULL, &found), ==, 0);
+    for (i = 0; i < found.gl_pathc && config < 0; i++) {
+        config = open(found.gl_pathv[i], O_RDWR | O_CLOEXEC);
+        CHECK_INT(config, >=, 0);
+        if (get(config, PCI_VENDOR_ID, 2) != VENDOR ||
+            get(config, PCI_DEVICE_ID, 2) != DEVICE) {
+            close(config);
+            config = -1;
+        }
+    }
+    globfree(&found);
+    CHECK_INT(config, >=, 0);
+    return config;
 }
 
 static void set(int config, unsigned offset, unsigned bytes, uint32_t value)
@@ -63,7 +85,6 @@ void stall(void)
 {
     int config = open_config();
 
-    CHECK_INT(config, >=, 0);
     set(config, PCI_COMMAND, 2,
         get(config, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
     close(config);
@@ -72,12 +93,8 @@ void stall(void)
 void stall_end(void)
 {
     int config = open_config();
-    uint32_t command;
+    uint32_t command = get(config, PCI_COMMAND, 2);
 
-    if (config < 0) {
-        return;     /* the driver is not bound to it */
-    }
-    command = get(config, PCI_COMMAND, 2);
     if (!(command & PCI_COMMAND_MASTER)) {
         set(config, PCI_COMMAND, 2, command | PCI_COMMAND_MASTER);
         kick(config);

@@ -121,7 +121,6 @@ static void virtio_gpu_reclaim_slot_done(struct virtio_gpu_reclaim_batch *batch,
 	bool unref = slot->cmd.hdr.type ==
 		     cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF);
 
-	slot->busy = false;
 	if (ok && unref)
 		bo->created = false;
 	virtio_gpu_reclaim_answer(batch, bo, ok ? 0 : -EIO);
@@ -134,7 +133,6 @@ static void virtio_gpu_reclaim_purge_done(struct virtio_gpu_reclaim_batch *batch
 	bool ok = resp->hdr.type == cpu_to_le32(VIRTIO_GPU_RESP_OK_PURGE) &&
 		  resp->count == cpu_to_le32(count);
 
-	batch->busy = false;
 	for (i = 0; i < count; i++) {
 		int result = -EIO;
 
@@ -292,7 +290,6 @@ static bool virtio_gpu_reclaim_send_slot(struct virtio_gpu_reclaim *reclaim,
 {
 	memset(slot, 0, sizeof(*slot));
 	slot->bo = bo;
-	slot->busy = true;
 	slot->cmd.hdr.type = cpu_to_le32(type);
 	slot->cmd.resource_id = cpu_to_le32(bo->hw_res_handle);
 	slot->vbuf.buf = (void *)&slot->cmd;
@@ -302,10 +299,7 @@ static bool virtio_gpu_reclaim_send_slot(struct virtio_gpu_reclaim *reclaim,
 	slot->vbuf.resp_cb = virtio_gpu_reclaim_cb;
 	slot->vbuf.resp_cb_data = batch;
 
-	if (virtio_gpu_reclaim_queue(reclaim->vgdev, &slot->vbuf))
-		return true;
-	slot->busy = false;
-	return false;
+	return virtio_gpu_reclaim_queue(reclaim->vgdev, &slot->vbuf);
 }
 
 static void virtio_gpu_reclaim_send_each(struct virtio_gpu_reclaim *reclaim,
@@ -364,7 +358,6 @@ static void virtio_gpu_reclaim_send_purge(struct virtio_gpu_reclaim *reclaim,
 	cmd->count = cpu_to_le32(count);
 
 	batch->count = count;
-	batch->busy = true;
 	batch->vbuf.buf = (void *)cmd;
 	batch->vbuf.size = struct_size(cmd, ids, count);
 	batch->vbuf.resp_buf = (void *)resp;
@@ -375,7 +368,6 @@ static void virtio_gpu_reclaim_send_purge(struct virtio_gpu_reclaim *reclaim,
 	if (virtio_gpu_reclaim_queue(reclaim->vgdev, &batch->vbuf))
 		return;
 
-	batch->busy = false;
 	for (i = 0; i < count; i++)
 		virtio_gpu_reclaim_answer(batch, batch->bos[i], -EAGAIN);
 }
@@ -1026,28 +1018,55 @@ void virtio_gpu_reclaim_fini(struct virtio_gpu_device *vgdev)
 		drm_gem_shmem_reclaim_fini(&vgdev->reclaim->base);
 }
 
+/* Nobody answers to @vbuf any more: drop it and what it holds. */
+static void virtio_gpu_drop(struct virtio_gpu_device *vgdev,
+			    struct virtio_gpu_vbuffer *vbuf)
+{
+	struct virtio_gpu_ctrl_hdr *hdr = (void *)vbuf->buf;
+
+	/* The answer would have freed the object. */
+	if (hdr->type == cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF) &&
+	    vbuf->resp_cb != virtio_gpu_reclaim_cb)
+		virtio_gpu_cleanup_object(vbuf->resp_cb_data);
+	if (vbuf->objs)
+		virtio_gpu_array_put_free(vbuf->objs);
+	free_vbuf(vgdev, vbuf);
+}
+
+static void virtio_gpu_signal_all(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_fence_driver *drv = &vgdev->fence_drv;
+	struct virtio_gpu_fence *fence;
+	u64 id = 0;
+
+	do {
+		spin_lock_irq(&drv->lock);
+		fence = list_first_entry_or_null(&drv->fences,
+						 struct virtio_gpu_fence, node);
+		if (fence)
+			id = fence->fence_id;
+		spin_unlock_irq(&drv->lock);
+		if (fence)
+			virtio_gpu_fence_event_process(vgdev, id);
+	} while (fence);
+}
+
 /**
- * virtio_gpu_reclaim_abort - stop waiting for answers
- * @vgdev: the device, which was reset
+ * virtio_gpu_reclaim_abort - give up what the device did not answer
+ * @vgdev: the device, which was reset and still has its queues
+ *
+ * Operations of reclaim fail, and all other commands are dropped with the
+ * references they have.
  */
 void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev)
 {
-	struct virtio_gpu_reclaim *reclaim = vgdev->reclaim;
-	int i, j;
+	struct virtio_gpu_vbuffer *vbuf;
 
-	if (!reclaim)
-		return;
-
-	for (i = 0; i < NR_BATCHES; i++) {
-		struct virtio_gpu_reclaim_batch *batch = reclaim->batches[i];
-
-		if (batch->busy)
-			virtio_gpu_reclaim_purge_done(batch);
-		for (j = 0; j < ARRAY_SIZE(batch->slots); j++) {
-			if (batch->slots[j].busy)
-				virtio_gpu_reclaim_slot_done(batch,
-							     &batch->slots[j]);
-		}
-	}
-	drm_gem_shmem_reclaim_flush(&reclaim->base);
+	while ((vbuf = virtqueue_detach_unused_buf(vgdev->ctrlq.vq)))
+		virtio_gpu_drop(vgdev, vbuf);
+	while ((vbuf = virtqueue_detach_unused_buf(vgdev->cursorq.vq)))
+		virtio_gpu_drop(vgdev, vbuf);
+	virtio_gpu_signal_all(vgdev);
+	if (vgdev->reclaim)
+		drm_gem_shmem_reclaim_flush(&vgdev->reclaim->base);
 }

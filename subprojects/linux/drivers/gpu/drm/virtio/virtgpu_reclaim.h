@@ -122,6 +122,8 @@ int virtio_gpu_object_shmem_init(struct virtio_gpu_device *vgdev,
 				 unsigned int *nents);
 
 /* virtgpu_vq.c */
+void free_vbuf(struct virtio_gpu_device *vgdev,
+	       struct virtio_gpu_vbuffer *vbuf);
 void *virtio_gpu_alloc_cmd_cb(struct virtio_gpu_device *vgdev,
 			      struct virtio_gpu_vbuffer **vbuffer_p, int size,
 			      void (*cb)(struct virtio_gpu_device *vgdev,

@@ -19,7 +19,6 @@ struct virtio_gpu_reclaim_slot {
 	struct virtio_gpu_object *bo;
 	struct virtio_gpu_resource_detach_backing cmd;
 	struct virtio_gpu_ctrl_hdr resp;
-	bool busy;
 };
 
 struct virtio_gpu_reclaim_batch {
@@ -34,7 +33,6 @@ struct virtio_gpu_reclaim_batch {
 			  ids[DRM_GEM_SHMEM_RECLAIM_BATCH])] __aligned(8);
 	u8 resp[offsetof(struct virtio_gpu_resp_purge,
 			 result[DRM_GEM_SHMEM_RECLAIM_BATCH])] __aligned(8);
-	bool busy;
 };
 
 struct virtio_gpu_reclaim {
