@@ -360,23 +360,37 @@ static void look_at_screen(char *seen, size_t size, const char *unlike)
               unlike);
 }
 
+/* The first display and what it is driven by. */
+typedef struct Display {
+    uint32_t crtc, connector;
+} Display;
+
+static Display first_display(void)
+{
+    Display display;
+    struct drm_mode_card_res res = {
+        .crtc_id_ptr = (uintptr_t)&display.crtc, .count_crtcs = 1,
+        .connector_id_ptr = (uintptr_t)&display.connector,
+        .count_connectors = 1,
+    };
+
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETRESOURCES, &res), ==, 0);
+    CHECK_INT(res.count_crtcs, ==, 1);
+    return display;
+}
+
 /* Put the framebuffer @id on the first display. */
 static void show(uint32_t id)
 {
-    uint32_t crtc, connector;
+    Display display = first_display();
     struct drm_mode_modeinfo modes[64];
-    struct drm_mode_card_res res = {
-        .crtc_id_ptr = (uintptr_t)&crtc, .count_crtcs = 1,
-        .connector_id_ptr = (uintptr_t)&connector, .count_connectors = 1,
-    };
     struct drm_mode_get_connector get = {
+        .connector_id = display.connector,
         .modes_ptr = (uintptr_t)modes, .count_modes = 64,
     };
     struct drm_mode_crtc set = { .mode_valid = 1, .count_connectors = 1 };
     uint32_t i;
 
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETRESOURCES, &res), ==, 0);
-    get.connector_id = connector;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETCONNECTOR, &get), ==, 0);
     for (i = 0; i < get.count_modes && i < 64; i++) {
         if (modes[i].hdisplay == SCREEN_WIDTH &&
@@ -385,9 +399,9 @@ static void show(uint32_t id)
         }
     }
     CHECK(set.mode.hdisplay);
-    set.crtc_id = crtc;
+    set.crtc_id = display.crtc;
     set.fb_id = id;
-    set.set_connectors_ptr = (uintptr_t)&connector;
+    set.set_connectors_ptr = (uintptr_t)&display.connector;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_SETCRTC, &set), ==, 0);
 }
 
@@ -434,6 +448,54 @@ static void test_scanout_stays(void)
     look_at_screen(other, sizeof(other), before);
 }
 
+/*
+ * A lease of the display is a file of its own, with buffers of its own, and what
+ * it shows stays as what anyone shows.
+ */
+static void test_lease(void)
+{
+    struct drm_mode_create_lease lease = { .flags = O_CLOEXEC };
+    long long evictions, pinned;
+    uint32_t objects[2], id;
+    Held shown, idle;
+    Display display;
+    int lessor;
+
+    use_card();
+    display = first_display();
+    objects[0] = display.crtc;
+    objects[1] = display.connector;
+    lease.object_ids = (uintptr_t)objects;
+    lease.object_count = 2;
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_CREATE_LEASE, &lease), ==, 0);
+    lessor = env.gpu;
+    env.gpu = lease.fd;
+    make_texture(&shown);
+    make_texture(&idle);
+    pinned = stat_of("pinned_bytes");
+    CHECK_INT(add_framebuffer(&shown, &id), ==, 0);
+    CHECK_INT(advise(env.gpu, &shown, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
+    evictions = stat_of("evictions");
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions + 1);
+    check_intact(&shown);
+    check_intact(&idle);
+
+    /* Whoever gave the lease ends it: the buffers are still the lessee's. */
+    CHECK_INT(drm_request(lessor, DRM_IOCTL_MODE_REVOKE_LEASE,
+                          &(struct drm_mode_revoke_lease) {
+                              lease.lessee_id }), ==, 0);
+    shrink_all();
+    check_intact(&shown);
+    check_intact(&idle);
+    mark(&idle);
+    shrink_all();
+    CHECK(!ask_back(&idle));
+    close(lease.fd);
+    env.gpu = lessor;
+}
+
 const TestCase tests_shared[] = {
     { "shared/scanout-stays", test_scanout_stays, 0 },
     { "shared/export-refuses", test_export_refuses, 0 },
@@ -451,5 +513,6 @@ const TestCase tests_shared[] = {
     { "shared/framebuffer-twice", test_framebuffer_twice, 0 },
     { "shared/dumb-stays", test_dumb_stays, 0 },
     { "shared/console-stays", test_console_stays, 0 },
+    { "shared/lease", test_lease, 0 },
     { NULL, NULL, 0 },
 };
