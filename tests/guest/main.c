@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |
- *              app MIB HOLD_MS
+ *              app MIB HOLD_MS | kexec KERNEL INITRD CMDLINE
  *
  * The workload of the test guest; see README.md.
  */
@@ -162,12 +162,18 @@ int main(int argc, char **argv)
         return tests_run(argc == 3 ? argv[2] : "") ? EXIT_SUCCESS
                                                    : EXIT_FAILURE;
     }
-    puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX]\n"
+    if (!strcmp(command, "kexec") && argc == 5) {
+        return kexec_run(argv[2], argv[3], argv[4]) < 0 ? EXIT_FAILURE
+                                                        : EXIT_SUCCESS;
+    }
+    puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |\n"
+         "             kexec KERNEL INITRD CMDLINE\n"
          "\n"
          "  cache  hold BO_MIB of buffers that are marked as not needed while\n"
          "         a program touches APP_MIB of memory, then ask them back\n"
          "  idle   hold BO_MIB of buffers, use them in turns, verify them\n"
          "  tests  run the tests of the driver whose names begin with PREFIX\n"
+         "  kexec  start KERNEL in the place of this one, with the GPU in use\n"
          "\n"
          "Events are lines on standard output, which is a terminal or a serial\n"
          "line; at some of them the program waits for an empty line.");

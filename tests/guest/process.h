@@ -26,4 +26,10 @@ void app_main(size_t mib, unsigned hold_ms);
 /* Start the process that reports how much memory there is, again and again. */
 pid_t sampler_start(const ClientState *state);
 
+/*
+ * Start another kernel in the place of this one while the GPU is in use. Returns
+ * if that cannot be done, and says why.
+ */
+int kexec_run(const char *kernel, const char *initrd, const char *cmdline);
+
 #endif

@@ -36,7 +36,7 @@ static void handle_test_line(const OomConfig *config, const char *line)
     const char *name = strstr(line, "ok - ");
 
     if (g_str_has_prefix(line, "1..")) {
-        guest_planned = atoi(line + strlen("1.."));
+        guest_planned += atoi(line + strlen("1.."));
     } else if (name) {
         guest_results++;
         print_result(line == name, config, name + strlen("ok - "));
@@ -74,6 +74,9 @@ static void run_guest(const OomConfig *config)
     print_result(!result->problem, config, "comes to its end");
     print_result(guest_planned && guest_results == guest_planned, config,
                  "every test has a result");
+    if (config->kexec) {
+        print_result(result->boots == 2, config, "starts another kernel");
+    }
     print_result(result->kernel_faults == 0, config,
                  "the kernel does not complain");
     print_result(result->oom_kills == 0, config, "nobody is killed");
@@ -93,6 +96,8 @@ static const OomConfig configs[] = {
       .tests = "host/", .provoked = REFUSED_ATTACH },
     { "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
       .tests = "blob/", .provoked = REFUSED_CONSOLE },
+    { "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
+      .kexec = "evict/download" },
 };
 
 /* Whether @wanted is of one device alone. */

@@ -463,7 +463,9 @@ static void handle_guest(OomRun *run, const char *line)
     }
 
     if (!strcmp(event, "hello")) {
+        g_free(result->kernel);
         result->kernel = value_of(rest, "kernel");
+        result->boots++;
         tell(run, "booted");
     } else if (!strcmp(event, "renderer")) {
         result->renderer = g_strdup(rest);
@@ -556,6 +558,7 @@ static char *qemu_options(const OomRun *run, const char *dir,
     g_autofree char *initramfs = build_path("guest/initramfs.cpio.zst");
     g_autofree char *swap = g_strdup("");
     g_autofree char *limit = g_strdup("");
+    g_autofree char *kexec = g_strdup("");
     const char *scenario;
 
     if (config->hostmem_mib) {
@@ -568,6 +571,14 @@ static char *qemu_options(const OomRun *run, const char *dir,
         swap = g_strdup_printf("-drive file=%s/swap,format=raw,if=none,"
                                "id=swap,cache=unsafe,discard=unmap "
                                "-device virtio-blk-pci,drive=swap", dir);
+    }
+    if (config->kexec) {
+        g_free(kexec);
+        kexec = g_strdup_printf(
+            "-drive file=%s,format=raw,if=none,id=kernel,readonly=on "
+            "-device virtio-blk-pci,drive=kernel "
+            "-drive file=%s,format=raw,if=none,id=initrd,readonly=on "
+            "-device virtio-blk-pci,drive=initrd", kernel, initramfs);
     }
     /*
      * With split-wx the code that TCG translates is in a memfd as well, and
@@ -585,14 +596,16 @@ static char *qemu_options(const OomRun *run, const char *dir,
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
         "-chardev socket,id=console,path=%s/console -serial chardev:console "
         "-chardev socket,id=guest,path=%s/guest -serial chardev:guest "
-        "-device virtio-gpu%s-pci,id=gpu0%s%s%s %s "
+        "-device virtio-gpu%s-pci,id=gpu0%s%s%s %s %s "
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
-        "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s' 2>%s",
+        "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s%s %s' 2>%s",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
         config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
-        config->blob ? ",blob=on" : "", limit, swap, kernel, initramfs, config->our_driver ? "reclaim" : "stock",
+        config->blob ? ",blob=on" : "", limit, swap, kexec, kernel, initramfs,
+        config->our_driver ? "reclaim" : "stock",
         scenario, config->bo_mib, config->app_mib, config->tests ?: "",
+        config->kexec ? "kexec=" : "", config->kexec ?: "",
         config->swap_mib ? "swap" : "", qemu_log);
 }
 

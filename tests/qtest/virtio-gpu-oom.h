@@ -28,6 +28,7 @@ struct OomConfig {
     /* Of tests: called with each line of TAP, which has no numbers. */
     void (*test_line)(const OomConfig *config, const char *line);
     const char *tests;      /* those whose names begin with this; NULL: all */
+    const char *kexec;      /* those to run in another kernel after that */
     unsigned cpus;          /* 0 is one */
     unsigned ram_mib;
     unsigned swap_mib;
@@ -60,6 +61,7 @@ typedef struct OomResult {
     bool app_ran;
     bool app_survived;
     bool client_survived;
+    unsigned boots;             /* of one kernel or another */
     unsigned oom_kills;
     unsigned kernel_faults;     /* what the guest's kernel complained about */
     unsigned errors;            /* GPU requests that failed */
