@@ -72,8 +72,6 @@ struct virtio_gpu_object_reclaim {
 /* virtgpu_reclaim.c: life cycle of the device */
 void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev);
 void virtio_gpu_reclaim_fini(struct virtio_gpu_device *vgdev);
-void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev);
-void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor);
 
 /* virtgpu_reclaim.c: life cycle of an object */
 int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
@@ -88,7 +86,7 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo);
 int virtio_gpu_reclaim_open(struct drm_gem_object *obj, u32 ctx_id);
 void virtio_gpu_reclaim_close(struct drm_gem_object *obj, u32 ctx_id);
 
-/* virtgpu_reclaim.c: use of an object */
+/* virtgpu_reclaim_use.c */
 int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs);
 int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo);
 void virtio_gpu_reclaim_end(struct virtio_gpu_object *bo);
@@ -100,20 +98,22 @@ struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj,
 int virtio_gpu_reclaim_mmap(struct drm_gem_object *obj,
 			    struct vm_area_struct *vma);
 extern const struct vm_operations_struct virtio_gpu_reclaim_vm_ops;
-
-/* virtgpu_reclaim.c: what user space is told */
-bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
-				 int *value);
-void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f);
 int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 			     struct drm_file *file);
 
-/* virtgpu_reclaim.c: control queue */
+/* virtgpu_reclaim_info.c */
+bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
+				 int *value);
+void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f);
+void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor);
+
+/* virtgpu_reclaim_queue.c */
 void virtio_gpu_reclaim_ack(struct virtio_gpu_device *vgdev);
 void virtio_gpu_reclaim_take_deferred(struct virtio_gpu_device *vgdev,
 				      struct list_head *list);
 bool virtio_gpu_reclaim_put_vbuf(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf);
+void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev);
 
 /* virtgpu_object.c */
 int virtio_gpu_object_shmem_init(struct virtio_gpu_device *vgdev,

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Use of objects that may have been given back: by commands, displays, other
+ * devices and user space.
+ */
+
+#include <linux/dma-resv.h>
+#include <linux/slab.h>
+
+#include <drm/drm_file.h>
+#include <drm/drm_gem_framebuffer_helper.h>
+
+#include "virtgpu_reclaim_internal.h"
+
+/* As for capsets and the like in the rest of the driver. */
+#define ATTACH_TIMEOUT		(5 * HZ)
+
+/* The resource was unreferenced to purge it: make another with its name. */
+static int virtio_gpu_recreate(struct virtio_gpu_device *vgdev,
+			       struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_object_params *params = bo->reclaim.params;
+	struct virtio_gpu_reclaim_context *ctx;
+	struct virtio_gpu_object_array *objs;
+	int ret = 0;
+
+	if (params->virgl)
+		virtio_gpu_cmd_resource_create_3d(vgdev, bo, params, NULL, NULL);
+	else
+		virtio_gpu_cmd_create_resource(vgdev, bo, params, NULL, NULL);
+
+	mutex_lock(&bo->reclaim.ctx_lock);
+	list_for_each_entry(ctx, &bo->reclaim.contexts, node) {
+		objs = virtio_gpu_array_alloc(1);
+		if (!objs) {
+			ret = -ENOMEM;
+			break;
+		}
+		virtio_gpu_array_add_obj(objs, &bo->base.base);
+		virtio_gpu_cmd_context_attach_resource(vgdev, ctx->ctx_id, objs);
+	}
+	mutex_unlock(&bo->reclaim.ctx_lock);
+	return ret;
+}
+
+static int virtio_gpu_reattach(struct virtio_gpu_device *vgdev,
+			       struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_resource_attach_backing *cmd;
+	struct virtio_gpu_object_array *objs;
+	struct virtio_gpu_mem_entry *ents;
+	struct virtio_gpu_vbuffer *vbuf;
+	unsigned int nents;
+	int ret;
+
+	if (!bo->created) {
+		ret = virtio_gpu_recreate(vgdev, bo);
+		if (ret)
+			return ret;
+	}
+
+	objs = virtio_gpu_array_alloc(1);
+	if (!objs)
+		return -ENOMEM;
+	ret = virtio_gpu_object_shmem_init(vgdev, bo, &ents, &nents);
+	if (ret) {
+		virtio_gpu_array_put_free(objs);
+		return ret;
+	}
+	virtio_gpu_array_add_obj(objs, &bo->base.base);
+
+	cmd = virtio_gpu_alloc_cmd_cb(vgdev, &vbuf, sizeof(*cmd),
+				      virtio_gpu_attach_cb);
+	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING);
+	cmd->resource_id = cpu_to_le32(bo->hw_res_handle);
+	cmd->nr_entries = cpu_to_le32(nents);
+	vbuf->data_buf = ents;
+	vbuf->data_size = sizeof(*ents) * nents;
+	vbuf->objs = objs;
+
+	bo->reclaim.backing = VIRTIO_GPU_BACKING_SENT;
+	ret = virtio_gpu_queue_ctrl_buffer(vgdev, vbuf);
+	if (!ret)
+		return 0;
+
+	bo->reclaim.backing = VIRTIO_GPU_BACKING_NONE;
+	if (ret != -ENODEV) {
+		/* There was no memory to describe @ents to the device. */
+		virtio_gpu_array_put_free(objs);
+		kvfree(ents);
+		kmem_cache_free(vgdev->vbufs, vbuf);
+	}
+	return ret;
+}
+
+/* *@wait is set if there is an answer to wait for. */
+static int virtio_gpu_use_one(struct virtio_gpu_device *vgdev,
+			      struct virtio_gpu_object *bo, bool *wait)
+{
+	int ret;
+
+	ret = drm_gem_shmem_reclaim_use(&bo->reclaim.base);
+	if (ret)
+		return ret;
+
+	if (virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_NONE) {
+		if (bo->reclaim.attached_before)
+			atomic64_inc(&vgdev->reclaim->reattaches);
+		ret = virtio_gpu_reattach(vgdev, bo);
+		if (ret)
+			return ret;
+	}
+
+	/*
+	 * What is new is taken for granted, as everywhere in this driver. What
+	 * comes back may fail for want of memory on the host.
+	 */
+	if (bo->reclaim.attached_before &&
+	    virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_SENT)
+		*wait = true;
+	bo->reclaim.attached_before = true;
+	return 0;
+}
+
+static bool virtio_gpu_all_answered(struct drm_gem_object **objs, u32 nents)
+{
+	u32 i;
+
+	for (i = 0; i < nents; i++) {
+		if (virtio_gpu_backing(gem_to_virtio_gpu_obj(objs[i])) ==
+		    VIRTIO_GPU_BACKING_SENT)
+			return false;
+	}
+	return true;
+}
+
+static int virtio_gpu_wait_attached(struct virtio_gpu_device *vgdev,
+				    struct drm_gem_object **objs, u32 nents)
+{
+	long ret;
+	u32 i;
+
+	ret = wait_event_interruptible_timeout(vgdev->reclaim->attach_wait,
+					       virtio_gpu_all_answered(objs,
+								       nents),
+					       ATTACH_TIMEOUT);
+	if (ret <= 0)
+		return ret ?: -ETIMEDOUT;
+
+	for (i = 0; i < nents; i++) {
+		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
+
+		if (is_managed(bo) &&
+		    virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_NONE)
+			return bo->reclaim.error;
+	}
+	return 0;
+}
+
+/* One kick and one wait, however many of @objs come back. */
+static int virtio_gpu_use(struct drm_gem_object **objs, u32 nents)
+{
+	struct virtio_gpu_device *vgdev = NULL;
+	bool wait = false;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < nents && !ret; i++) {
+		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
+
+		vgdev = objs[i]->dev->dev_private;
+		if (is_managed(bo))
+			ret = virtio_gpu_use_one(vgdev, bo, &wait);
+	}
+	if (!wait)
+		return ret;
+
+	/* Also if another failed: it is on the queue. */
+	virtio_gpu_notify(vgdev);
+	return ret ?: virtio_gpu_wait_attached(vgdev, objs, nents);
+}
+
+/**
+ * virtio_gpu_reclaim_use - have objects there for the commands that follow
+ * @objs: the objects, with their reservation locks held
+ *
+ * Whatever was given back is got again and the device is told, once for all
+ * objects. The locks are released if that fails; an object whose pages the
+ * device refused can be used again when the device has room for it.
+ *
+ * Returns: 0; -ENODATA if one was purged and not asked back; -ENOMEM if the
+ * guest or the device has no memory for one; -ETIMEDOUT if the device does not
+ * answer; another negative error code if it refused one.
+ */
+int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs)
+{
+	int ret = virtio_gpu_use(objs->objs, objs->nents);
+
+	if (ret)
+		virtio_gpu_array_unlock_resv(objs);
+	return ret;
+}
+
+/**
+ * virtio_gpu_reclaim_begin - lock an object and have it there
+ * @bo: the object
+ *
+ * For commands that have no fence: the object is only safe until
+ * virtio_gpu_reclaim_end(), and after that by the order of commands. The caller
+ * keeps a reference until then by way of this.
+ *
+ * Returns: as virtio_gpu_reclaim_use().
+ */
+int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo)
+{
+	struct drm_gem_object *obj = &bo->base.base;
+	int ret;
+
+	if (!is_managed(bo)) {
+		drm_gem_object_get(obj);
+		return 0;
+	}
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		return ret;
+	ret = virtio_gpu_use(&obj, 1);
+	if (ret) {
+		dma_resv_unlock(obj->resv);
+		return ret;
+	}
+	drm_gem_object_get(obj);
+	return 0;
+}
+
+/**
+ * virtio_gpu_reclaim_end - undo virtio_gpu_reclaim_begin()
+ * @bo: the object
+ */
+void virtio_gpu_reclaim_end(struct virtio_gpu_object *bo)
+{
+	if (is_managed(bo))
+		dma_resv_unlock(bo->base.base.resv);
+	drm_gem_object_put(&bo->base.base);
+}
+
+/**
+ * virtio_gpu_reclaim_pin - have an object there until it is unpinned
+ * @obj: the object
+ *
+ * Returns: as virtio_gpu_reclaim_use().
+ */
+int virtio_gpu_reclaim_pin(struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	int ret;
+
+	if (!is_managed(bo))
+		return 0;
+
+	ret = virtio_gpu_reclaim_begin(bo);
+	if (ret)
+		return ret;
+	ret = drm_gem_shmem_reclaim_pin(&bo->reclaim.base);
+	virtio_gpu_reclaim_end(bo);
+	return ret;
+}
+
+/**
+ * virtio_gpu_reclaim_unpin - undo virtio_gpu_reclaim_pin()
+ * @obj: the object
+ */
+void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	if (!is_managed(bo))
+		return;
+
+	dma_resv_lock(obj->resv, NULL);
+	drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
+	dma_resv_unlock(obj->resv);
+}
+
+/**
+ * virtio_gpu_reclaim_fb_destroy - &drm_framebuffer_funcs.destroy
+ * @fb: the framebuffer
+ */
+void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb)
+{
+	virtio_gpu_reclaim_unpin(fb->obj[0]);
+	drm_gem_fb_destroy(fb);
+}
+
+/**
+ * virtio_gpu_reclaim_export - &drm_gem_object_funcs.export
+ * @obj: the object
+ * @flags: of the file
+ *
+ * Who has the dma-buf expects the pages to stay, and there is no telling when
+ * the last of them is through, so the object is pinned for good.
+ *
+ * Returns: the dma-buf or an error pointer.
+ */
+struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj, int flags)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	int ret;
+
+	/* Guarded by object_name_lock, which the caller holds. */
+	if (!bo->reclaim.shared) {
+		ret = virtio_gpu_reclaim_pin(obj);
+		if (ret)
+			return ERR_PTR(ret);
+		bo->reclaim.shared = true;
+	}
+	return virtgpu_gem_prime_export(obj, flags);
+}
+
+/**
+ * virtio_gpu_reclaim_mmap - &drm_gem_object_funcs.mmap
+ * @obj: the object
+ * @vma: the mapping
+ *
+ * Returns: 0 or a negative error code.
+ */
+int virtio_gpu_reclaim_mmap(struct drm_gem_object *obj,
+			    struct vm_area_struct *vma)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	return drm_gem_shmem_reclaim_mmap(&bo->reclaim.base, &bo->base, vma);
+}
+
+static vm_fault_t virtio_gpu_reclaim_fault(struct vm_fault *vmf)
+{
+	struct drm_gem_object *obj = vmf->vma->vm_private_data;
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	return drm_gem_shmem_reclaim_fault(&bo->reclaim.base, &bo->base, vmf);
+}
+
+const struct vm_operations_struct virtio_gpu_reclaim_vm_ops = {
+	.fault = virtio_gpu_reclaim_fault,
+	.open = drm_gem_vm_open,
+	.close = drm_gem_vm_close,
+};
+
+/**
+ * virtio_gpu_madvise_ioctl - DRM_IOCTL_VIRTGPU_MADVISE
+ * @dev: the device
+ * @data: struct drm_virtgpu_madvise
+ * @file: who asks
+ *
+ * Returns: 0 or a negative error code, see there.
+ */
+int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
+			     struct drm_file *file)
+{
+	struct drm_virtgpu_madvise *args = data;
+	struct drm_gem_object *obj;
+	struct virtio_gpu_object *bo;
+	bool retained = true;
+	int ret;
+
+	if (args->pad)
+		return -EINVAL;
+	if (args->madv != VIRTGPU_MADV_WILLNEED &&
+	    args->madv != VIRTGPU_MADV_DONTNEED)
+		return -EINVAL;
+
+	obj = drm_gem_object_lookup(file, args->bo_handle);
+	if (!obj)
+		return -ENOENT;
+	bo = gem_to_virtio_gpu_obj(obj);
+
+	ret = -EOPNOTSUPP;
+	if (bo->guest_blob && args->madv == VIRTGPU_MADV_DONTNEED)
+		goto out_put;
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		goto out_put;
+	ret = drm_gem_shmem_reclaim_madvise(&bo->reclaim.base,
+					    args->madv == VIRTGPU_MADV_DONTNEED,
+					    &retained);
+	dma_resv_unlock(obj->resv);
+	args->retained = retained;
+out_put:
+	drm_gem_object_put(obj);
+	return ret;
+}
