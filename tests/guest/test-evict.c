@@ -71,10 +71,7 @@ static void test_upload(void)
     make(&held, BYTES);
     held_fill(&held, 1);
     shrink_all();
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
-    check_intact(&held);
-    check_host(&held);
+    check_upload(&held);
 }
 
 static void test_download(void)

@@ -206,9 +206,7 @@ static void test_use_again(void)
     make_purged(&held);
     CHECK(!ask_back(&held));
     held_fill(&held, 2);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-    check_intact(&held);
-    check_host(&held);
+    check_upload(&held);
 }
 
 static void test_many_times(void)
@@ -222,9 +220,7 @@ static void test_many_times(void)
         shrink_all();
         CHECK(!ask_back(&held));
         held_fill(&held, i + 1);
-        CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-        check_intact(&held);
-        check_host(&held);
+        check_upload(&held);
     }
 }
 

@@ -228,6 +228,13 @@ void check_host(const Held *held)
     CHECK_INT(tally.good, ==, pages_of(held));
 }
 
+void check_upload(const Held *held)
+{
+    CHECK_INT(bo_upload(env.gpu, &held->bo), ==, 0);
+    check_intact(held);
+    check_host(held);
+}
+
 void check_zero(const Held *held)
 {
     Tally tally = { 0 };

@@ -116,6 +116,8 @@ bool ask_back(const Held *held);
 /* Every page is as it was last written, in the mapping or on the host. */
 void check_intact(const Held *held);
 void check_host(const Held *held);
+/* It can be uploaded, and then every page is as it was written in both. */
+void check_upload(const Held *held);
 /* Every page reads as zero. */
 void check_zero(const Held *held);
 /* Touching any page is a SIGBUS. */
