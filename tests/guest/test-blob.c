@@ -38,11 +38,6 @@ static void make_evicted(Held *held)
     CHECK_INT(stat_of("evicted_bytes"), ==, BYTES);
 }
 
-static int advise(const Held *held, uint32_t madv, bool *retained)
-{
-    return bo_madvise(env.gpu, &held->bo, madv, retained);
-}
-
 static void test_evict(void)
 {
     Held held;
@@ -79,14 +74,12 @@ static void test_new(void)
 
 static void test_refuses_marking(void)
 {
-    bool retained;
     Held held;
 
     make_blob(&held, 1, BYTES);
-    CHECK_INT(advise(&held, VIRTGPU_MADV_DONTNEED, &retained), ==,
+    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==,
               -EOPNOTSUPP);
-    CHECK_INT(advise(&held, VIRTGPU_MADV_WILLNEED, &retained), ==, 0);
-    CHECK(retained);
+    CHECK(ask_back(&held));
     shrink_all();
     check_intact(&held);
 }
@@ -143,7 +136,8 @@ static void test_export(void)
 static void test_rotate(void)
 {
     enum { EACH = 4096 * KIB };
-    unsigned count = sysconf(_SC_PHYS_PAGES) * (long long)PAGE_BYTES / EACH * 9 / 8;
+    long long memory = sysconf(_SC_PHYS_PAGES) * (long long)PAGE_BYTES;
+    unsigned count = memory / EACH * 9 / 8;
     Held *held = calloc(count, sizeof(*held));
     unsigned i;
 

@@ -384,8 +384,8 @@ static void test_while_busy(void)
 }
 
 /*
- * Whoever may wait gets what is busy for a moment only. The device may have been
- * quicker: who waits in vain for it to be busy ends with the time of the case.
+ * Whoever may wait gets what is busy for a moment only. The device may have
+ * been quicker: who waits in vain for it ends with the time of the case.
  */
 static void test_waits_for_busy(void)
 {

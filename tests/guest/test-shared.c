@@ -1,41 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Buffers that others rely on - behind a dma-buf, on a display - are never
- * touched.
+ * Buffers that others rely on by way of a dma-buf are never touched.
  */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fb.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <drm.h>
-#include <drm_fourcc.h>
-#include <drm_mode.h>
 #include <drm/virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
-#include "process.h"
-#include "report.h"
 #include "test.h"
 
-/* As a framebuffer: 1024 pixels to a line. */
-#define BYTES  (256 * KIB)
-#define PAGES  (BYTES / PAGE_BYTES)
-#define WIDTH  1024
-#define HEIGHT (BYTES / 4 / WIDTH)
-
-static int advise(int gpu, const Held *held, uint32_t madv)
-{
-    bool retained;
-
-    return bo_madvise(gpu, &held->bo, madv, &retained);
-}
+#define BYTES (256 * KIB)
 
 static int export_of(int gpu, const Held *held)
 {
@@ -55,33 +34,6 @@ static uint32_t import_to(int gpu, int fd)
     return prime.handle;
 }
 
-/* Framebuffers are the primary node's: use it for everything. */
-static void use_card(void)
-{
-    close(env.gpu);
-    env.gpu = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
-    CHECK_INT(env.gpu, >=, 0);
-}
-
-static int add_framebuffer(const Held *held, uint32_t *id)
-{
-    struct drm_mode_fb_cmd2 fb = {
-        .width = WIDTH, .height = HEIGHT, .pixel_format = DRM_FORMAT_XRGB8888,
-        .handles = { held->bo.handle }, .pitches = { 4 * WIDTH },
-    };
-    int ret = drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb);
-
-    *id = fb.fb_id;
-    return ret;
-}
-
-static void make_texture(Held *held)
-{
-    static uint32_t next = 100;
-
-    make_from(env.gpu, held, next++, BYTES, BO_TEXTURE);
-}
-
 static void test_export_refuses(void)
 {
     Held held;
@@ -90,11 +42,11 @@ static void test_export_refuses(void)
     make(&held, BYTES);
     fd = export_of(env.gpu, &held);
     CHECK_INT(fd, >=, 0);
-    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
-    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_WILLNEED), ==, 0);
+    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_WILLNEED), ==, 0);
     close(fd);
     /* Somebody may have it still: there is no telling. */
-    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
 }
 
 static void test_export_stays(void)
@@ -173,8 +125,8 @@ static void test_import_refuses(void)
     make(&held, BYTES);
     imported = held;
     imported.bo.handle = import_to(other, export_of(env.gpu, &held));
-    CHECK_INT(advise(other, &imported, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
-    CHECK_INT(advise(other, &imported, VIRTGPU_MADV_WILLNEED), ==, 0);
+    CHECK_INT(advise_as(other, &imported, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(advise_as(other, &imported, VIRTGPU_MADV_WILLNEED), ==, 0);
 }
 
 static void test_import_stays(void)
@@ -201,303 +153,7 @@ static void test_import_stays(void)
     check_host(&imported);
 }
 
-static void test_framebuffer_refuses(void)
-{
-    uint32_t id;
-    Held held;
-
-    use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
-    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
-    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_WILLNEED), ==, 0);
-}
-
-static void test_framebuffer_stays(void)
-{
-    long long evictions = stat_of("evictions");
-    uint32_t id;
-    Held held;
-
-    use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
-    shrink_all();
-    CHECK_INT(stat_of("evictions"), ==, evictions);
-    check_intact(&held);
-    check_host(&held);
-}
-
-static void test_framebuffer_of_marked(void)
-{
-    uint32_t id;
-    Held held;
-
-    use_card();
-    make_texture(&held);
-    mark(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
-    shrink_all();
-    CHECK(ask_back(&held));
-    check_intact(&held);
-}
-
-static void test_framebuffer_of_purged(void)
-{
-    uint32_t id;
-    Held held;
-
-    use_card();
-    make_texture(&held);
-    mark(&held);
-    shrink_all();
-    CHECK_INT(add_framebuffer(&held, &id), ==, -ENODATA);
-    CHECK(!ask_back(&held));
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
-    check_zero(&held);
-}
-
-static void test_framebuffer_removed(void)
-{
-    long long pinned = stat_of("pinned_bytes");
-    uint32_t id;
-    Held held;
-    int i;
-
-    use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
-    CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &id), ==, 0);
-    for (i = 0; i < 100 && stat_of("pinned_bytes") != pinned; i++) {
-        usleep(10000);      /* a worker may do it */
-    }
-    CHECK_INT(stat_of("pinned_bytes"), ==, pinned);
-    mark(&held);
-    shrink_all();
-    CHECK(!ask_back(&held));
-}
-
-static void test_framebuffer_twice(void)
-{
-    uint32_t one, two;
-    Held held;
-
-    use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &one), ==, 0);
-    CHECK_INT(add_framebuffer(&held, &two), ==, 0);
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &one), ==, 0);
-    usleep(50000);
-    CHECK_INT(advise(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
-    shrink_all();
-    check_intact(&held);
-}
-
-static void test_dumb_stays(void)
-{
-    int card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
-    struct drm_mode_create_dumb create = {
-        .width = WIDTH, .height = HEIGHT, .bpp = 32,
-    };
-    struct drm_mode_map_dumb map = { 0 };
-    Held held = { .index = 9, .bo = { .bytes = BYTES } };
-
-    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_CREATE_DUMB, &create), ==, 0);
-    map.handle = create.handle;
-    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_MAP_DUMB, &map), ==, 0);
-    held.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, card,
-                       map.offset);
-    CHECK(held.bo.map != MAP_FAILED);
-    held_fill(&held, 0);
-    shrink_all();
-    check_intact(&held);
-}
-
-/* The console's picture, as it is before and after. */
-static void test_console_stays(void)
-{
-    struct fb_fix_screeninfo fix;
-    int fb = open("/dev/fb0", O_RDWR | O_CLOEXEC);
-    uint8_t *before, *after;
-
-    if (fb < 0) {
-        test_skip("there is no console on the display");
-    }
-    CHECK_INT(ioctl(fb, FBIOGET_FSCREENINFO, &fix), ==, 0);
-    before = malloc(fix.smem_len);
-    after = malloc(fix.smem_len);
-    CHECK(before && after);
-    memset(before, 0x5a, 4 * KIB);
-    CHECK_INT(pwrite(fb, before, 4 * KIB, fix.smem_len / 2), ==, 4 * KIB);
-    CHECK_INT(pread(fb, before, fix.smem_len, 0), ==, fix.smem_len);
-    shrink_all();
-    CHECK_INT(pread(fb, after, fix.smem_len, 0), ==, fix.smem_len);
-    /* But for the cursor, which blinks in the first lines. */
-    CHECK(!memcmp(before + fix.smem_len / 2, after + fix.smem_len / 2,
-                  fix.smem_len / 4));
-}
-
-#define SCREEN_WIDTH  1024
-#define SCREEN_HEIGHT 768
-#define SCREEN_BYTES  (SCREEN_WIDTH * SCREEN_HEIGHT * 4)
-
-/* What the host sees on the display, once that has come to rest. */
-static void look_at_screen(char *seen, size_t size, const char *unlike)
-{
-    char again[128] = "";
-    int i;
-
-    for (i = 0; i < 50; i++) {
-        report_and_read("screen", seen, size);
-        if (!strcmp(seen, again) && strcmp(seen, unlike)) {
-            return;
-        }
-        snprintf(again, sizeof(again), "%s", seen);
-        usleep(50000);
-    }
-    test_fail(__FILE__, __LINE__, "the screen is '%s' and was '%s'", seen,
-              unlike);
-}
-
-/* The first display and what it is driven by. */
-typedef struct Display {
-    uint32_t crtc, connector;
-} Display;
-
-static Display first_display(void)
-{
-    Display display;
-    struct drm_mode_card_res res = {
-        .crtc_id_ptr = (uintptr_t)&display.crtc, .count_crtcs = 1,
-        .connector_id_ptr = (uintptr_t)&display.connector,
-        .count_connectors = 1,
-    };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETRESOURCES, &res), ==, 0);
-    CHECK_INT(res.count_crtcs, ==, 1);
-    return display;
-}
-
-/* Put the framebuffer @id on the first display. */
-static void show(uint32_t id)
-{
-    Display display = first_display();
-    struct drm_mode_modeinfo modes[64];
-    struct drm_mode_get_connector get = {
-        .connector_id = display.connector,
-        .modes_ptr = (uintptr_t)modes, .count_modes = 64,
-    };
-    struct drm_mode_crtc set = { .mode_valid = 1, .count_connectors = 1 };
-    uint32_t i;
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETCONNECTOR, &get), ==, 0);
-    for (i = 0; i < get.count_modes && i < 64; i++) {
-        if (modes[i].hdisplay == SCREEN_WIDTH &&
-            modes[i].vdisplay == SCREEN_HEIGHT) {
-            set.mode = modes[i];
-        }
-    }
-    CHECK(set.mode.hdisplay);
-    set.crtc_id = display.crtc;
-    set.fb_id = id;
-    set.set_connectors_ptr = (uintptr_t)&display.connector;
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_SETCRTC, &set), ==, 0);
-}
-
-static void flush(uint32_t id)
-{
-    struct drm_mode_fb_dirty_cmd dirty = { .fb_id = id };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_DIRTYFB, &dirty), ==, 0);
-}
-
-/* The picture on a display, as the host has it, under reclaim. */
-static void test_scanout_stays(void)
-{
-    char console[128], before[128], after[128], other[128];
-    struct drm_mode_fb_cmd2 fb = {
-        .width = SCREEN_WIDTH, .height = SCREEN_HEIGHT,
-        .pixel_format = DRM_FORMAT_XRGB8888, .pitches = { 4 * SCREEN_WIDTH },
-    };
-    Held held;
-
-    report_and_read("screen", console, sizeof(console));
-    if (console[0] == '0') {
-        test_skip("QEMU takes no screenshot of a GL display");
-    }
-    use_card();
-    make_from(env.gpu, &held, 1, SCREEN_BYTES, BO_TEXTURE);
-    fb.handles[0] = held.bo.handle;
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb), ==, 0);
-    show(fb.fb_id);
-    flush(fb.fb_id);
-    look_at_screen(before, sizeof(before), console);
-
-    shrink_all();
-    CHECK_INT(app_run(100, 0), ==, 0);
-    flush(fb.fb_id);
-    look_at_screen(after, sizeof(after), "");
-    CHECK(!strcmp(after, before));
-    check_intact(&held);
-
-    /* And it is this buffer that is looked at. */
-    held_fill(&held, 1);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-    flush(fb.fb_id);
-    look_at_screen(other, sizeof(other), before);
-}
-
-/*
- * A lease of the display is a file of its own, with buffers of its own, and what
- * it shows stays as what anyone shows.
- */
-static void test_lease(void)
-{
-    struct drm_mode_create_lease lease = { .flags = O_CLOEXEC };
-    long long evictions, pinned;
-    uint32_t objects[2], id;
-    Held shown, idle;
-    Display display;
-    int lessor;
-
-    use_card();
-    display = first_display();
-    objects[0] = display.crtc;
-    objects[1] = display.connector;
-    lease.object_ids = (uintptr_t)objects;
-    lease.object_count = 2;
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_CREATE_LEASE, &lease), ==, 0);
-    lessor = env.gpu;
-    env.gpu = lease.fd;
-    make_texture(&shown);
-    make_texture(&idle);
-    pinned = stat_of("pinned_bytes");
-    CHECK_INT(add_framebuffer(&shown, &id), ==, 0);
-    CHECK_INT(advise(env.gpu, &shown, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
-    CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
-    evictions = stat_of("evictions");
-    shrink_all();
-    CHECK_INT(stat_of("evictions"), ==, evictions + 1);
-    check_intact(&shown);
-    check_intact(&idle);
-
-    /* Whoever gave the lease ends it: the buffers are still the lessee's. */
-    CHECK_INT(drm_request(lessor, DRM_IOCTL_MODE_REVOKE_LEASE,
-                          &(struct drm_mode_revoke_lease) {
-                              lease.lessee_id }), ==, 0);
-    shrink_all();
-    check_intact(&shown);
-    check_intact(&idle);
-    mark(&idle);
-    shrink_all();
-    CHECK(!ask_back(&idle));
-    close(lease.fd);
-    env.gpu = lessor;
-}
-
 const TestCase tests_shared[] = {
-    { "shared/scanout-stays", test_scanout_stays, 0 },
     { "shared/export-refuses", test_export_refuses, 0 },
     { "shared/export-stays", test_export_stays, 0 },
     { "shared/export-of-marked", test_export_of_marked, 0 },
@@ -505,14 +161,5 @@ const TestCase tests_shared[] = {
     { "shared/export-of-evicted", test_export_of_evicted, 0 },
     { "shared/import-refuses", test_import_refuses, 0 },
     { "shared/import-stays", test_import_stays, 0 },
-    { "shared/framebuffer-refuses", test_framebuffer_refuses, 0 },
-    { "shared/framebuffer-stays", test_framebuffer_stays, 0 },
-    { "shared/framebuffer-of-marked", test_framebuffer_of_marked, 0 },
-    { "shared/framebuffer-of-purged", test_framebuffer_of_purged, 0 },
-    { "shared/framebuffer-removed", test_framebuffer_removed, 0 },
-    { "shared/framebuffer-twice", test_framebuffer_twice, 0 },
-    { "shared/dumb-stays", test_dumb_stays, 0 },
-    { "shared/console-stays", test_console_stays, 0 },
-    { "shared/lease", test_lease, 0 },
     { NULL, NULL, 0 },
 };

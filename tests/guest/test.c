@@ -33,8 +33,8 @@
 
 static const TestCase *const groups[] = {
     tests_madvise, tests_purge, tests_evict, tests_mapping, tests_shared,
-    tests_report, tests_queue, tests_host, tests_stall, tests_blob,
-    tests_stress, tests_lifecycle,
+    tests_display, tests_report, tests_queue, tests_host, tests_stall,
+    tests_blob, tests_stress, tests_lifecycle,
 };
 
 TestEnv env;
@@ -133,6 +133,14 @@ void drop_caches(void)
     close(fd);
 }
 
+/* There are no fences for transfers on a 2D device. */
+static void wait_for_device(void)
+{
+    while (stat_of("queued") != 0) {
+        usleep(1000);
+    }
+}
+
 void make_from(int gpu, Held *held, uint32_t index, size_t bytes, BoKind kind)
 {
     *held = (Held) { .index = index };
@@ -140,6 +148,9 @@ void make_from(int gpu, Held *held, uint32_t index, size_t bytes, BoKind kind)
     held_fill(held, 0);
     CHECK_INT(bo_upload(gpu, &held->bo), ==, 0);
     CHECK_INT(bo_wait(gpu, &held->bo), ==, 0);
+    if (!env.is_3d) {
+        wait_for_device();
+    }
 }
 
 static BoKind kind_for(uint32_t index)
@@ -183,6 +194,13 @@ void drop_many(Held *held, unsigned count)
         drop(&held[i]);
     }
     free(held);
+}
+
+int advise_as(int gpu, const Held *held, uint32_t madv)
+{
+    bool retained;
+
+    return bo_madvise(gpu, &held->bo, madv, &retained);
 }
 
 void mark(const Held *held)

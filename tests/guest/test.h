@@ -37,6 +37,7 @@ extern const TestCase tests_purge[];
 extern const TestCase tests_evict[];
 extern const TestCase tests_mapping[];
 extern const TestCase tests_shared[];
+extern const TestCase tests_display[];
 extern const TestCase tests_report[];
 extern const TestCase tests_queue[];
 extern const TestCase tests_host[];
@@ -108,6 +109,8 @@ void drop(Held *held);
 Held *make_many(unsigned count, size_t bytes);
 void drop_many(Held *held, unsigned count);
 
+/* Returns 0, or -errno if the advice is not taken. */
+int advise_as(int gpu, const Held *held, uint32_t madv);
 /* Advice that is expected to be taken. */
 void mark(const Held *held);
 /* Ask it back; returns whether it was retained. */

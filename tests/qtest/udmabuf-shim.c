@@ -2,9 +2,9 @@
  * A host that has no udmabuf and lets QEMU believe that it has
  *
  * QEMU does not start with blob=on without /dev/udmabuf, although it needs it
- * only to show blobs that are in several pieces. Preloaded, this opens something
- * else in its place: to make a udmabuf of it fails, as it may on any host, and
- * such blobs are not shown. All else about blobs can be tested.
+ * only to show blobs that are in several pieces. Preloaded, this opens
+ * something else in its place: to make a udmabuf of it fails, as it may on any
+ * host, and such blobs are not shown. All else about blobs can be tested.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -126,6 +126,7 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 	struct drm_info_node *node = m->private;
 	struct virtio_gpu_device *vgdev = node->minor->dev->dev_private;
 	struct virtio_gpu_reclaim *reclaim = vgdev->reclaim;
+	struct virtqueue *vq = vgdev->ctrlq.vq;
 	struct drm_gem_shmem_reclaim_stats stats;
 	u64 unmanaged;
 	int i;
@@ -161,6 +162,8 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 	virtio_gpu_print(m, "refused", "", stats.refused);
 	virtio_gpu_print(m, "waits", "", stats.waits);
 	virtio_gpu_print(m, "timeouts", "", stats.timeouts);
+	virtio_gpu_print(m, "queued", "", virtqueue_get_vring_size(vq) -
+			 vq->num_free);
 	return 0;
 }
 
