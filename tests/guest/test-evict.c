@@ -4,6 +4,7 @@
  * are used next.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -277,6 +278,58 @@ static void test_large(void)
     check_intact(&held);
 }
 
+#define SHMEM_HUGE "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
+static void set_huge_pages(const char *when)
+{
+    FILE *file = fopen(SHMEM_HUGE, "w");
+
+    if (!file) {
+        test_skip("this kernel has no huge pages for files");
+    }
+    CHECK(fputs(when, file) >= 0);
+    CHECK_INT(fclose(file), ==, 0);
+}
+
+/* KiB of huge pages in use for files without a name, as buffers are. */
+static long huge_pages(void)
+{
+    FILE *file = fopen("/proc/meminfo", "r");
+    char line[128];
+    long kib = -1;
+
+    CHECK(file);
+    while (fgets(line, sizeof(line), file)) {
+        sscanf(line, "ShmemHugePages: %ld", &kib);
+    }
+    fclose(file);
+    return kib;
+}
+
+/* Pages that are parts of larger ones go and come as others do. */
+static void test_huge_pages(void)
+{
+    enum { HUGE_BYTES = 8 * MIB_BYTES };
+    long before = huge_pages();
+    Held held;
+
+    set_huge_pages("force");
+    make(&held, HUGE_BYTES);
+    set_huge_pages("never");
+    if (huge_pages() <= before) {
+        test_skip("there are no huge pages left");
+    }
+    shrink_all();
+    CHECK_INT(app_run(100, 0), ==, 0);
+    check_intact(&held);
+    held_fill(&held, 1);
+    check_upload(&held);
+    mark(&held);
+    shrink_all();
+    CHECK(!ask_back(&held));
+    check_zero(&held);
+}
+
 /* The memory that the guest has, and a little more, in buffers. */
 static unsigned rotate_count(void)
 {
@@ -377,6 +430,7 @@ const TestCase tests_evict[] = {
     { "evict/more-than-a-batch", test_more_than_a_batch, 0 },
     { "evict/one-page", test_one_page, 0 },
     { "evict/large", test_large, NEEDS_3D | NEEDS_FEATURE | NEEDS_SWAP },
+    { "evict/huge-pages", test_huge_pages, NEEDS_SWAP },
     { "evict/rotate-in-order", test_rotate_in_order, NEEDS_3D | NEEDS_SWAP },
     { "evict/rotate-in-reverse", test_rotate_in_reverse,
       NEEDS_3D | NEEDS_SWAP },

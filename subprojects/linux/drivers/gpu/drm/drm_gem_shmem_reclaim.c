@@ -796,6 +796,11 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 	init_llist_head(&reclaim->put_list);
 	INIT_WORK(&reclaim->put_work, reclaim_put_work);
 
+	/* Tell lockdep now, not when memory is short: scans take this lock. */
+	fs_reclaim_acquire(GFP_KERNEL);
+	might_lock(&reclaim->lru_lock);
+	fs_reclaim_release(GFP_KERNEL);
+
 	reclaim->shrinker.count_objects = reclaim_shrinker_count;
 	reclaim->shrinker.scan_objects = reclaim_shrinker_scan;
 	reclaim->shrinker.seeks = DEFAULT_SEEKS;

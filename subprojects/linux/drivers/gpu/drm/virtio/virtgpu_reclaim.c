@@ -34,6 +34,7 @@
  */
 
 #include <linux/dma-resv.h>
+#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
@@ -268,6 +269,10 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 	for (i = 0; i < NR_BATCHES; i++)
 		drm_gem_shmem_reclaim_add_batch(&reclaim->base,
 						&reclaim->batches[i]->base);
+	/* Tell lockdep now, not when memory is short: scans take this lock. */
+	fs_reclaim_acquire(GFP_KERNEL);
+	might_lock(&vgdev->ctrlq.qlock);
+	fs_reclaim_release(GFP_KERNEL);
 	/* Interrupts look at it. */
 	smp_store_release(&vgdev->reclaim, reclaim);
 	drm_info(vgdev->ddev, "reclaim: %s\n", reclaim->has_feature ?
