@@ -92,6 +92,7 @@ static const OomConfig configs[] = {
     { "stock-gl", GUEST, .tests = "" },
     { "2d", GUEST, .our_device = true, .is_2d = true, .tests = "",
       .provoked = REFUSED_ATTACH },
+    { "stock-2d", GUEST, .is_2d = true, .tests = "purge/" },
     { "gl-limited", GUEST, .our_device = true, .hostmem_mib = 64,
       .tests = "host/", .provoked = REFUSED_ATTACH },
     { "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
