@@ -18,21 +18,6 @@
 #define BYTES (256 * KIB)
 #define PAGES (BYTES / PAGE_BYTES)
 
-/* Where @held is to be mapped from. */
-static off_t offset_of(const Held *held)
-{
-    struct drm_virtgpu_map map = { .handle = held->bo.handle };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
-    return map.offset;
-}
-
-static uint8_t *map_anew(const Held *held, size_t bytes, int protection,
-                         int flags)
-{
-    return mmap(NULL, bytes, protection, flags, env.gpu, offset_of(held));
-}
-
 /* The page at @where is page @number of @held, as it was filled. */
 static void check_page(const Held *held, const uint8_t *where, uint32_t number)
 {

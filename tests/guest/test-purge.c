@@ -17,6 +17,7 @@
 
 #define BYTES (256 * KIB)
 #define PAGES (BYTES / PAGE_BYTES)
+#define RW    (PROT_READ | PROT_WRITE)
 
 /* A buffer that was purged and not asked back. */
 static void make_purged(Held *held)
@@ -27,15 +28,6 @@ static void make_purged(Held *held)
     mark(held);
     shrink_all();
     CHECK_INT(stat_of("purges"), ==, purges + 1);
-}
-
-static void *map_again(const Held *held)
-{
-    struct drm_virtgpu_map map = { .handle = held->bo.handle };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
-    return mmap(NULL, held->bo.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                env.gpu, map.offset);
 }
 
 static void test_tells_and_zeroes(void)
@@ -178,10 +170,10 @@ static void test_map_while_marked(void)
 
     make(&held, BYTES);
     mark(&held);
-    CHECK(map_again(&held) == MAP_FAILED);
+    CHECK(map_anew(&held, BYTES, RW, MAP_SHARED) == MAP_FAILED);
     CHECK_INT(errno, ==, ENODATA);
     CHECK(ask_back(&held));
-    CHECK(map_again(&held) != MAP_FAILED);
+    CHECK(map_anew(&held, BYTES, RW, MAP_SHARED) != MAP_FAILED);
 }
 
 static void test_map_while_purged(void)
@@ -190,10 +182,10 @@ static void test_map_while_purged(void)
     Held held;
 
     make_purged(&held);
-    CHECK(map_again(&held) == MAP_FAILED);
+    CHECK(map_anew(&held, BYTES, RW, MAP_SHARED) == MAP_FAILED);
     CHECK_INT(errno, ==, ENODATA);
     CHECK(!ask_back(&held));
-    map = map_again(&held);
+    map = map_anew(&held, BYTES, RW, MAP_SHARED);
     CHECK(map != MAP_FAILED);
     held_fill(&held, 1);
     CHECK(pattern_look(map, (PageId) { held.index, 0, 1 }) == PAGE_GOOD);

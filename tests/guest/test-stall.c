@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -296,6 +297,34 @@ static void test_killed_while_waiting(void)
     check_upload(&held);
 }
 
+static int want_pages(const Held *held)
+{
+    check_intact(held);
+    return 0;
+}
+
+/* Who waits in a page fault, for one who waits for the device, can be, too. */
+static void test_killed_in_fault(void)
+{
+    Other user, toucher;
+    Held held, again;
+
+    begin_with(&held, false);
+    again = held;
+    again.bo.map = map_anew(&held, BYTES, PROT_READ, MAP_SHARED);
+    CHECK(again.bo.map != MAP_FAILED);
+    user = start_other(want_upload, &held);
+    check_waits(&user);
+    toucher = start_other(want_pages, &again);
+    check_waits(&toucher);
+    kill(toucher.pid, SIGKILL);
+    CHECK_INT(WTERMSIG(wait_for(toucher.pid)), ==, SIGKILL);
+    stall_end();
+    CHECK_INT(answer_to(&user), ==, 0);
+    check_intact(&again);
+    check_host(&held);
+}
+
 /* The pages stay, the scan ends, and all is well when the device is. */
 static void test_pages_stay(void)
 {
@@ -412,6 +441,7 @@ const TestCase tests_stall[] = {
     { "stall/freed-in-evict", test_freed_in_evict, 0 },
     { "stall/closed-in-purge", test_closed_in_purge, 0 },
     { "stall/killed-while-waiting", test_killed_while_waiting, 0 },
+    { "stall/killed-in-fault", test_killed_in_fault, 0 },
     { "stall/pages-stay", test_pages_stay, 0 },
     { "stall/all-batches", test_all_batches, 0 },
     { "stall/busy", test_busy, NEEDS_3D },

@@ -166,6 +166,14 @@ void make(Held *held, size_t bytes)
     next++;
 }
 
+void *map_anew(const Held *held, size_t bytes, int protection, int flags)
+{
+    struct drm_virtgpu_map map = { .handle = held->bo.handle };
+
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
+    return mmap(NULL, bytes, protection, flags, env.gpu, map.offset);
+}
+
 void drop(Held *held)
 {
     struct drm_gem_close close = { .handle = held->bo.handle };

@@ -105,6 +105,8 @@ void drop_caches(void);
 void make(Held *held, size_t bytes);
 void make_from(int gpu, Held *held, uint32_t index, size_t bytes, BoKind kind);
 void drop(Held *held);
+/* Map @bytes of it once more; returns what mmap() does. */
+void *map_anew(const Held *held, size_t bytes, int protection, int flags);
 /* All of these at once. */
 Held *make_many(unsigned count, size_t bytes);
 void drop_many(Held *held, unsigned count);
