@@ -317,13 +317,13 @@ static void test_deferred(const void *data)
 }
 
 static const Case cases[] = {
-    { "create", test_create, ON_PCI },
-    { "create-3d", test_create_3d, ON_GL_PCI },
-    { "deferred", test_deferred, ON_GL_PCI },
-    { "sizes", test_sizes, ON_GL_PCI },
+    { "create", test_create, ON_ALL },
+    { "create-3d", test_create_3d, ON_GL },
+    { "deferred", test_deferred, ON_GL },
+    { "sizes", test_sizes, ON_GL },
     { "limit", test_limit, ON_ALL },
-    { "limit-cursor", test_limit_cursor, ON_PCI },
-    { "context-stats", test_context_stats, ON_GL_PCI },
+    { "limit-cursor", test_limit_cursor, ON_ALL },
+    { "context-stats", test_context_stats, ON_GL },
 };
 
 void add_accounting_cases(void)

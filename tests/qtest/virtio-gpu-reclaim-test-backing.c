@@ -285,15 +285,15 @@ static void test_attach_256m(const void *data)
 
 static const Case cases[] = {
     { "round-trip", test_round_trip, ON_ALL },
-    { "attach-twice", test_attach_twice, ON_PCI },
-    { "detach-nothing", test_detach_nothing, ON_PCI },
-    { "attach-bad-count", test_attach_bad_count, ON_PCI },
+    { "attach-twice", test_attach_twice, ON_ALL },
+    { "detach-nothing", test_detach_nothing, ON_ALL },
+    { "attach-bad-count", test_attach_bad_count, ON_ALL },
     { "attach-bad-address", test_attach_bad_address, ON_ALL },
     { "attach-many", test_attach_many, ON_ALL },
-    { "attach-mixed", test_attach_mixed, ON_PCI },
-    { "attach-overlap", test_attach_overlap, ON_PCI },
-    { "attach-arrays", test_attach_arrays, ON_PCI },
-    { "attach-256m", test_attach_256m, ON_PCI },
+    { "attach-mixed", test_attach_mixed, ON_ALL },
+    { "attach-overlap", test_attach_overlap, ON_ALL },
+    { "attach-arrays", test_attach_arrays, ON_ALL },
+    { "attach-256m", test_attach_256m, ON_ALL },
 };
 
 void add_backing_cases(void)

@@ -289,13 +289,13 @@ static void test_trace_stock_gl(const void *data)
 static const Case cases[] = {
     { "feature", test_feature, ON_ALL },
     { "off", test_off, ON_ALL },
-    { "no-command", test_no_command, ON_PCI },
-    { "not-negotiated", test_not_negotiated, ON_PCI },
+    { "no-command", test_no_command, ON_ALL },
+    { "not-negotiated", test_not_negotiated, ON_ALL },
     { "properties", test_properties, ON_ALL },
     { "vga", test_vga, ON_PCI },
-    { "trace", test_trace, ON_PCI },
-    { "trace-stock", test_trace_stock, ON_PCI },
-    { "trace-stock-gl", test_trace_stock_gl, ON_GL_PCI },
+    { "trace", test_trace, ON_ALL },
+    { "trace-stock", test_trace_stock, ON_ALL },
+    { "trace-stock-gl", test_trace_stock_gl, ON_GL },
 };
 
 void add_config_cases(void)

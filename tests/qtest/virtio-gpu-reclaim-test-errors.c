@@ -250,13 +250,13 @@ static void test_submit_size(const void *data)
 }
 
 static const Case cases[] = {
-    { "create-bad", test_create_bad, ON_PCI },
-    { "truncated", test_truncated, ON_PCI },
+    { "create-bad", test_create_bad, ON_ALL },
+    { "truncated", test_truncated, ON_ALL },
     { "no-header", test_no_header, ON_ALL },
-    { "out-of-order", test_out_of_order, ON_PCI },
-    { "contexts", test_contexts, ON_GL_PCI },
-    { "transfer-3d", test_transfer_3d, ON_GL_PCI },
-    { "submit-size", test_submit_size, ON_GL_PCI },
+    { "out-of-order", test_out_of_order, ON_ALL },
+    { "contexts", test_contexts, ON_GL },
+    { "transfer-3d", test_transfer_3d, ON_GL },
+    { "submit-size", test_submit_size, ON_GL },
 };
 
 void add_errors_cases(void)

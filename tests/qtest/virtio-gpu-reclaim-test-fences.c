@@ -108,7 +108,7 @@ static void test_fence_pending(const void *data)
 
 static const Case cases[] = {
     { "fence", test_fence, ON_ALL },
-    { "fence-pending", test_fence_pending, ON_GL_PCI },
+    { "fence-pending", test_fence_pending, ON_GL },
 };
 
 void add_fences_cases(void)

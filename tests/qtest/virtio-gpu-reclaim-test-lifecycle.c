@@ -354,12 +354,12 @@ static void test_unload(const void *data)
 }
 
 static const Case cases[] = {
-    { "unref", test_unref, ON_PCI },
+    { "unref", test_unref, ON_ALL },
     { "reset", test_reset, ON_ALL },
     { "reset-without-driver", test_reset_without_driver, ON_ALL },
-    { "reset-contexts", test_reset_contexts, ON_GL_PCI },
+    { "reset-contexts", test_reset_contexts, ON_GL },
     { "two-devices", test_two_devices, ON_2D_PCI },
-    { "unplug", test_unplug, ON_PCI },
+    { "unplug", test_unplug, ON_ALL },
     { "unload", test_unload, ON_PCI },
     { "nothing-mapped", test_nothing_mapped, ON_PCI },
     { "nothing-mapped-off", test_nothing_mapped_off, ON_PCI },

@@ -329,14 +329,14 @@ static void test_scanout_rect(const void *data)
 }
 
 static const Case cases[] = {
-    { "replies", test_replies, ON_PCI },
-    { "capset", test_capset, ON_GL_PCI },
-    { "scanout-index", test_scanout_index, ON_PCI },
-    { "hostmem-overflow", test_hostmem_overflow, ON_PCI },
+    { "replies", test_replies, ON_ALL },
+    { "capset", test_capset, ON_GL },
+    { "scanout-index", test_scanout_index, ON_ALL },
+    { "hostmem-overflow", test_hostmem_overflow, ON_ALL },
     { "reentrancy", test_reentrancy, ON_PCI },
-    { "transfer-offset", test_transfer_offset, ON_2D_PCI },
-    { "cursor-format", test_cursor_format, ON_GL_PCI },
-    { "scanout-rect", test_scanout_rect, ON_GL_PCI },
+    { "transfer-offset", test_transfer_offset, ON_2D },
+    { "cursor-format", test_cursor_format, ON_GL },
+    { "scanout-rect", test_scanout_rect, ON_GL },
 };
 
 void add_past_bugs_cases(void)

@@ -253,15 +253,15 @@ static void test_purge_cursor(const void *data)
 }
 
 static const Case cases[] = {
-    { "purge", test_purge, ON_PCI },
-    { "purge-lets-go", test_purge_lets_go, ON_PCI },
+    { "purge", test_purge, ON_ALL },
+    { "purge-lets-go", test_purge_lets_go, ON_ALL },
     { "purge-zero", test_purge_zero, ON_ALL },
-    { "new-zero", test_new_zero, ON_PCI },
+    { "new-zero", test_new_zero, ON_ALL },
     { "purge-batch", test_purge_batch, ON_ALL },
-    { "purge-bad-count", test_purge_bad_count, ON_PCI },
-    { "purge-bad-size", test_purge_bad_size, ON_PCI },
-    { "purge-unknown", test_purge_unknown, ON_PCI },
-    { "purge-scanout", test_purge_scanout, ON_PCI },
+    { "purge-bad-count", test_purge_bad_count, ON_ALL },
+    { "purge-bad-size", test_purge_bad_size, ON_ALL },
+    { "purge-unknown", test_purge_unknown, ON_ALL },
+    { "purge-scanout", test_purge_scanout, ON_ALL },
     { "purge-cursor", test_purge_cursor, ON_ALL },
 };
 

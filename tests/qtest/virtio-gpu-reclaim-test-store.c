@@ -307,13 +307,13 @@ static void test_bad_properties(const void *data)
 }
 
 static const Case cases[] = {
-    { "store-attach", test_attach, ON_GL_PCI | ON_GL_MMIO },
-    { "store-off", test_store_off, ON_GL_PCI },
-    { "store-use", test_use, ON_GL_PCI },
-    { "store-shown", test_shown, ON_GL_PCI },
-    { "store-limit", test_limit, ON_GL_PCI },
-    { "store-max-hostmem", test_max_hostmem, ON_GL_PCI },
-    { "store-thrown-away", test_thrown_away, ON_GL_PCI },
+    { "store-attach", test_attach, ON_GL },
+    { "store-off", test_store_off, ON_GL },
+    { "store-use", test_use, ON_GL },
+    { "store-shown", test_shown, ON_GL },
+    { "store-limit", test_limit, ON_GL },
+    { "store-max-hostmem", test_max_hostmem, ON_GL },
+    { "store-thrown-away", test_thrown_away, ON_GL },
     { "store-bad-properties", test_bad_properties, ON_GL_PCI },
 };
 

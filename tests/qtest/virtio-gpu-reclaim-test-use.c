@@ -271,13 +271,13 @@ static void test_blob(const void *data)
 }
 
 static const Case cases[] = {
-    { "use-evicted", test_use_evicted, ON_PCI },
-    { "use-purged", test_use_purged, ON_PCI },
-    { "use-unknown", test_use_unknown, ON_PCI },
-    { "displayed", test_displayed, ON_PCI },
-    { "buffer", test_buffer, ON_GL_PCI },
-    { "context-replay", test_context_replay, ON_GL_PCI },
-    { "blob", test_blob, ON_2D_PCI },
+    { "use-evicted", test_use_evicted, ON_ALL },
+    { "use-purged", test_use_purged, ON_ALL },
+    { "use-unknown", test_use_unknown, ON_ALL },
+    { "displayed", test_displayed, ON_ALL },
+    { "buffer", test_buffer, ON_GL },
+    { "context-replay", test_context_replay, ON_GL },
+    { "blob", test_blob, ON_2D },
 };
 
 void add_use_cases(void)

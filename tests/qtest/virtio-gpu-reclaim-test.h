@@ -77,8 +77,10 @@ enum {
     ON_GL_PCI = 1 << 1,
     ON_2D_MMIO = 1 << 2,
     ON_GL_MMIO = 1 << 3,
+    ON_2D = ON_2D_PCI | ON_2D_MMIO,
+    ON_GL = ON_GL_PCI | ON_GL_MMIO,
     ON_PCI = ON_2D_PCI | ON_GL_PCI,
-    ON_ALL = ON_PCI | ON_2D_MMIO | ON_GL_MMIO,
+    ON_ALL = ON_2D | ON_GL,
 };
 
 /*
