@@ -8,6 +8,8 @@
 #include "qemu/atomic.h"
 #include "qemu/bswap.h"
 #include "qemu/units.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_ring.h"
 #include "libqtest.h"
 #include "virtio-gpu-fuzz-queue.h"
 
@@ -18,6 +20,7 @@
 #define TABLES_SIZE (8 * MiB)
 #define AREA_SIZE (OUT_SIZE + IN_SIZE + TABLES_SIZE)
 
+#define PAGE 4096
 #define MAX_COMMANDS 256
 #define MAX_BUFFERS 6
 
@@ -75,12 +78,21 @@ static void put_desc(FuzzQueue *q, uint64_t table, uint32_t i, uint64_t addr,
     desc[i].next = cpu_to_le16(i + 1);
 }
 
+static void make_available(FuzzQueue *q, uint16_t head)
+{
+    *(uint16_t *)ram(q, q->vq->avail + offsetof(struct vring_avail, ring) +
+                     q->avail_idx % q->vq->size * sizeof(uint16_t)) =
+        cpu_to_le16(head);
+    q->avail_idx++;
+}
+
 /* Cut @len bytes into up to @max parts. Returns how many. */
 static unsigned cut(GRand *rand, uint32_t len, unsigned max, uint32_t *parts)
 {
     unsigned n = 0;
 
-    while (rand && n + 1 < max && len > 1 && g_rand_int_range(rand, 0, 8) == 0) {
+    while (rand && n + 1 < max && len > 1 &&
+           g_rand_int_range(rand, 0, 8) == 0) {
         parts[n] = g_rand_int_range(rand, 1, MIN(len, 128));
         len -= parts[n++];
     }
@@ -140,17 +152,82 @@ bool fuzz_queue_add(FuzzQueue *q, GRand *rand, const void *cmd, uint32_t len,
     q->out_used = ROUND_UP(q->out_used + len, 8);
     q->in_used = ROUND_UP(q->in_used + in_len, 8);
 
-    *(uint16_t *)ram(q, q->vq->avail + offsetof(struct vring_avail, ring) +
-                     q->avail_idx % q->vq->size * sizeof(uint16_t)) =
-        cpu_to_le16(head);
-    q->avail_idx++;
+    make_available(q, head);
     return true;
+}
+
+void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken kind)
+{
+    struct virtio_gpu_ctrl_hdr cmd = {
+        .type = cpu_to_le32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO),
+    };
+    uint64_t out = q->area, in = q->area + OUT_SIZE;
+    uint64_t table = q->area + OUT_SIZE + IN_SIZE;
+    struct vring_desc *desc = ram(q, q->vq->desc);
+    struct vring_desc *inner = ram(q, table);
+    uint32_t head = 0, size = 2 * sizeof(*desc);
+
+    q->commands[q->n] = (FuzzCommand) {
+        .out = ram(q, out), .out_len = sizeof(cmd),
+        .in = ram(q, in), .in_len = PAGE,
+    };
+    q->by_head[0] = q->n++;
+    memcpy(ram(q, out), &cmd, sizeof(cmd));
+    put_desc(q, q->vq->desc, 0, out, sizeof(cmd), VRING_DESC_F_NEXT);
+    put_desc(q, q->vq->desc, 1, in, PAGE, VRING_DESC_F_WRITE);
+    switch (kind) {
+    case FUZZ_LOOP:
+        desc[0].next = 0;
+        break;
+    case FUZZ_NEXT:
+        desc[0].next = cpu_to_le16(q->vq->size);
+        break;
+    case FUZZ_HEAD:
+        head = q->vq->size;
+        break;
+    case FUZZ_NO_RAM:
+        desc[1].addr = cpu_to_le64(1ull << 45);
+        break;
+    case FUZZ_TOO_LONG:
+        desc[1].len = cpu_to_le32(UINT32_MAX);
+        break;
+    case FUZZ_EMPTY:
+        desc[1].len = 0;
+        break;
+    case FUZZ_ORDER:
+        desc[0].flags = cpu_to_le16(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE);
+        desc[1].flags = 0;
+        break;
+    default:
+        /* The same two in a table. */
+        memcpy(inner, desc, size);
+        put_desc(q, q->vq->desc, 0, table, size, VRING_DESC_F_INDIRECT);
+        break;
+    }
+    switch (kind) {
+    case FUZZ_INDIRECT_SIZE:
+        desc[0].len = cpu_to_le32(size - sizeof(*desc) / 2);
+        break;
+    case FUZZ_INDIRECT_NO_RAM:
+        desc[0].addr = cpu_to_le64(1ull << 45);
+        break;
+    case FUZZ_INDIRECT_NESTED:
+        inner[1].flags = cpu_to_le16(VRING_DESC_F_INDIRECT);
+        break;
+    case FUZZ_INDIRECT_NEXT:
+        inner[1].flags = cpu_to_le16(VRING_DESC_F_WRITE | VRING_DESC_F_NEXT);
+        break;
+    default:
+        break;
+    }
+    make_available(q, head);
 }
 
 void fuzz_queue_kick(FuzzQueue *q)
 {
     uint16_t *idx = ram(q, q->vq->avail + offsetof(struct vring_avail, idx));
 
+    /* The device sees the index after what it is the index of. */
     smp_wmb();
     qatomic_set(idx, cpu_to_le16(q->avail_idx));
     q->gpu->vdev->bus->virtqueue_kick(q->gpu->vdev, q->vq);
@@ -163,6 +240,7 @@ static void reap(FuzzQueue *q)
     struct vring_used_elem *ring =
         ram(q, q->vq->used + offsetof(struct vring_used, ring));
 
+    /* And so do we. */
     smp_rmb();
     for (; q->seen_idx != until; q->seen_idx++) {
         struct vring_used_elem *elem = &ring[q->seen_idx % q->vq->size];
@@ -178,13 +256,18 @@ static void reap(FuzzQueue *q)
     }
 }
 
-bool fuzz_queue_wait(FuzzQueue *q)
+static bool wait_for_answers(FuzzQueue *q, bool or_broken)
 {
     gint64 start = g_get_monotonic_time(), step = start;
+    QVirtioDevice *vdev = q->gpu->vdev;
 
     while (reap(q), q->seen_idx != q->avail_idx) {
         gint64 now = g_get_monotonic_time();
 
+        if (or_broken &&
+            vdev->bus->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET) {
+            return true;
+        }
         if (now - start > TIMEOUT_US) {
             return false;
         }
@@ -196,6 +279,16 @@ bool fuzz_queue_wait(FuzzQueue *q)
         g_usleep(20);
     }
     return true;
+}
+
+bool fuzz_queue_wait(FuzzQueue *q)
+{
+    return wait_for_answers(q, false);
+}
+
+bool fuzz_queue_wait_broken(FuzzQueue *q)
+{
+    return wait_for_answers(q, true);
 }
 
 unsigned fuzz_queue_count(const FuzzQueue *q)

@@ -38,17 +38,38 @@ void fuzz_queue_free(FuzzQueue *q);
 
 /*
  * Add a command to the batch, in buffers cut by chance, or in one for each way
- * if @rand is NULL. Returns false if it
- * does not fit any more.
+ * if @rand is NULL. Returns false if it does not fit any more.
  */
 bool fuzz_queue_add(FuzzQueue *q, GRand *rand, const void *cmd, uint32_t len,
                     uint32_t in_len);
+
+/* What can be wrong with a chain of descriptors. */
+typedef enum FuzzBroken {
+    FUZZ_LOOP,                  /* it never ends */
+    FUZZ_NEXT,                  /* the next is behind the table */
+    FUZZ_HEAD,                  /* so is the first */
+    FUZZ_NO_RAM,                /* a buffer where there is nothing */
+    FUZZ_TOO_LONG,              /* a buffer that ends there */
+    FUZZ_EMPTY,                 /* a buffer of no bytes */
+    FUZZ_ORDER,                 /* what is read comes after what is written */
+    FUZZ_INDIRECT_SIZE,         /* half a descriptor in a table */
+    FUZZ_INDIRECT_NO_RAM,       /* a table where there is nothing */
+    FUZZ_INDIRECT_NESTED,       /* a table in a table */
+    FUZZ_INDIRECT_NEXT,         /* a table, and then something else */
+    FUZZ_BROKEN_KINDS,
+} FuzzBroken;
+
+/* Add a GET_DISPLAY_INFO, whose chain is broken, to an empty batch. */
+void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken kind);
 
 /* Let the device have the batch. */
 void fuzz_queue_kick(FuzzQueue *q);
 
 /* Wait until all is answered. Returns false if that takes too long. */
 bool fuzz_queue_wait(FuzzQueue *q);
+
+/* The same, or until the device says that it goes on after a reset only. */
+bool fuzz_queue_wait_broken(FuzzQueue *q);
 
 /* The commands of the batch. */
 unsigned fuzz_queue_count(const FuzzQueue *q);

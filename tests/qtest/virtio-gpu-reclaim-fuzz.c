@@ -154,7 +154,8 @@ static void check_empty(Fuzz *f)
 
 static uint64_t from_status(Fuzz *f, const char *name)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)f->gpu->pid);
+    g_autofree char *path = g_strdup_printf("/proc/%d/status",
+                                            (int)f->gpu->pid);
     g_autofree char *text = NULL;
     char *line;
 
@@ -279,10 +280,23 @@ static void run_round(Fuzz *f)
         }
     }
     check_stats(f);
-    if (g_rand_int_range(f->rand, 0, 4) == 0) {
+    switch (g_rand_int_range(f->rand, 0, 4)) {
+    case 0:
         /* Have the reset come while the device is at work. */
         fill_batch(f);
         fuzz_queue_kick(f->ctrl);
+        break;
+    case 1:
+        /* Or after it has stopped. */
+        fuzz_queue_clear(f->ctrl);
+        fuzz_queue_add_broken(f->ctrl,
+                              g_rand_int_range(f->rand, 0, FUZZ_BROKEN_KINDS));
+        fuzz_queue_kick(f->ctrl);
+        if (!fuzz_queue_wait_broken(f->ctrl)) {
+            fail(f, NULL, "a broken chain is neither answered nor refused");
+        }
+        check_stats(f);
+        break;
     }
     fuzz_queue_free(f->ctrl);
     fuzz_queue_free(f->cursor);

@@ -6,6 +6,8 @@
 
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
+#include "virtio-gpu-fuzz-queue.h"
+#include "standard-headers/linux/virtio_ring.h"
 
 /* spec: Device 13. */
 static void test_create_bad(const void *data)
@@ -249,10 +251,54 @@ static void test_submit_size(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/*
+ * Chains of descriptors that are none: the device answers or stops, and after a
+ * reset has nothing and goes on as if nothing had been.
+ */
+static void test_broken_chain(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_resource_create_2d create = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_2D),
+        .resource_id = cpu_to_le32(1),
+        .format = cpu_to_le32(FORMAT),
+        .width = cpu_to_le32(SIDE),
+        .height = cpu_to_le32(SIDE),
+    };
+    FuzzBroken kind;
+
+    for (kind = 0; kind < FUZZ_BROKEN_KINDS; kind++) {
+        FuzzQueue *queue;
+
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL |
+                          1ull << VIRTIO_RING_F_INDIRECT_DESC);
+        queue = fuzz_queue_new(gpu, gpu->ctrl, 0, true);
+        g_assert_true(fuzz_queue_add(queue, NULL, &create, sizeof(create),
+                                     sizeof(create.hdr)));
+        fuzz_queue_kick(queue);
+        g_assert_true(fuzz_queue_wait(queue));
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
+        fuzz_queue_clear(queue);
+
+        fuzz_queue_add_broken(queue, kind);
+        fuzz_queue_kick(queue);
+        g_assert_true(fuzz_queue_wait_broken(queue));
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
+        gpu->vdev->bus->set_status(gpu->vdev, 0);
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+        fuzz_queue_free(queue);
+    }
+    qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    make(gpu, 1);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static const Case cases[] = {
     { "create-bad", test_create_bad, ON_ALL },
     { "truncated", test_truncated, ON_ALL },
     { "no-header", test_no_header, ON_ALL },
+    { "broken-chain", test_broken_chain, ON_PCI },
     { "out-of-order", test_out_of_order, ON_ALL },
     { "contexts", test_contexts, ON_GL },
     { "transfer-3d", test_transfer_3d, ON_GL },
