@@ -438,6 +438,18 @@ static bool destroy_sub(struct reader *r, uint32_t id)
     return true;
 }
 
+/* What read_command() does something for. */
+#define BIT(code) (1ull << (code))
+#define FOLLOWED \
+    (BIT(VR_CREATE_OBJECT) | BIT(VR_DESTROY_OBJECT) | \
+     BIT(VR_SET_FRAMEBUFFER_STATE) | BIT(VR_SET_VERTEX_BUFFERS) | \
+     BIT(VR_SET_SAMPLER_VIEWS) | BIT(VR_SET_INDEX_BUFFER) | \
+     BIT(VR_SET_STREAMOUT_TARGETS) | BIT(VR_SET_UNIFORM_BUFFER) | \
+     BIT(VR_SET_SHADER_BUFFERS) | BIT(VR_SET_SHADER_IMAGES) | \
+     BIT(VR_SET_ATOMIC_BUFFERS) | BIT(VR_SET_SUB_CTX) | \
+     BIT(VR_CREATE_SUB_CTX) | BIT(VR_DESTROY_SUB_CTX) | \
+     BIT(VR_CREATE_VIDEO_BUFFER))
+
 static bool read_command(struct reader *r, const struct vr_command *cmd)
 {
     switch (cmd->code) {
@@ -474,13 +486,9 @@ static bool read_command(struct reader *r, const struct vr_command *cmd)
         return cmd->length == 1 && create_sub(r, cmd->args[0]);
     case VR_DESTROY_SUB_CTX:
         return cmd->length == 1 && destroy_sub(r, cmd->args[0]);
-    case VR_CREATE_VIDEO_BUFFER:
-        lose(r->vr, r->context);
-        return true;
     default:
-        if (cmd->code > VR_LAST_CODE) {
-            lose(r->vr, r->context);
-        }
+        /* A video buffer, or a command that is not known. */
+        lose(r->vr, r->context);
         return true;
     }
 }
@@ -489,10 +497,10 @@ void vr_references_read(struct virgl_reclaim *vr, struct vr_context *context,
                         const uint32_t *words, size_t n)
 {
     struct reader r = { vr, context, &context->references };
-    struct vr_stream stream = { words, words + n };
+    struct vr_stream stream = { words, n };
     struct vr_command cmd;
 
-    while (!r.refs->stopped && vr_stream_next(&stream, &cmd)) {
+    while (!r.refs->stopped && vr_stream_next(&stream, FOLLOWED, &cmd)) {
         if (!read_command(&r, &cmd)) {
             vr_references_stop(vr, context);
         }

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Those that make, drop or follow references, and the last one known. */
+/* Those that make, drop or follow references. All below 64 are known. */
 enum vr_code {
     VR_CREATE_OBJECT = 1,
     VR_DESTROY_OBJECT = 3,
@@ -30,7 +30,6 @@ enum vr_code {
     VR_SET_SHADER_IMAGES = 35,
     VR_SET_ATOMIC_BUFFERS = 40,
     VR_CREATE_VIDEO_BUFFER = 55,
-    VR_LAST_CODE = 63,
 };
 
 enum vr_object_type {
@@ -61,7 +60,8 @@ struct vr_command {
 };
 
 struct vr_stream {
-    const uint32_t *next, *end;
+    const uint32_t *next;
+    size_t left;                /* words */
 };
 
 static inline uint32_t vr_header(uint32_t code, uint32_t type, uint32_t length)
@@ -70,27 +70,33 @@ static inline uint32_t vr_header(uint32_t code, uint32_t type, uint32_t length)
 }
 
 /*
- * Read the next command. False at the end, and at a command that claims to be
- * longer than what is left: there the renderer stops, too, without carrying it
- * out.
+ * Read the next command whose code is a bit of @codes, or is 64 or more. False
+ * at the end, and at a command that claims to be longer than what is left:
+ * there the renderer stops, too, without carrying it out.
  */
-static inline bool vr_stream_next(struct vr_stream *s, struct vr_command *cmd)
+static inline bool vr_stream_next(struct vr_stream *s, uint64_t codes,
+                                  struct vr_command *cmd)
 {
-    uint32_t header;
+    const uint32_t *at = s->next;
+    size_t left = s->left;
 
-    if (s->next == s->end) {
-        return false;
+    while (left) {
+        uint32_t header = *at, length = header >> 16, code = header & 0xff;
+        const uint32_t *args = at + 1;
+
+        if (--left < length) {
+            break;
+        }
+        left -= length;
+        at = args + length;
+        if (code >= 64 || codes >> code & 1) {
+            s->next = at;
+            s->left = left;
+            *cmd = (struct vr_command) { code, header >> 8, length, args };
+            return true;
+        }
     }
-    header = *s->next;
-    if ((size_t)(s->end - s->next) <= header >> 16) {
-        return false;
-    }
-    *cmd = (struct vr_command) {
-        .code = header, .type = header >> 8, .length = header >> 16,
-        .args = s->next + 1,
-    };
-    s->next += 1 + cmd->length;
-    return true;
+    return false;
 }
 
 #endif

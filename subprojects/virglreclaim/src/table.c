@@ -7,31 +7,10 @@
 
 #define MIN_SIZE 8
 
-static uint32_t home(const struct vr_table *t, uint32_t key)
-{
-    /* Ids are given out in order: spread them, by the golden ratio. */
-    return (key * 2654435769u >> 7) & (t->size - 1);
-}
-
-static uint32_t probe(const struct vr_table *t, uint32_t key)
-{
-    uint32_t i = home(t, key);
-
-    while (t->entries[i].value && t->entries[i].key != key) {
-        i = (i + 1) & (t->size - 1);
-    }
-    return i;
-}
-
 void vr_table_clear(struct vr_table *t)
 {
     vr_free(t->allocator, t->entries);
     *t = (struct vr_table) { .allocator = t->allocator };
-}
-
-void *vr_table_find(const struct vr_table *t, uint32_t key)
-{
-    return t->used ? t->entries[probe(t, key)].value : NULL;
 }
 
 bool vr_table_reserve(struct vr_table *t)
@@ -52,7 +31,7 @@ bool vr_table_reserve(struct vr_table *t)
     }
     for (uint32_t i = 0; i < old.size; i++) {
         if (old.entries[i].value) {
-            t->entries[probe(t, old.entries[i].key)] = old.entries[i];
+            *vr_table_probe(t, old.entries[i].key) = old.entries[i];
         }
     }
     vr_free(t->allocator, old.entries);
@@ -64,7 +43,7 @@ bool vr_table_insert(struct vr_table *t, uint32_t key, void *value)
     if (!vr_table_reserve(t)) {
         return false;
     }
-    t->entries[probe(t, key)] = (struct vr_entry) { key, value };
+    *vr_table_probe(t, key) = (struct vr_entry) { key, value };
     t->used++;
     return true;
 }
@@ -77,7 +56,7 @@ void *vr_table_remove(struct vr_table *t, uint32_t key)
     if (!t->used) {
         return NULL;
     }
-    hole = probe(t, key);
+    hole = vr_table_probe(t, key) - t->entries;
     value = t->entries[hole].value;
     if (!value) {
         return NULL;
@@ -85,7 +64,7 @@ void *vr_table_remove(struct vr_table *t, uint32_t key)
 
     /* What was pushed past the hole moves up, or would not be found. */
     for (i = (hole + 1) & mask; t->entries[i].value; i = (i + 1) & mask) {
-        uint32_t want = home(t, t->entries[i].key);
+        uint32_t want = vr_table_home(t, t->entries[i].key);
 
         if (((i - want) & mask) >= ((i - hole) & mask)) {
             t->entries[hole] = t->entries[i];

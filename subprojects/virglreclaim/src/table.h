@@ -26,7 +26,28 @@ struct vr_table {
 /* Forget all; values are the caller's. */
 void vr_table_clear(struct vr_table *t);
 
-void *vr_table_find(const struct vr_table *t, uint32_t key);
+/* Where @key starts to be looked for; ids come in order, so spread them. */
+static inline uint32_t vr_table_home(const struct vr_table *t, uint32_t key)
+{
+    return (key * 2654435769u >> 7) & (t->size - 1);
+}
+
+/* Where @key is, or would be. */
+static inline struct vr_entry *vr_table_probe(const struct vr_table *t,
+                                              uint32_t key)
+{
+    uint32_t i = vr_table_home(t, key);
+
+    while (t->entries[i].value && t->entries[i].key != key) {
+        i = (i + 1) & (t->size - 1);
+    }
+    return &t->entries[i];
+}
+
+static inline void *vr_table_find(const struct vr_table *t, uint32_t key)
+{
+    return t->used ? vr_table_probe(t, key)->value : NULL;
+}
 
 /* Make room for one more: after this an insertion cannot fail. */
 bool vr_table_reserve(struct vr_table *t);

@@ -6,13 +6,15 @@
 /*
  * To restore too much costs time, and too little is wrong. So every word is
  * taken for an id, but for those of commands that are known to name none:
- * state, shaders, and constants.
+ * state, shaders and constants; and what names objects, for what an object
+ * refers to is not stored.
  */
 
 enum {
     BIND_OBJECT = 2,
     SET_VIEWPORT_STATE = 4,
     CLEAR = 7,
+    DRAW_VBO = 8,
     RESOURCE_INLINE_WRITE = 9,
     SET_CONSTANT_BUFFER = 12,
     SET_STENCIL_REF = 13,
@@ -22,7 +24,11 @@ enum {
     SET_POLYGON_STIPPLE = 22,
     SET_CLIP_STATE = 23,
     SET_SAMPLE_MASK = 24,
+    BIND_SHADER = 31,
 };
+
+/* Without buffers for indirect draws, which come after these. */
+enum { DRAW_WORDS = 14 };
 
 /* Blend state, rasterizer, depth and stencil, shader, vertex elements. */
 enum { FIRST_STATE_OBJECT = 1, LAST_STATE_OBJECT = 5, SAMPLER_STATE = 7 };
@@ -33,26 +39,30 @@ static bool is_state(uint32_t type)
            type == SAMPLER_STATE;
 }
 
-/* How many of its words may be ids, from the first. */
-static uint32_t may_be_ids(const struct vr_command *cmd)
+#define BIT(code) (1ull << (code))
+#define NO_IDS \
+    (BIT(BIND_OBJECT) | BIT(VR_DESTROY_OBJECT) | BIT(SET_VIEWPORT_STATE) | \
+     BIT(VR_SET_FRAMEBUFFER_STATE) | BIT(CLEAR) | BIT(VR_SET_SAMPLER_VIEWS) | \
+     BIT(SET_CONSTANT_BUFFER) | BIT(SET_STENCIL_REF) | BIT(SET_BLEND_COLOR) | \
+     BIT(SET_SCISSOR_STATE) | BIT(BIND_SAMPLER_STATES) | \
+     BIT(SET_POLYGON_STIPPLE) | BIT(SET_CLIP_STATE) | BIT(SET_SAMPLE_MASK) | \
+     BIT(VR_SET_STREAMOUT_TARGETS) | BIT(BIND_SHADER))
+
+/* How many of its words may be ids, from the first; or each third one. */
+static uint32_t may_be_ids(const struct vr_command *cmd, uint32_t *step)
 {
+    *step = 1;
     switch (cmd->code) {
     case VR_CREATE_OBJECT:
         return is_state(cmd->type) ? 0 : cmd->length;
-    case BIND_OBJECT:
-    case SET_VIEWPORT_STATE:
-    case CLEAR:
-    case SET_CONSTANT_BUFFER:
-    case SET_STENCIL_REF:
-    case SET_BLEND_COLOR:
-    case SET_SCISSOR_STATE:
-    case BIND_SAMPLER_STATES:
-    case SET_POLYGON_STIPPLE:
-    case SET_CLIP_STATE:
-    case SET_SAMPLE_MASK:
-        return 0;
+    case DRAW_VBO:
+        return cmd->length > DRAW_WORDS ? cmd->length : 0;
+    case VR_SET_VERTEX_BUFFERS:
+        *step = 3;
+        return cmd->length;
+    case VR_SET_INDEX_BUFFER:
     case RESOURCE_INLINE_WRITE:
-        /* What follows is data. */
+        /* What follows is data, or a number. */
         return cmd->length ? 1 : 0;
     default:
         return cmd->length;
@@ -71,15 +81,17 @@ static int use(struct virgl_reclaim *vr, const struct vr_context *context,
 int vr_store_use(struct virgl_reclaim *vr, const struct vr_context *context,
                  const uint32_t *words, size_t n)
 {
-    struct vr_stream stream = { words, words + n };
+    struct vr_stream stream = { words, n };
     struct vr_command cmd;
     int ret = 0;
 
-    while (vr->stats.stored && !ret && vr_stream_next(&stream, &cmd)) {
-        uint32_t ids = may_be_ids(&cmd);
+    while (vr->stats.stored && !ret && vr_stream_next(&stream, ~NO_IDS, &cmd)) {
+        uint32_t step, ids = may_be_ids(&cmd, &step);
 
-        for (uint32_t i = 0; i < ids && !ret; i++) {
-            ret = use(vr, context, cmd.args[i]);
+        for (uint32_t i = step - 1; i < ids && !ret; i += step) {
+            if (cmd.args[i]) {
+                ret = use(vr, context, cmd.args[i]);
+            }
         }
     }
     return ret;
