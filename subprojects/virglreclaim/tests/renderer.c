@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* A real renderer for tests: surfaceless EGL, no window, no render node. */
 
+#include "egl.h"
 #include "renderer.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/resource.h>
-#include <epoxy/egl.h>
+#include <epoxy/gl.h>
 
 static EGLDisplay display;
 static EGLConfig config;
@@ -81,8 +82,7 @@ static void open_display(void)
         attributes[3] = EGL_OPENGL_ES3_BIT;
     }
 
-    display = eglGetPlatformDisplayEXT(EGL_PLATFORM_SURFACELESS_MESA,
-                                       EGL_DEFAULT_DISPLAY, NULL);
+    display = egl_wanted_display();
     g_assert_true(display != EGL_NO_DISPLAY);
     g_assert_true(eglInitialize(display, NULL, NULL));
     g_assert_true(eglBindAPI(gles ? EGL_OPENGL_ES_API : EGL_OPENGL_API));
@@ -213,7 +213,7 @@ bool all_zero(const void *data, size_t size)
     return !size || (!byte[0] && !memcmp(byte, byte + 1, size - 1));
 }
 
-uint64_t rss_anon(void)
+static uint64_t rss_anon(void)
 {
     FILE *file = fopen("/proc/self/status", "r");
     unsigned long long kib = 0;
@@ -228,4 +228,42 @@ uint64_t rss_anon(void)
     fclose(file);
     g_assert_cmpuint(kib, >, 0);
     return kib * 1024;
+}
+
+/* Of GL_NVX_gpu_memory_info and GL_ATI_meminfo, in KiB. */
+#define GPU_MEMORY_INFO_CURRENT_AVAILABLE_VIDMEM_NVX 0x9049
+#define TEXTURE_FREE_MEMORY_ATI 0x87FC
+
+/* KiB that are free, or 0 if the driver does not tell. */
+static uint64_t gpu_memory_free(void)
+{
+    GLint kib[4] = { 0 };
+
+    virgl_renderer_force_ctx_0();
+    glFinish();
+    if (epoxy_has_gl_extension("GL_NVX_gpu_memory_info")) {
+        glGetIntegerv(GPU_MEMORY_INFO_CURRENT_AVAILABLE_VIDMEM_NVX, kib);
+    } else if (epoxy_has_gl_extension("GL_ATI_meminfo")) {
+        glGetIntegerv(TEXTURE_FREE_MEMORY_ATI, kib);
+    }
+    return kib[0];
+}
+
+static bool on_gpu(void)
+{
+    return egl_device_wanted() && !strcmp(egl_device_wanted(), "gpu");
+}
+
+uint64_t memory_used(void)
+{
+    return on_gpu() ? (UINT32_MAX - gpu_memory_free()) * 1024 : rss_anon();
+}
+
+bool memory_is_seen(void)
+{
+    if (on_gpu() && !gpu_memory_free()) {
+        g_test_skip("the driver does not tell how much memory is in use");
+        return false;
+    }
+    return true;
 }

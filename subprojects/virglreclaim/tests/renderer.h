@@ -67,7 +67,13 @@ bool all_zero(const void *data, size_t size);
 /* Leave the process room for room bytes more; 0: as much as it likes. */
 void limit_memory(size_t room);
 
-/* Anonymous memory of this process, in bytes. */
-uint64_t rss_anon(void);
+/*
+ * Memory in use, in bytes, of which only differences mean anything: anonymous
+ * memory of this process, or with a GPU that of the device.
+ */
+uint64_t memory_used(void);
+
+/* If the driver of a GPU does not tell that: skip the test and return false. */
+bool memory_is_seen(void);
 
 #endif

@@ -388,17 +388,20 @@ static void test_rss(Fixture *f, gconstpointer data)
     uint64_t before, after;
 
     (void)data;
+    if (!memory_is_seen()) {
+        return;
+    }
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
     for (uint32_t id = 1; id <= COUNT; id++) {
         make_buffer(f, id, EACH);
     }
     virgl_reclaim_trim();
-    before = rss_anon();
+    before = memory_used();
     for (uint32_t id = 1; id <= COUNT; id++) {
         store(f, id);
     }
     virgl_reclaim_trim();
-    after = rss_anon();
+    after = memory_used();
     stats = stats_of(f);
     g_test_message("%" G_GUINT64_FORMAT " bytes became %" G_GUINT64_FORMAT
                    ", RSS fell by %" G_GINT64_FORMAT, stats.stored_of_bytes,
@@ -416,6 +419,11 @@ static void test_rss(Fixture *f, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    /*
+     * First: once malloc() has failed the thread goes on in an arena of which
+     * malloc_trim() does not return the end.
+     */
+    add_test("/store/rss", test_rss);
     add_test("/store/stats", test_stats);
     add_test("/store/off", test_off);
     add_test("/store/attach", test_attach);
@@ -428,6 +436,5 @@ int main(int argc, char **argv)
     add_test("/store/nothing", test_nothing);
     add_test("/store/thrown-away", test_thrown_away);
     add_test("/store/no-memory", test_no_memory);
-    add_test("/store/rss", test_rss);
     return g_test_run();
 }

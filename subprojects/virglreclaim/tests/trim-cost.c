@@ -45,12 +45,12 @@ static void measure(uint32_t side)
         g_assert_cmpint(virgl_reclaim_resource_create(f.vr, &args), ==, 0);
     }
     virgl_reclaim_trim();
-    before = rss_anon();
+    before = memory_used();
     for (id = 1; id <= count; id += 2) {
         g_assert_cmpint(virgl_reclaim_resource_purge(f.vr, id, NULL), ==, 0);
     }
     full = trim();
-    before -= rss_anon();
+    before -= memory_used();
     empty = trim();
     printf("| %u of %u KiB | %.0f | %.0f | %.0f |\n", count, side * side / 256,
            before / 1048576.0, full, empty);
