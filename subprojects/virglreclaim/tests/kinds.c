@@ -29,7 +29,7 @@ const struct kind kinds[] = {
     BUFFER("buffer, shader storage", BIND_SHADER_BUFFER, 0),
     BUFFER("buffer, texture", SAMPLED, 0),
     BUFFER("buffer, draw arguments", BIND_COMMAND_ARGS, 0),
-    BUFFER("buffer, query", BIND_QUERY_BUFFER, 0),
+    BUFFER("buffer, query", BIND_QUERY_BUFFER, KIND_GL_ONLY),
     BUFFER("buffer, custom", VIRGL_RES_BIND_CUSTOM, KIND_UNSEEN),
     BUFFER("buffer, staging", VR_BIND_STAGING, KIND_NO_STORAGE),
     { "2D-created", VR_TARGET_2D, FORMAT_BGRA8, VIRGL_RES_BIND_RENDER_TARGET,

@@ -179,6 +179,14 @@ void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
     g_assert_cmpint(ret, ==, 0);
 }
 
+uint32_t gl_name(uint32_t id)
+{
+    struct virgl_renderer_resource_info info = { 0 };
+
+    virgl_renderer_resource_get_info(id, &info);
+    return info.tex_id;
+}
+
 void fill(void *data, size_t size, uint32_t seed)
 {
     uint8_t *byte = data;

@@ -59,6 +59,9 @@ int read_bytes(uint32_t id, uint32_t ctx, void *data, size_t size,
 void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
                     const struct vr_level *level, void *data);
 
+/* The name of its GL object, or 0. */
+uint32_t gl_name(uint32_t id);
+
 /* A pattern that differs for each seed, and has no zero in it. */
 void fill(void *data, size_t size, uint32_t seed);
 

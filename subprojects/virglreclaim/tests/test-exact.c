@@ -96,14 +96,6 @@ static struct virgl_renderer_resource_create_args args_of(
     return args;
 }
 
-static uint32_t gl_name(uint32_t id)
-{
-    struct virgl_renderer_resource_info info = { 0 };
-
-    virgl_renderer_resource_get_info(id, &info);
-    return info.tex_id;
-}
-
 /*
  * Every byte there is, and small when compressed: it begins again after 251,
  * but for the layers and levels, which all differ.

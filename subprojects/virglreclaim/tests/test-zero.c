@@ -94,14 +94,6 @@ static bool each_layer(const vr_args *args, bool write)
     return zero;
 }
 
-static uint32_t gl_name(uint32_t id)
-{
-    struct virgl_renderer_resource_info info = { 0 };
-
-    virgl_renderer_resource_get_info(id, &info);
-    return info.tex_id;
-}
-
 static void test_case(Fixture *f, gconstpointer data)
 {
     size_t i = GPOINTER_TO_SIZE(data);
