@@ -179,6 +179,16 @@ void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
     g_assert_cmpint(ret, ==, 0);
 }
 
+void fill_small(uint8_t *data, size_t size, uint32_t seed)
+{
+    uint8_t bytes[251];
+
+    fill(bytes, sizeof(bytes), seed);
+    for (size_t i = 0; i < size; i++) {
+        data[i] = bytes[i % sizeof(bytes)];
+    }
+}
+
 uint32_t gl_name(uint32_t id)
 {
     struct virgl_renderer_resource_info info = { 0 };

@@ -11,6 +11,7 @@
 /* Facts of the protocol that the renderer's installed header lacks. */
 enum {
     FORMAT_BGRA8 = 1,
+    FORMAT_BGRX8 = 2,
     FORMAT_Z16 = 16,
     FORMAT_Z32F = 18,
     FORMAT_S8Z24 = 20,
@@ -64,6 +65,9 @@ uint32_t gl_name(uint32_t id);
 
 /* A pattern that differs for each seed, and has no zero in it. */
 void fill(void *data, size_t size, uint32_t seed);
+
+/* Another, that is small when compressed. */
+void fill_small(uint8_t *data, size_t size, uint32_t seed);
 
 bool all_zero(const void *data, size_t size);
 

@@ -12,17 +12,6 @@ enum { SET_CONSTANT_BUFFER = 12, RESOURCE_COPY_REGION = 17 };
 
 enum { SIDE = 256, SIZE = SIDE * SIDE * 4, RES = 1, CTX = 1, OBJECT = 10 };
 
-/* Begins again after a while: compressed it is small. */
-static void fill_small(uint8_t *data, size_t size, uint32_t seed)
-{
-    uint8_t bytes[251];
-
-    fill(bytes, sizeof(bytes), seed);
-    for (size_t i = 0; i < size; i++) {
-        data[i] = bytes[i % sizeof(bytes)];
-    }
-}
-
 /* A buffer can be stored with GL and with GLES. */
 static void make_buffer(Fixture *f, uint32_t id, uint32_t size)
 {
