@@ -158,7 +158,6 @@ static void create_2d(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     }
     virtio_gpu_resource_create_2d(g, cmd);
     if (cmd->error) {
-        virtio_gpu_ledger_refuse(g->reclaim->ledger);
         return;
     }
     adopt(g, QTAILQ_FIRST(&g->reslist));
@@ -178,7 +177,6 @@ static void create_blob(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
     }
     virtio_gpu_resource_create_blob(g, cmd);
     if (cmd->error) {
-        virtio_gpu_ledger_refuse(g->reclaim->ledger);
         return;
     }
     res = QTAILQ_FIRST(&g->reslist);

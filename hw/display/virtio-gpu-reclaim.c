@@ -49,7 +49,6 @@ void virtio_gpu_reclaim_refuse(VirtIOGPU *g,
                                const char *fmt, ...)
 {
     cmd->error = error;
-    virtio_gpu_ledger_refuse(g->reclaim->ledger);
     if (qemu_loglevel_mask(LOG_GUEST_ERROR) ||
         trace_event_get_state_backends(TRACE_VIRTIO_GPU_RECLAIM_REFUSE)) {
         g_autofree char *why = NULL;
@@ -446,6 +445,13 @@ bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,
     memset(&cmd->cmd_hdr, 0, sizeof(cmd->cmd_hdr));
     virtio_gpu_ctrl_response_nodata(g, cmd, cmd->error);
     return true;
+}
+
+void virtio_gpu_reclaim_done(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    if (g->reclaim && cmd->error) {
+        virtio_gpu_ledger_refuse(g->reclaim->ledger);
+    }
 }
 
 uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,

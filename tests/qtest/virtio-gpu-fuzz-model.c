@@ -340,6 +340,7 @@ static char *follow_purge(FuzzModel *m, const FuzzCommand *c)
             return g_strdup_printf("purge of resource %u: result %u, not %u",
                                    id, result, want);
         }
+        m->counters.refused += result != VIRTIO_GPU_PURGE_PURGED;
         if (result == VIRTIO_GPU_PURGE_PURGED && res->state != FUZZ_PURGED) {
             res->state = FUZZ_PURGED;
             res->backing = 0;
@@ -592,6 +593,7 @@ char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c)
     if (!good) {
         /* All is as before, of a purged resource as well. */
         m->errors++;
+        m->counters.refused++;
         return NULL;
     }
     m->ok++;
@@ -682,7 +684,8 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
     if (differs(&why, stats, "", "attaches", m->counters.attaches) ||
         differs(&why, stats, "", "detaches", m->counters.detaches) ||
         differs(&why, stats, "", "purges", m->counters.purges) ||
-        differs(&why, stats, "", "restores", m->counters.restores)) {
+        differs(&why, stats, "", "restores", m->counters.restores) ||
+        differs(&why, stats, "", "refused", m->counters.refused)) {
         return why;
     }
     got_size += qdict_get_int(qdict_get_qdict(stats, "deferred"), "host-bytes");

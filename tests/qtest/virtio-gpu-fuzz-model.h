@@ -36,7 +36,7 @@ typedef struct FuzzResource {
 
 /* Numbers of "reclaim-stats" that only grow. */
 typedef struct FuzzCounters {
-    uint64_t attaches, detaches, purges, restores;
+    uint64_t attaches, detaches, purges, restores, refused;
 } FuzzCounters;
 
 typedef struct FuzzModel {

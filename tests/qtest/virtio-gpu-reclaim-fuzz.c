@@ -143,6 +143,7 @@ static void check_empty(Fuzz *f)
             .detaches = qdict_get_int(stats, "detaches"),
             .purges = qdict_get_int(stats, "purges"),
             .restores = qdict_get_int(stats, "restores"),
+            .refused = qdict_get_int(stats, "refused"),
         };
         qobject_unref(resp);
     } while (host && g_get_monotonic_time() - start < QUIET_US);

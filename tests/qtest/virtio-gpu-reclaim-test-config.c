@@ -64,6 +64,9 @@ static void test_no_command(const void *data)
             g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
                                             sizeof(cmd)), ==, UNSPEC);
         }
+        if (i) {
+            g_assert_cmpuint(get_stat(gpu, "refused"), ==, ARRAY_SIZE(types));
+        }
         qvirtio_gpu_shutdown(gpu);
     }
 }

@@ -43,6 +43,9 @@ void virtio_gpu_reclaim_reset(VirtIOGPU *g);
 
 /* virtio-gpu-reclaim-check.c */
 
+/* Count @cmd if it was answered, or is going to be, with an error. */
+void virtio_gpu_reclaim_done(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd);
+
 /* Whether there is a cursor image to be had from @resource_id. */
 bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id);
 
