@@ -234,8 +234,23 @@ bool vr_storage_alive(const struct vr_storage *storage)
            storages[storage->name].counted;
 }
 
+static bool any_error(void)
+{
+    unsigned c;
+
+    for (c = 0; c < MAX_CTX; c++) {
+        if (contexts[c].live && contexts[c].error) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool vr_storage_empty(const struct vr_storage *storage)
 {
+    count();
+    /* Contexts in error may have it, and do nothing with it. */
+    assert(!storage->name || !storages[storage->name].counted || any_error());
     storages[storage->name].empty = storage->buffer && storage->name;
     return storages[storage->name].empty;
 }

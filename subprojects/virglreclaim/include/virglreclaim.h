@@ -341,8 +341,8 @@ bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
  *
  * The contents are lost; id, arguments and context attachments are kept.
  * Where it is bound as a buffer or an image it is unbound. If a context still
- * refers to a texture, or to a query's buffer, that lives on, *@released is 0
- * and it counts as deferred. Any other buffer is emptied.
+ * refers to the storage (by a surface, a sampler view, a stream-out target, a
+ * query) that lives on, *@released is 0 and it counts as deferred.
  * Gone means that the renderer has deleted the GL object, and that no GL context
  * has it bound: those of contexts that may use it are entered for that, and a
  * texture counts as deferred while one cannot be (it is in error). What a GL

@@ -50,7 +50,8 @@ bool vr_ghosts_give_up(struct virgl_reclaim *vr, struct vr_storage *storage,
 
     vr_references_unbind(vr, storage, purged);
     virgl_renderer_force_ctx_0();
-    empty = purged && vr_storage_empty(storage);
+    /* GL refuses to bind a view of a buffer that is smaller than it was. */
+    empty = purged && !storage->references && vr_storage_empty(storage);
     vr_storage_drop(storage->id);
     if (empty || has_gone(vr, storage)) {
         vr_storage_free(vr, storage);

@@ -93,9 +93,8 @@ bool vr_storage_alive(const struct vr_storage *storage)
 }
 
 /*
- * A buffer of no bytes is as good an object as any: whatever refers to it, in
- * the renderer or in GL contexts that bound it last, refers to no memory. GL
- * refuses if the storage is immutable.
+ * A buffer of no bytes is as good an object as any: GL contexts that bound it
+ * last refer to no memory. GL refuses if the storage is immutable.
  */
 bool vr_storage_empty(const struct vr_storage *storage)
 {
