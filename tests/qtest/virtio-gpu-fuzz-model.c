@@ -688,7 +688,10 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
         differs(&why, stats, "", "refused", m->counters.refused)) {
         return why;
     }
-    got_size += qdict_get_int(qdict_get_qdict(stats, "deferred"), "host-bytes");
+    got_size += qdict_get_int(qdict_get_qdict(stats, "deferred"),
+                              "host-bytes");
+    got_size += qdict_get_int(qdict_get_qdict(stats, "evicted"),
+                              "stored-bytes");
     if (host != got_size) {
         return g_strdup_printf("reclaim-stats: host-bytes is %" PRIu64
                                ", its parts %" PRIu64, host, got_size);

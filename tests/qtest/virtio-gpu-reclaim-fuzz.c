@@ -127,6 +127,18 @@ static void check_stats(Fuzz *f)
     }
 }
 
+/* How often contents of evicted resources were stored away. */
+static int64_t get_stores(Fuzz *f)
+{
+    QDict *resp = get_stats(f);
+    QDict *store = qdict_get_qdict(qdict_get_qdict(resp, "return"),
+                                   "evicted-store");
+    int64_t stores = qdict_get_int(store, "stores");
+
+    qobject_unref(resp);
+    return stores;
+}
+
 /* What a device that was reset holds: nothing, soon. */
 static void check_empty(Fuzz *f)
 {
@@ -344,7 +356,8 @@ static void test_fuzz(const void *data)
     args = g_strdup_printf("%s -device %s,id=" QVIRTIO_GPU_ID ",x-reclaim=on,"
                            "max_hostmem=%dM,max_outputs=%d 2>>%s",
                            f.gl ? "-display egl-headless" : "",
-                           f.gl ? "virtio-gpu-gl-pci" : "virtio-gpu-pci",
+                           f.gl ? "virtio-gpu-gl-pci,x-evicted-store=memory"
+                                : "virtio-gpu-pci",
                            LIMIT_MB, FUZZ_SCANOUTS, f.stderr_path);
     f.gpu = qvirtio_gpu_boot(args);
     f.model = fuzz_model_new(f.gl, (uint64_t)LIMIT_MB << 20);
@@ -360,9 +373,11 @@ static void test_fuzz(const void *data)
 
     g_test_message("%s: %" PRIu64 " commands in %" PRIu64 " rounds, %.0f a "
                    "second; %" PRIu64 " went well, %" PRIu64 " did not, "
-                   "%" PRIu64 " resources purged", f.name, f.commands, f.rounds,
+                   "%" PRIu64 " resources purged, %" PRIi64 " stored away",
+                   f.name, f.commands, f.rounds,
                    f.commands * 1e6 / (g_get_monotonic_time() - f.start),
-                   f.model->ok, f.model->errors, f.model->purged);
+                   f.model->ok, f.model->errors, f.model->purged,
+                   get_stores(&f));
     qtest_remove_abrt_handler(&f);
     qvirtio_gpu_shutdown(f.gpu);
     fuzz_gen_free(f.gen);
