@@ -4,7 +4,8 @@
  *
  * Classic resources get their pages when they are first used, and give them
  * back when memory is short and the device has let go of them; see
- * drm_gem_shmem_reclaim.c for when that is. Here is how the device is told:
+ * drm_gem_shmem_reclaim_shrinker.c for when that is. This is what the device is
+ * told:
  *
  * =======  ==========================  ====================================
  *          with VIRTIO_GPU_F_RECLAIM   without
@@ -26,8 +27,8 @@
  * is decided by its place there. A command that needs the pages is queued under
  * the reservation lock of the object, after virtio_gpu_reclaim_use().
  *
- * Locks, within those that drm_gem_shmem_reclaim.c describes: reservation lock,
- * ctx_lock, qlock. Commands that ask the device to let go of pages are made of
+ * Locks, within those that drm_gem_shmem_reclaim_shrinker.c describes:
+ * reservation lock, ctx_lock, qlock. Commands that ask the device to let go of pages are made of
  * reserved memory, and their answers are taken from the queue by whoever waits
  * for them, because the work item that normally does that may itself be waiting
  * for memory.
