@@ -176,6 +176,12 @@ static void test_unload(void)
     CHECK(access("/dev/dri/renderD128", F_OK) < 0);
 }
 
+void unload_driver(void)
+{
+    unbind();
+    test_unload();
+}
+
 static void test_reload(void)
 {
     Held held;
@@ -253,8 +259,7 @@ static void test_unload_after_use(void)
         _exit(0);
     }
     CHECK_INT(wait_for(pid), ==, 0);
-    unbind();
-    test_unload();
+    unload_driver();
     test_reload();
 }
 

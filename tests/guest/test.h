@@ -14,6 +14,8 @@
 
 #define KIB 1024u
 
+#define DEBUGFS "/sys/kernel/debug/dri/0/"
+
 /* What a case needs of the device or the guest, or else it is skipped. */
 enum {
     NEEDS_3D      = 1 << 0,
@@ -23,6 +25,8 @@ enum {
     LEAVES_OTHER  = 1 << 3,
     NEEDS_NO_GPU  = 1 << 4,     /* nobody must have it open */
     NEEDS_BLOB    = 1 << 5,
+    /* The kernel that looks for mistakes; others do not have the case. */
+    NEEDS_DEBUG   = 1 << 6,
 };
 
 typedef struct TestCase {
@@ -44,7 +48,9 @@ extern const TestCase tests_host[];
 extern const TestCase tests_stall[];
 extern const TestCase tests_blob[];
 extern const TestCase tests_stress[];
+extern const TestCase tests_inject[];
 extern const TestCase tests_lifecycle[];
+extern const TestCase tests_kernel[];
 
 /*
  * Run the cases whose names begin with @prefix and report them as TAP without
@@ -59,6 +65,7 @@ typedef struct TestEnv {
     bool has_feature;
     bool has_swap;
     bool has_blob;
+    bool is_debug;              /* the kernel looks for mistakes */
 } TestEnv;
 
 extern TestEnv env;
@@ -129,6 +136,9 @@ void check_zero(const Held *held);
 void check_faults(const Held *held);
 /* The truth about @held, which was asked back with answer @retained. */
 void check_truth(const Held *held, bool retained);
+
+/* Take the driver from the device, which nobody uses, and unload it. */
+void unload_driver(void);
 
 /* Wait for a child of the case; returns its status as of waitpid(). */
 int wait_for(int pid);

@@ -1,12 +1,16 @@
 /*
  * QTest testcase: the guest's driver, tested in guests
  *
- * Usage: virtio-gpu-guest-test [DEVICE/][PREFIX]
+ * Usage: virtio-gpu-guest-test [--debug] [DEVICE/][PREFIX]
  *
  * Boots a guest on each device that the driver may meet, or on DEVICE only, and
  * has it run the tests of tests/guest whose names begin with PREFIX; prints
  * their results as its own, each with the device before its name. That the
  * guest's kernel has nothing to complain of is one more test of each guest.
+ *
+ * With --debug the kernel is one that looks for mistakes, see
+ * subprojects/linux/debug.config, and there are tests more. It is slow, so
+ * there are two guests: one on our device, one on a stock one.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,11 +18,19 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-oom.h"
 
-#define GUEST .scenario = OOM_TESTS, .our_driver = true, .cpus = 2, \
-    .ram_mib = 224, .swap_mib = 512, .test_line = handle_test_line
+#define ANY_GUEST .scenario = OOM_TESTS, .our_driver = true, .cpus = 2, \
+    .swap_mib = 512, .test_line = handle_test_line
+
+/* What looks for mistakes takes memory: the rest is the same in both. */
+#define GUEST       ANY_GUEST, .ram_mib = 224
+#define DEBUG_GUEST ANY_GUEST, .ram_mib = 288, .debug_kernel = true, \
+    .provoked = NO_LIST
 
 /* RESOURCE_ATTACH_BACKING was answered with OUT_OF_MEMORY. */
 #define REFUSED_ATTACH "response 0x1201 (command 0x106)"
+
+/* An allocation was made to fail. */
+#define NO_LIST "failed to allocate ent list"
 
 /* Results so far, of all guests and of the one that runs. */
 static unsigned results, failed, guest_planned, guest_results;
@@ -41,7 +53,7 @@ static void handle_test_line(const OomConfig *config, const char *line)
         guest_results++;
         print_result(line == name, config, name + strlen("ok - "));
     } else {
-        printf("%s\n", line);
+        printf("%s%s\n", line[0] == '#' ? "" : "# ", line);
     }
 }
 
@@ -99,6 +111,8 @@ static const OomConfig configs[] = {
       .tests = "blob/", .provoked = REFUSED_CONSOLE },
     { "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
       .kexec = "evict/download" },
+    { "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },
+    { "debug-2d", DEBUG_GUEST, .is_2d = true, .tests = "" },
 };
 
 /* Whether @wanted is of one device alone. */
@@ -117,7 +131,8 @@ static const char *both(const char *one, const char *other)
 
 int main(int argc, char **argv)
 {
-    const char *wanted = argc > 1 ? argv[1] : "";
+    bool debug = argc > 1 && !strcmp(argv[1], "--debug");
+    const char *wanted = argc > 1 + debug ? argv[1 + debug] : "";
     bool named = false;
     size_t i;
 
@@ -128,7 +143,8 @@ int main(int argc, char **argv)
     for (i = 0; i < G_N_ELEMENTS(configs); i++) {
         OomConfig config = configs[i];
 
-        if (named && !names_device(wanted, &config)) {
+        if (config.debug_kernel != debug ||
+            (named && !names_device(wanted, &config))) {
             continue;
         }
         config.tests = both(config.tests,

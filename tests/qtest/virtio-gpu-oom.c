@@ -19,16 +19,17 @@
 #include "virtio-gpu-oom.h"
 
 #define GPU_PATH        "/machine/peripheral/gpu0"
-#define GUEST_DIR       "/usr/src/guest"
 #define SAMPLE_MS       250
 
 /*
  * Bounds that only a guest that hangs meets, not limits of what is good: it
- * reports five times a second, and whole runs take a minute or two, or five
- * where others want the processors, too.
+ * reports five times a second, or says that one of its tests hangs, and whole
+ * runs take a minute or two, or five where others want the processors, too.
  */
-#define SILENCE_MS      90000
+#define SILENCE_MS      150000
 #define RUN_MS          900000
+/* One that looks for mistakes takes so many times as long. */
+#define DEBUG_SLOWER    2
 
 /* So many complaints of the guest's kernel are shown; the log has them all. */
 #define SHOWN_FAULTS    5
@@ -122,23 +123,34 @@ static char *shim_path(void)
     return build_path("meson/udmabuf-shim.so");
 }
 
-static char *kernel_path(void)
+/* What scripts/steps/guest makes, @name, for the kernel that is to run. */
+static char *guest_path(const OomConfig *config, const char *name)
 {
+    g_autofree char *path = g_build_filename(config->debug_kernel
+                                             ? "guest-debug" : "guest",
+                                             name, NULL);
+
+    return build_path(path);
+}
+
+static char *kernel_path(const OomConfig *config)
+{
+    g_autofree char *dir = guest_path(config, "kernel");
+    g_autofree char *file = g_build_filename(dir, "version", NULL);
     g_autofree char *version = NULL;
 
-    if (!g_file_get_contents(GUEST_DIR "/version", &version, NULL, NULL)) {
-        return g_strdup(GUEST_DIR "/version");
+    if (!g_file_get_contents(file, &version, NULL, NULL)) {
+        return g_steal_pointer(&file);
     }
-    return g_strconcat(GUEST_DIR "/image/boot/vmlinuz-", g_strstrip(version),
-                       NULL);
+    return g_strconcat(dir, "/image/boot/vmlinuz-", g_strstrip(version), NULL);
 }
 
 char *oom_missing(const OomConfig *config)
 {
     g_autofree char *modules = module_path(config);
-    g_autofree char *driver = build_path("guest/virtio-gpu.ko");
-    g_autofree char *initramfs = build_path("guest/initramfs.cpio.zst");
-    g_autofree char *kernel = kernel_path();
+    g_autofree char *driver = guest_path(config, "virtio-gpu.ko");
+    g_autofree char *initramfs = guest_path(config, "initramfs.cpio.zst");
+    g_autofree char *kernel = kernel_path(config);
     g_autofree char *shim = shim_path();
     const char *needed[] = {
         kernel, initramfs, modules, config->our_driver ? driver : modules,
@@ -346,7 +358,8 @@ static void handle_console(OomRun *run, const char *line)
     static const char *const complaints[] = {
         "BUG: ", "WARNING: ", "Oops: ", "list_add corruption",
         "list_del corruption", "blocked for more than", "soft lockup",
-        "general protection fault", "*ERROR*",
+        "general protection fault", "*ERROR*", "detected stalls",
+        "INFO: trying to register non-static key", "BUG kmalloc",
     };
     size_t i;
 
@@ -424,6 +437,12 @@ static void answer_with_hostmem(OomRun *run)
     answer(run, line);
 }
 
+static bool is_test_line(const char *event)
+{
+    return !strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
+           g_str_has_prefix(event, "1..");
+}
+
 static void handle_guest(OomRun *run, const char *line)
 {
     OomResult *result = &run->result;
@@ -456,9 +475,7 @@ static void handle_guest(OomRun *run, const char *line)
         answer_with_hostmem(run);
         return;
     }
-    if (run->config->test_line &&
-        (!strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
-         g_str_has_prefix(event, "1.."))) {
+    if (run->config->test_line && is_test_line(event)) {
         run->config->test_line(run->config, line);
         return;
     }
@@ -555,12 +572,14 @@ static char *qemu_options(const OomRun *run, const char *dir,
                           const char *qemu_log)
 {
     const OomConfig *config = run->config;
-    g_autofree char *kernel = kernel_path();
-    g_autofree char *initramfs = build_path("guest/initramfs.cpio.zst");
+    g_autofree char *kernel = kernel_path(config);
+    g_autofree char *initramfs = guest_path(config, "initramfs.cpio.zst");
     g_autofree char *swap = g_strdup("");
     g_autofree char *limit = g_strdup("");
     g_autofree char *kexec = g_strdup("");
-    const char *scenario;
+    static const char *const scenarios[] = {
+        [OOM_CACHE] = "cache", [OOM_IDLE] = "idle", [OOM_TESTS] = "tests",
+    };
 
     if (config->hostmem_mib) {
         g_free(limit);
@@ -588,8 +607,6 @@ static char *qemu_options(const OomRun *run, const char *dir,
      * The default CPU is quicker than a newer one: with the string instructions
      * of those the guest's kernel copies memory in a way that TCG is slow at.
      */
-    scenario = config->scenario == OOM_TESTS ? "tests" :
-               config->scenario == OOM_CACHE ? "cache" : "idle";
     return g_strdup_printf(
         "-nodefaults -no-user-config -accel tcg,split-wx=on "
         "-M q35,memory-backend=ram -m %u -smp %u "
@@ -600,13 +617,15 @@ static char *qemu_options(const OomRun *run, const char *dir,
         "-device virtio-gpu%s-pci,id=gpu0%s%s%s %s %s "
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
-        "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s%s %s' 2>%s",
+        "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s%s kernel=%s "
+        "%s' 2>%s",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
         config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
         config->blob ? ",blob=on" : "", limit, swap, kexec, kernel, initramfs,
-        config->our_driver ? "reclaim" : "stock",
-        scenario, config->bo_mib, config->app_mib, config->tests ?: "",
+        config->our_driver ? "reclaim" : "stock", scenarios[config->scenario],
+        config->bo_mib, config->app_mib, config->tests ?: "",
         config->kexec ? "kexec=" : "", config->kexec ?: "",
+        config->debug_kernel ? "debug" : "release",
         config->swap_mib ? "swap" : "", qemu_log);
 }
 
@@ -747,6 +766,11 @@ static void run_stop(OomRun *run)
          run->result.seconds);
 }
 
+static int64_t longest_ms(const OomConfig *config)
+{
+    return RUN_MS * (config->debug_kernel ? DEBUG_SLOWER : 1);
+}
+
 /* Do what is to be done for @run now; false when it has ended. */
 static bool run_step(OomRun *run, const struct pollfd *fds)
 {
@@ -769,9 +793,9 @@ static bool run_step(OomRun *run, const struct pollfd *fds)
     if (now - run->heard > SILENCE_MS) {
         give_up(run, "the guest has been silent for %d s (see %s)",
                 SILENCE_MS / 1000, run->log_path);
-    } else if (now - run->started > RUN_MS) {
-        give_up(run, "the guest did not come to an end within %d s (see %s)",
-                RUN_MS / 1000, run->log_path);
+    } else if (now - run->started > longest_ms(run->config)) {
+        give_up(run, "the guest did not come to an end within %" PRId64
+                " s (see %s)", longest_ms(run->config) / 1000, run->log_path);
     }
     return !run->ended;
 }

@@ -25,6 +25,7 @@ struct OomConfig {
     bool our_device;
     bool is_2d;             /* the device without virglrenderer */
     bool blob;              /* with blobs, on hosts without udmabuf, too */
+    bool debug_kernel;      /* the one that looks for mistakes */
     /* Of tests: called with each line of TAP, which has no numbers. */
     void (*test_line)(const OomConfig *config, const char *line);
     const char *tests;      /* those whose names begin with this; NULL: all */
