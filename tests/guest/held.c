@@ -9,8 +9,9 @@
 /* So many pages that are wrong are told in detail; the rest are counted. */
 #define DETAILS 8
 
-static sigjmp_buf escape;
-static volatile sig_atomic_t escapable;     /* changed around accesses */
+/* The signal comes to the thread that made the access. */
+static _Thread_local sigjmp_buf escape;
+static _Thread_local volatile sig_atomic_t escapable;  /* during accesses */
 
 static void on_sigbus(int number)
 {
@@ -61,6 +62,19 @@ void held_fill(Held *held, uint32_t generation)
     for (page = 0; page < page_count(held); page++) {
         pattern_fill(page_at(held, page), page_id(held, page));
     }
+}
+
+bool held_try_fill(Held *held, uint32_t generation)
+{
+    volatile bool filled = false;
+
+    escapable = true;
+    if (sigsetjmp(escape, 0) == 0) {
+        held_fill(held, generation);
+        filled = true;
+    }
+    escapable = false;
+    return filled;
 }
 
 void held_rewrite(Held *held, uint32_t generation)

@@ -30,6 +30,8 @@ typedef struct Tally {
 void held_catch_faults(void);
 
 void held_fill(Held *held, uint32_t generation);
+/* The same; false if the access to a page raised SIGBUS. */
+bool held_try_fill(Held *held, uint32_t generation);
 void held_rewrite(Held *held, uint32_t generation);
 
 /* Look at every page through the mapping. */

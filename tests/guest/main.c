@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |
- *              app MIB HOLD_MS | kexec KERNEL INITRD CMDLINE
+ *              soak SECONDS SEED | app MIB HOLD_MS |
+ *              kexec KERNEL INITRD CMDLINE
  *
  * The workload of the test guest; see README.md.
  */
@@ -162,17 +163,23 @@ int main(int argc, char **argv)
         return tests_run(argc == 3 ? argv[2] : "") ? EXIT_SUCCESS
                                                    : EXIT_FAILURE;
     }
+    if (!strcmp(command, "soak") && argc == 4) {
+        use_plain_line();
+        return tests_soak(number(argv[2]), number(argv[3])) ? EXIT_SUCCESS
+                                                            : EXIT_FAILURE;
+    }
     if (!strcmp(command, "kexec") && argc == 5) {
         return kexec_run(argv[2], argv[3], argv[4]) < 0 ? EXIT_FAILURE
                                                         : EXIT_SUCCESS;
     }
     puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |\n"
-         "             kexec KERNEL INITRD CMDLINE\n"
+         "             soak SECONDS SEED | kexec KERNEL INITRD CMDLINE\n"
          "\n"
          "  cache  hold BO_MIB of buffers that are marked as not needed while\n"
          "         a program touches APP_MIB of memory, then ask them back\n"
          "  idle   hold BO_MIB of buffers, use them in turns, verify them\n"
          "  tests  run the tests of the driver whose names begin with PREFIX\n"
+         "  soak   do everything at once for SECONDS, then compare the books\n"
          "  kexec  start KERNEL in the place of this one, with the GPU in use\n"
          "\n"
          "Events are lines on standard output, which is a terminal or a serial\n"

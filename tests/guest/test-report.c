@@ -55,7 +55,7 @@ static bool fdinfo_text(const char *key, char *value, size_t size)
 }
 
 /* The same as a number, of bytes if it has a unit; -1 if there is none. */
-static long long fdinfo(const char *key)
+long long fdinfo_of(const char *key)
 {
     char text[128];
     long long value;
@@ -85,25 +85,25 @@ static void test_fdinfo(void)
     enum { COUNT = 4 };
     Held *held = make_many(COUNT, BYTES);
 
-    CHECK_INT(fdinfo("drm-total-memory"), ==, COUNT * BYTES);
-    CHECK_INT(fdinfo("drm-resident-memory"), ==, COUNT * BYTES);
-    CHECK_INT(fdinfo("drm-shared-memory"), ==, 0);
-    CHECK_INT(fdinfo("drm-purgeable-memory"), ==, 0);
-    CHECK_INT(fdinfo("drm-active-memory"), ==, 0);
-    CHECK_INT(fdinfo("virtio_gpu-evicted-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("drm-total-memory"), ==, COUNT * BYTES);
+    CHECK_INT(fdinfo_of("drm-resident-memory"), ==, COUNT * BYTES);
+    CHECK_INT(fdinfo_of("drm-shared-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("drm-purgeable-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("drm-active-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("virtio_gpu-evicted-memory"), ==, 0);
 
     mark(&held[0]);
-    CHECK_INT(fdinfo("drm-purgeable-memory"), ==, BYTES);
+    CHECK_INT(fdinfo_of("drm-purgeable-memory"), ==, BYTES);
     shrink_all();
-    CHECK_INT(fdinfo("drm-total-memory"), ==, COUNT * BYTES);
-    CHECK_INT(fdinfo("drm-resident-memory"), ==, 0);
-    CHECK_INT(fdinfo("drm-purgeable-memory"), ==, 0);
-    CHECK_INT(fdinfo("virtio_gpu-evicted-memory"), ==, (COUNT - 1) * BYTES);
+    CHECK_INT(fdinfo_of("drm-total-memory"), ==, COUNT * BYTES);
+    CHECK_INT(fdinfo_of("drm-resident-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("drm-purgeable-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("virtio_gpu-evicted-memory"), ==, (COUNT - 1) * BYTES);
 
     check_intact(&held[1]);
-    CHECK_INT(fdinfo("drm-resident-memory"), ==, BYTES);
+    CHECK_INT(fdinfo_of("drm-resident-memory"), ==, BYTES);
     drop_many(held, COUNT);
-    CHECK_INT(fdinfo("drm-total-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("drm-total-memory"), ==, 0);
 }
 
 static void test_fdinfo_is_the_clients(void)
@@ -113,16 +113,16 @@ static void test_fdinfo_is_the_clients(void)
     Held held;
 
     make(&held, BYTES);
-    CHECK_INT(fdinfo("drm-total-memory"), ==, BYTES);
-    id = fdinfo("drm-client-id");
+    CHECK_INT(fdinfo_of("drm-total-memory"), ==, BYTES);
+    id = fdinfo_of("drm-client-id");
     CHECK_INT(id, >, 0);
     env.gpu = other;
-    CHECK_INT(fdinfo("drm-total-memory"), ==, 0);
-    CHECK_INT(fdinfo("drm-client-id"), >, 0);
-    CHECK_INT(fdinfo("drm-client-id"), !=, id);
+    CHECK_INT(fdinfo_of("drm-total-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("drm-client-id"), >, 0);
+    CHECK_INT(fdinfo_of("drm-client-id"), !=, id);
     /* One that is there twice is one client. */
     env.gpu = dup(mine);
-    CHECK_INT(fdinfo("drm-client-id"), ==, id);
+    CHECK_INT(fdinfo_of("drm-client-id"), ==, id);
 }
 
 static void test_fdinfo_of_device(void)
@@ -143,10 +143,10 @@ static void test_fdinfo_active(void)
     make(&held, BYTES);
     stall();
     CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-    CHECK_INT(fdinfo("drm-active-memory"), ==, BYTES);
+    CHECK_INT(fdinfo_of("drm-active-memory"), ==, BYTES);
     stall_end();
     CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
-    CHECK_INT(fdinfo("drm-active-memory"), ==, 0);
+    CHECK_INT(fdinfo_of("drm-active-memory"), ==, 0);
 }
 
 static void test_fdinfo_shared(void)
@@ -159,8 +159,8 @@ static void test_fdinfo_shared(void)
     prime.handle = held.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), ==,
               0);
-    CHECK_INT(fdinfo("drm-shared-memory"), ==, BYTES);
-    CHECK_INT(fdinfo("drm-total-memory"), ==, 2 * BYTES);
+    CHECK_INT(fdinfo_of("drm-shared-memory"), ==, BYTES);
+    CHECK_INT(fdinfo_of("drm-total-memory"), ==, 2 * BYTES);
 }
 
 /* What the driver holds in a state now and did in the beginning. */

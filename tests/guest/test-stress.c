@@ -19,11 +19,14 @@
 #include <drm/virtgpu_reclaim_drm.h>
 
 #include "process.h"
+#include "soak.h"
 #include "submit.h"
 #include "test.h"
 
 #define BYTES (64 * KIB)
 #define PAGES (BYTES / PAGE_BYTES)
+
+#define SOAK_SECONDS 15
 
 static atomic_bool enough;
 
@@ -399,6 +402,13 @@ static void body_killed(void)
 
 UNDER_RECLAIM(killed)
 
+/* The rest of ./scripts/soak, but not for long. */
+static void test_soak(void)
+{
+    process_protect(1);
+    CHECK(soak_run(SOAK_SECONDS, 1));
+}
+
 const TestCase tests_stress[] = {
     { "stress/create-and-free", test_create_and_free, 0 },
     { "stress/mapping", test_mapping, 0 },
@@ -415,5 +425,6 @@ const TestCase tests_stress[] = {
     { "stress/no-more", test_no_more, NEEDS_3D },
     { "stress/killed-in-fault", test_killed_in_fault, 0 },
     { "stress/killed", test_killed, 0 },
+    { "stress/soak", test_soak, NEEDS_SWAP | NEEDS_NO_GPU },
     { NULL, NULL, 0 },
 };

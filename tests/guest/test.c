@@ -19,6 +19,7 @@
 
 #include "process.h"
 #include "report.h"
+#include "soak.h"
 #include "stall.h"
 #include "test.h"
 
@@ -441,6 +442,15 @@ static bool chosen(const TestCase *test, const char *prefix)
     /* What a kernel cannot do is not a test of it that is skipped. */
     return !strncmp(test->name, prefix, strlen(prefix)) &&
            (env.is_debug || !(test->needs & NEEDS_DEBUG));
+}
+
+bool tests_soak(unsigned seconds, unsigned seed)
+{
+    if (!env_init()) {
+        return false;
+    }
+    process_protect(1);
+    return soak_run(seconds, seed);
 }
 
 bool tests_run(const char *prefix)

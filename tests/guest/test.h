@@ -58,6 +58,9 @@ extern const TestCase tests_kernel[];
  */
 bool tests_run(const char *prefix);
 
+/* soak_run() by itself; false also if it could not be done. */
+bool tests_soak(unsigned seconds, unsigned seed);
+
 /* What the case may rely on; set before it runs. */
 typedef struct TestEnv {
     int gpu;                    /* a render node of its own */
@@ -95,6 +98,9 @@ int drm_request(int fd, unsigned long request, void *arg);
 
 /* A value from the driver's statistics. */
 long long stat_of(const char *name);
+
+/* A value of the process' own from fdinfo, in bytes; -1 if there is none. */
+long long fdinfo_of(const char *key);
 
 /* Have @pages reclaimed now; returns how many were. */
 long long shrink(unsigned long pages);

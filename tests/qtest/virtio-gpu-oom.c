@@ -267,6 +267,10 @@ static void read_stats(OomRun *run)
             .known = true,
             .host_bytes = stat_of(stats, NULL, "host-bytes"),
             .host_bytes_limit = stat_of(stats, NULL, "host-bytes-limit"),
+            .resident = stat_of(stats, "resident", "resources"),
+            .evicted = stat_of(stats, "evicted", "resources"),
+            .purged = stat_of(stats, "purged", "resources"),
+            .backing_bytes = stat_of(stats, "resident", "backing-bytes"),
             .resident_bytes = stat_of(stats, "resident", "host-bytes"),
             .evicted_bytes = stat_of(stats, "evicted", "host-bytes"),
             .released_bytes = stat_of(stats, "purged", "released-bytes"),
@@ -437,10 +441,25 @@ static void answer_with_hostmem(OomRun *run)
     answer(run, line);
 }
 
+/* Tell the guest what the device has, if it keeps books. */
+static void answer_with_books(OomRun *run)
+{
+    const OomStats *stats = &run->result.stats;
+    g_autofree char *line = NULL;
+
+    read_stats(run);
+    if (stats->known) {
+        line = g_strdup_printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+                               "\n", stats->resident, stats->evicted,
+                               stats->purged, stats->backing_bytes);
+    }
+    answer(run, line ?: "none\n");
+}
+
 static bool is_test_line(const char *event)
 {
     return !strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
-           g_str_has_prefix(event, "1..");
+           g_str_has_prefix(event, "1..") || g_str_has_prefix(event, "soak");
 }
 
 static void handle_guest(OomRun *run, const char *line)
@@ -473,6 +492,10 @@ static void handle_guest(OomRun *run, const char *line)
     }
     if (!strcmp(event, "hostmem")) {
         answer_with_hostmem(run);
+        return;
+    }
+    if (!strcmp(event, "books")) {
+        answer_with_books(run);
         return;
     }
     if (run->config->test_line && is_test_line(event)) {
@@ -579,6 +602,7 @@ static char *qemu_options(const OomRun *run, const char *dir,
     g_autofree char *kexec = g_strdup("");
     static const char *const scenarios[] = {
         [OOM_CACHE] = "cache", [OOM_IDLE] = "idle", [OOM_TESTS] = "tests",
+        [OOM_SOAK] = "soak",
     };
 
     if (config->hostmem_mib) {
@@ -618,15 +642,15 @@ static char *qemu_options(const OomRun *run, const char *dir,
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
         "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s%s kernel=%s "
-        "%s' 2>%s",
+        "seconds=%u seed=%u %s' 2>%s",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
         config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
         config->blob ? ",blob=on" : "", limit, swap, kexec, kernel, initramfs,
         config->our_driver ? "reclaim" : "stock", scenarios[config->scenario],
         config->bo_mib, config->app_mib, config->tests ?: "",
         config->kexec ? "kexec=" : "", config->kexec ?: "",
-        config->debug_kernel ? "debug" : "release",
-        config->swap_mib ? "swap" : "", qemu_log);
+        config->debug_kernel ? "debug" : "release", config->seconds,
+        config->seed, config->swap_mib ? "swap" : "", qemu_log);
 }
 
 static void make_swap(const OomRun *run, const char *path)
@@ -768,7 +792,8 @@ static void run_stop(OomRun *run)
 
 static int64_t longest_ms(const OomConfig *config)
 {
-    return RUN_MS * (config->debug_kernel ? DEBUG_SLOWER : 1);
+    return (RUN_MS + config->seconds * 1000) *
+           (config->debug_kernel ? DEBUG_SLOWER : 1);
 }
 
 /* Do what is to be done for @run now; false when it has ended. */

@@ -14,6 +14,7 @@ typedef enum OomScenario {
     OOM_CACHE,      /* buffers nobody needs, and a program that needs memory */
     OOM_IDLE,       /* more buffers than memory, all needed, not all at once */
     OOM_TESTS,      /* no scenario: the tests of the driver, one by one */
+    OOM_SOAK,       /* everything at once, for config.seconds */
 } OomScenario;
 
 typedef struct OomConfig OomConfig;
@@ -26,7 +27,10 @@ struct OomConfig {
     bool is_2d;             /* the device without virglrenderer */
     bool blob;              /* with blobs, on hosts without udmabuf, too */
     bool debug_kernel;      /* the one that looks for mistakes */
-    /* Of tests: called with each line of TAP, which has no numbers. */
+    /*
+     * Of tests: called with each line of TAP, which has no numbers. Of a soak:
+     * with what it reports.
+     */
     void (*test_line)(const OomConfig *config, const char *line);
     const char *tests;      /* those whose names begin with this; NULL: all */
     const char *kexec;      /* those to run in another kernel after that */
@@ -37,6 +41,8 @@ struct OomConfig {
     const char *provoked;   /* what the guest's kernel is made to complain of */
     unsigned bo_mib;
     unsigned app_mib;
+    unsigned seconds;       /* that the workload takes on purpose */
+    unsigned seed;          /* of what it does at random */
 };
 
 /* What the device counted, from its property reclaim-stats. */
@@ -44,6 +50,10 @@ typedef struct OomStats {
     bool known;             /* a stock device has no such property */
     uint64_t host_bytes;
     uint64_t host_bytes_limit;
+    uint64_t resident;      /* resources, and the guest's memory behind them */
+    uint64_t evicted;
+    uint64_t purged;
+    uint64_t backing_bytes;
     uint64_t resident_bytes;
     uint64_t evicted_bytes;
     uint64_t released_bytes;
