@@ -25,6 +25,7 @@
 
 /* Bounds that only a case that hangs meets. */
 #define CASE_SECONDS    90
+#define DEBUG_SLOWER    4
 #define SETTLE_MS       3000
 #define STEP_MS         10
 
@@ -372,10 +373,11 @@ static void run_child(const TestCase *test)
 /* Returns the status as of waitpid(), or -1 if the case hangs. */
 static int await_child(pid_t pid)
 {
+    long most = CASE_SECONDS * 1000 * (env.is_debug ? DEBUG_SLOWER : 1);
     long waited;
     int status;
 
-    for (waited = 0; waited < CASE_SECONDS * 1000; waited += STEP_MS) {
+    for (waited = 0; waited < most; waited += STEP_MS) {
         if (waitpid(pid, &status, WNOHANG) == pid) {
             return status;
         }

@@ -29,7 +29,7 @@
 #define SILENCE_MS      150000
 #define RUN_MS          900000
 /* One that looks for mistakes takes so many times as long. */
-#define DEBUG_SLOWER    2
+#define DEBUG_SLOWER    4
 
 /* So many complaints of the guest's kernel are shown; the log has them all. */
 #define SHOWN_FAULTS    5
@@ -790,10 +790,14 @@ static void run_stop(OomRun *run)
          run->result.seconds);
 }
 
+static int slowness(const OomConfig *config)
+{
+    return config->debug_kernel ? DEBUG_SLOWER : 1;
+}
+
 static int64_t longest_ms(const OomConfig *config)
 {
-    return (RUN_MS + config->seconds * 1000) *
-           (config->debug_kernel ? DEBUG_SLOWER : 1);
+    return (RUN_MS + config->seconds * 1000) * slowness(config);
 }
 
 /* Do what is to be done for @run now; false when it has ended. */
@@ -815,9 +819,9 @@ static bool run_step(OomRun *run, const struct pollfd *fds)
             wait_for_rest(run);
         }
     }
-    if (now - run->heard > SILENCE_MS) {
+    if (now - run->heard > SILENCE_MS * slowness(run->config)) {
         give_up(run, "the guest has been silent for %d s (see %s)",
-                SILENCE_MS / 1000, run->log_path);
+                SILENCE_MS * slowness(run->config) / 1000, run->log_path);
     } else if (now - run->started > longest_ms(run->config)) {
         give_up(run, "the guest did not come to an end within %" PRId64
                 " s (see %s)", longest_ms(run->config) / 1000, run->log_path);
