@@ -425,6 +425,7 @@ const TestCase tests_stress[] = {
     { "stress/no-more", test_no_more, NEEDS_3D },
     { "stress/killed-in-fault", test_killed_in_fault, 0 },
     { "stress/killed", test_killed, 0 },
-    { "stress/soak", test_soak, NEEDS_SWAP | NEEDS_NO_GPU },
+    /* On stock GL devices it fails at times: guest-driver.rst, Traps. */
+    { "stress/soak", test_soak, NEEDS_SWAP | NEEDS_NO_GPU | NEEDS_FEATURE },
     { NULL, NULL, 0 },
 };
