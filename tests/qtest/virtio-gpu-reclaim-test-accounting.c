@@ -26,16 +26,7 @@ static void test_create(const void *data)
 static void test_create_3d(const void *data)
 {
     QVirtioGPU *gpu = start(data);
-    struct virtio_gpu_resource_create_3d res = {
-        .resource_id = cpu_to_le32(1),
-        .target = cpu_to_le32(TARGET_2D),
-        .format = cpu_to_le32(FORMAT),
-        .bind = cpu_to_le32(BIND_RENDER_TARGET),
-        .width = cpu_to_le32(SIDE),
-        .height = cpu_to_le32(SIDE),
-        .depth = cpu_to_le32(1),
-        .array_size = cpu_to_le32(1),
-    };
+    struct virtio_gpu_resource_create_3d res = texture_3d(1);
     uint64_t want = BYTES;
 
     g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);

@@ -254,16 +254,7 @@ static void test_trace_stock_gl(const void *data)
         .hdr.ctx_id = cpu_to_le32(3),
         .nlen = cpu_to_le32(sizeof(create.debug_name)),
     };
-    struct virtio_gpu_resource_create_3d res = {
-        .resource_id = cpu_to_le32(1),
-        .target = cpu_to_le32(TARGET_2D),
-        .format = cpu_to_le32(FORMAT),
-        .bind = cpu_to_le32(BIND_RENDER_TARGET),
-        .width = cpu_to_le32(SIDE),
-        .height = cpu_to_le32(SIDE),
-        .depth = cpu_to_le32(1),
-        .array_size = cpu_to_le32(1),
-    };
+    struct virtio_gpu_resource_create_3d res = texture_3d(1);
     g_autofree char *text = NULL;
     int i;
 

@@ -179,19 +179,10 @@ static uint32_t transfer(QVirtioGPU *gpu, struct virtio_gpu_transfer_host_3d t)
 static void test_transfer_3d(const void *data)
 {
     QVirtioGPU *gpu = start(data);
-    struct virtio_gpu_resource_create_3d res = {
-        .resource_id = cpu_to_le32(1),
-        .target = cpu_to_le32(TARGET_2D),
-        .format = cpu_to_le32(FORMAT),
-        .bind = cpu_to_le32(BIND_RENDER_TARGET),
-        .width = cpu_to_le32(SIDE),
-        .height = cpu_to_le32(SIDE),
-        .depth = cpu_to_le32(1),
-        .array_size = cpu_to_le32(1),
-        .last_level = cpu_to_le32(1),
-    };
+    struct virtio_gpu_resource_create_3d res = texture_3d(1);
     uint64_t refused;
 
+    res.last_level = cpu_to_le32(1);
     g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     g_assert_cmphex(TRANSFER(WHOLE), ==, OK);

@@ -302,16 +302,7 @@ static void test_cursor_format(const void *data)
 static void test_scanout_rect(const void *data)
 {
     QVirtioGPU *gpu = start(data);
-    struct virtio_gpu_resource_create_3d res = {
-        .resource_id = cpu_to_le32(2),
-        .target = cpu_to_le32(TARGET_BUFFER),
-        .format = cpu_to_le32(FORMAT_R8),
-        .bind = cpu_to_le32(BIND_VERTEX_BUFFER),
-        .width = cpu_to_le32(SIDE),
-        .height = cpu_to_le32(1),
-        .depth = cpu_to_le32(1),
-        .array_size = cpu_to_le32(1),
-    };
+    struct virtio_gpu_resource_create_3d res = buffer_3d(2, SIDE);
 
     make(gpu, 1);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, UINT32_MAX, UINT32_MAX),

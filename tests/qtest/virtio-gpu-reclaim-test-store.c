@@ -234,11 +234,8 @@ static void limit_memory(QVirtioGPU *gpu, uint64_t room)
 /* Without memory to restore it the guest gets an error, and nothing is lost. */
 static void test_no_memory(const void *data)
 {
-    const struct virtio_gpu_resource_create_3d large = {
-        .resource_id = 1, .target = TARGET_BUFFER, .format = FORMAT_R8,
-        .bind = BIND_VERTEX_BUFFER, .width = 256 * MiB, .height = 1,
-        .depth = 1, .array_size = 1,
-    };
+    const struct virtio_gpu_resource_create_3d large =
+        buffer_3d(1, 256 * MiB);
     /* virglrenderer's protocol: draw vertices from resource 1. */
     uint32_t bind[] = { 6 | 3 << 16, 16, 0, 1 };
     QVirtioGPU *gpu = start_with(data, STORE);

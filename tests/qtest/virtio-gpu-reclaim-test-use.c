@@ -118,16 +118,7 @@ static void test_displayed(const void *data)
 static void test_buffer(const void *data)
 {
     QVirtioGPU *gpu = start(data);
-    struct virtio_gpu_resource_create_3d res = {
-        .resource_id = cpu_to_le32(1),
-        .target = cpu_to_le32(TARGET_BUFFER),
-        .format = cpu_to_le32(FORMAT_R8),
-        .bind = cpu_to_le32(BIND_VERTEX_BUFFER),
-        .width = cpu_to_le32(MiB),
-        .height = cpu_to_le32(1),
-        .depth = cpu_to_le32(1),
-        .array_size = cpu_to_le32(1),
-    };
+    struct virtio_gpu_resource_create_3d res = buffer_3d(1, MiB);
 
     g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, MiB), ==, OK);

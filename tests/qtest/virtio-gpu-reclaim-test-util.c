@@ -103,6 +103,34 @@ void check_stats(QVirtioGPU *gpu, Stats want)
     qobject_unref(resp);
 }
 
+struct virtio_gpu_resource_create_3d texture_3d(uint32_t id)
+{
+    return (struct virtio_gpu_resource_create_3d) {
+        .resource_id = cpu_to_le32(id),
+        .target = cpu_to_le32(TARGET_2D),
+        .format = cpu_to_le32(FORMAT),
+        .bind = cpu_to_le32(BIND_RENDER_TARGET),
+        .width = cpu_to_le32(SIDE),
+        .height = cpu_to_le32(SIDE),
+        .depth = cpu_to_le32(1),
+        .array_size = cpu_to_le32(1),
+    };
+}
+
+struct virtio_gpu_resource_create_3d buffer_3d(uint32_t id, uint32_t bytes)
+{
+    return (struct virtio_gpu_resource_create_3d) {
+        .resource_id = cpu_to_le32(id),
+        .target = cpu_to_le32(TARGET_BUFFER),
+        .format = cpu_to_le32(FORMAT_R8),
+        .bind = cpu_to_le32(BIND_VERTEX_BUFFER),
+        .width = cpu_to_le32(bytes),
+        .height = cpu_to_le32(1),
+        .depth = cpu_to_le32(1),
+        .array_size = cpu_to_le32(1),
+    };
+}
+
 void make(QVirtioGPU *gpu, uint32_t id)
 {
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, id, FORMAT, SIDE, SIDE), ==, OK);

@@ -136,6 +136,10 @@ QDict *get_stats(QVirtioGPU *gpu);
 uint64_t get_stat(QVirtioGPU *gpu, const char *name);
 void check_stats(QVirtioGPU *gpu, Stats want);
 
+/* For CREATE_3D: a texture of SIDE x SIDE, and a buffer. */
+struct virtio_gpu_resource_create_3d texture_3d(uint32_t id);
+struct virtio_gpu_resource_create_3d buffer_3d(uint32_t id, uint32_t bytes);
+
 /* Resource @id, the usual one, with its backing at HERE. */
 void make(QVirtioGPU *gpu, uint32_t id);
 uint32_t purge_one(QVirtioGPU *gpu, uint32_t id);
