@@ -189,6 +189,27 @@ void fill_small(uint8_t *data, size_t size, uint32_t seed)
     }
 }
 
+bool each_layer(const vr_args *args, bool write)
+{
+    bool zero = true;
+
+    for (uint32_t i = 0; i <= args->last_level; i++) {
+        struct vr_level level = vr_args_level(args, i);
+        g_autofree uint8_t *data = g_malloc(level.layer_bytes);
+
+        for (uint32_t z = 0; z < level.layers; z++) {
+            if (write) {
+                fill(data, level.layer_bytes, i * 1000 + z);
+            } else {
+                memset(data, 1, level.layer_bytes);
+            }
+            transfer_layer(write, args->handle, i, z, &level, data);
+            zero = zero && all_zero(data, level.layer_bytes);
+        }
+    }
+    return zero;
+}
+
 uint32_t gl_name(uint32_t id)
 {
     struct virgl_renderer_resource_info info = { 0 };

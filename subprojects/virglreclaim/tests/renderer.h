@@ -60,6 +60,9 @@ int read_bytes(uint32_t id, uint32_t ctx, void *data, size_t size,
 void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
                     const struct vr_level *level, void *data);
 
+/* Visits every layer: fills it, or tells whether all are zero. */
+bool each_layer(const vr_args *args, bool write);
+
 /* The name of its GL object, or 0. */
 uint32_t gl_name(uint32_t id);
 

@@ -26,28 +26,6 @@ static struct virgl_renderer_resource_create_args small_args(
     return args;
 }
 
-/* Visits every layer: fills it, or tells whether all are zero. */
-static bool each_layer(const vr_args *args, bool write)
-{
-    bool zero = true;
-
-    for (uint32_t i = 0; i <= args->last_level; i++) {
-        struct vr_level level = vr_args_level(args, i);
-        g_autofree uint8_t *data = g_malloc(level.layer_bytes);
-
-        for (uint32_t z = 0; z < level.layers; z++) {
-            if (write) {
-                fill(data, level.layer_bytes, i * 1000 + z);
-            } else {
-                memset(data, 1, level.layer_bytes);
-            }
-            transfer_layer(write, args->handle, i, z, &level, data);
-            zero = zero && all_zero(data, level.layer_bytes);
-        }
-    }
-    return zero;
-}
-
 /* A custom buffer shows its contents to the memory that is attached to it. */
 static bool each_byte(Fixture *f, const vr_args *args, bool write)
 {

@@ -2,7 +2,6 @@
 /* Deferred storage when the GL hands a name out again. */
 
 #include "books.h"
-#include "contents.h"
 
 #include <glib.h>
 
@@ -44,28 +43,6 @@ bool vr_storage_empty(const struct vr_storage *storage)
     return false;
 }
 
-int vr_contents_save(const struct virgl_reclaim_allocator *a,
-                     const vr_args *args, uint32_t name, uint64_t max,
-                     struct vr_contents *contents)
-{
-    (void)a, (void)args, (void)name, (void)max, (void)contents;
-    return -ENOTSUP;
-}
-
-int vr_contents_load(const struct virgl_reclaim_allocator *a,
-                     const vr_args *args, uint32_t name,
-                     const struct vr_contents *contents)
-{
-    (void)a, (void)args, (void)name, (void)contents;
-    return -EIO;
-}
-
-void vr_contents_free(const struct virgl_reclaim_allocator *a,
-                      struct vr_contents *contents)
-{
-    (void)a, (void)contents;
-}
-
 void vr_stale_unbind(struct virgl_reclaim *vr,
                      const struct vr_storage *storage)
 {
@@ -80,45 +57,6 @@ int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
     (void)buffer;
     (void)ctx;
     (void)words;
-    return 0;
-}
-
-void virgl_renderer_force_ctx_0(void)
-{
-}
-
-int virgl_renderer_resource_attach_iov(int id, struct iovec *iov, int n)
-{
-    (void)id;
-    (void)iov;
-    (void)n;
-    return 0;
-}
-
-void virgl_renderer_resource_detach_iov(int id, struct iovec **iov, int *n)
-{
-    (void)id;
-    (void)iov;
-    (void)n;
-}
-
-int virgl_renderer_transfer_write_iov(uint32_t id, uint32_t ctx, int level,
-                                      uint32_t stride, uint32_t layer_stride,
-                                      struct virgl_box *box, uint64_t offset,
-                                      struct iovec *iov, unsigned int n)
-{
-    (void)id, (void)ctx, (void)level, (void)stride, (void)layer_stride;
-    (void)box, (void)offset, (void)iov, (void)n;
-    return 0;
-}
-
-int virgl_renderer_transfer_read_iov(uint32_t id, uint32_t ctx, uint32_t level,
-                                     uint32_t stride, uint32_t layer_stride,
-                                     struct virgl_box *box, uint64_t offset,
-                                     struct iovec *iov, int n)
-{
-    (void)id, (void)ctx, (void)level, (void)stride, (void)layer_stride;
-    (void)box, (void)offset, (void)iov, (void)n;
     return 0;
 }
 

@@ -72,28 +72,6 @@ static void get_state(GLint state[8])
     state[7] = glGetError();
 }
 
-/* Visits every layer: fills it, or tells whether all are zero. */
-static bool each_layer(const vr_args *args, bool write)
-{
-    bool zero = true;
-
-    for (uint32_t i = 0; i <= args->last_level; i++) {
-        struct vr_level level = vr_args_level(args, i);
-        g_autofree uint8_t *data = g_malloc(level.layer_bytes);
-
-        for (uint32_t z = 0; z < level.layers; z++) {
-            if (write) {
-                fill(data, level.layer_bytes, i * 1000 + z);
-            } else {
-                memset(data, 1, level.layer_bytes);
-            }
-            transfer_layer(write, args->handle, i, z, &level, data);
-            zero = zero && all_zero(data, level.layer_bytes);
-        }
-    }
-    return zero;
-}
-
 static void test_case(Fixture *f, gconstpointer data)
 {
     size_t i = GPOINTER_TO_SIZE(data);
