@@ -225,6 +225,10 @@ static void upload_marked(SoakState *soak, const Held *held)
 {
     int ret = bo_upload(env.gpu, &held->bo);
 
+    if (ret == 0) {
+        /* What is written to it before the device is done is uploaded, too. */
+        ret = bo_wait(env.gpu, &held->bo);
+    }
     if (ret == -ENOMEM) {
         soak->counts.denied++;
     } else if (ret < 0 && ret != -ENODATA) {

@@ -425,7 +425,6 @@ const TestCase tests_stress[] = {
     { "stress/no-more", test_no_more, NEEDS_3D },
     { "stress/killed-in-fault", test_killed_in_fault, 0 },
     { "stress/killed", test_killed, 0 },
-    /* On stock GL devices it fails at times: guest-driver.rst, Traps. */
-    { "stress/soak", test_soak, NEEDS_SWAP | NEEDS_NO_GPU | NEEDS_FEATURE },
+    { "stress/soak", test_soak, NEEDS_SWAP | NEEDS_NO_GPU },
     { NULL, NULL, 0 },
 };
