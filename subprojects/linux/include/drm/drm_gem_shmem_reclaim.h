@@ -126,6 +126,11 @@ struct drm_gem_shmem_reclaim_object {
 	bool inflight;
 	/** @result: the answer to @op, valid once @inflight is clear */
 	int result;
+	/**
+	 * @no_memory: in jiffies, until when page faults do not try again; 0 if
+	 * they never failed for want of memory
+	 */
+	unsigned long no_memory;
 	/** @put_node: used when the last reference is dropped during reclaim */
 	struct llist_node put_node;
 };

@@ -21,6 +21,11 @@
  */
 #define RECLAIM_FAULT_TRIES	5
 #define RECLAIM_FAULT_DELAY	max(HZ / 50, 1)
+/*
+ * For so long after that, faults on the same object are a SIGBUS at once: who
+ * goes on to its next page would wait as long for each of them.
+ */
+#define RECLAIM_FAULT_PAUSE	HZ
 
 /**
  * drm_gem_shmem_reclaim_mmap - prepare a mapping that does not pin the pages
@@ -97,6 +102,19 @@ static vm_fault_t reclaim_map_around(struct drm_gem_shmem_object *shmem,
 	return ret;
 }
 
+static int reclaim_fault_pages(struct drm_gem_shmem_reclaim_object *robj)
+{
+	int ret;
+
+	if (!robj->resident && robj->no_memory &&
+	    time_before(jiffies, robj->no_memory))
+		return -EFAULT;
+
+	ret = drm_gem_shmem_reclaim_get_pages(robj);
+	drm_gem_shmem_reclaim_update(robj);
+	return ret;
+}
+
 /**
  * drm_gem_shmem_reclaim_fault - have the page there that was touched
  * @robj: the object's part, managed or not
@@ -129,13 +147,16 @@ vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *robj
 			return VM_FAULT_NOPAGE;
 
 		if (drm_gem_shmem_reclaim_is_managed(robj)) {
-			err = drm_gem_shmem_reclaim_get_pages(robj);
-			drm_gem_shmem_reclaim_update(robj);
+			err = reclaim_fault_pages(robj);
 		} else if (WARN_ON_ONCE(!shmem->pages)) {
 			err = -EFAULT;
 		}
-		if (err != -ENOMEM || ++tries == RECLAIM_FAULT_TRIES)
+		if (err != -ENOMEM)
 			break;
+		if (++tries == RECLAIM_FAULT_TRIES) {
+			robj->no_memory = (jiffies + RECLAIM_FAULT_PAUSE) ?: 1;
+			break;
+		}
 
 		dma_resv_unlock(obj->resv);
 		if (schedule_timeout_killable(delay))

@@ -52,7 +52,7 @@
  * Whoever allocates is held up by it, and other memory may be easier to get.
  */
 #define RECLAIM_BUSY_TIMEOUT	max(HZ / 20, 1)
-/* The part of memory that may wait to be swapped; see reclaim_is_ahead(). */
+/* The part of memory that may wait to be swapped; see reclaim_may_evict(). */
 #define RECLAIM_AHEAD		16
 /* How many objects are looked at to know. */
 #define RECLAIM_AHEAD_OBJECTS	256
@@ -125,8 +125,8 @@ static unsigned long reclaim_run_busy(struct drm_gem_shmem_reclaim *reclaim,
 	return freed;
 }
 
-/* Without swap, evicting would move pages to lists and no further. */
-static unsigned long reclaim_can_swap(void)
+/* In pages. */
+static unsigned long reclaim_swap_room(void)
 {
 	long nr = get_nr_swap_pages();
 
@@ -135,17 +135,21 @@ static unsigned long reclaim_can_swap(void)
 
 /*
  * Evicted objects only begin to give memory back when their pages are written
- * to swap. As long as there are plenty of pages waiting for that, evicting more
- * objects brings no memory any sooner, and it is paid for when they are used
- * next. The last ones evicted are looked at, because the others' pages are
- * likely gone.
+ * to swap. As long as there are plenty of pages waiting for that, or as many as
+ * there is room for, evicting more objects brings no memory any sooner, and it
+ * is paid for when they are used next. The last ones evicted are looked at,
+ * because the others' pages are likely gone.
  */
-static bool reclaim_is_ahead(struct drm_gem_shmem_reclaim *reclaim)
+static bool reclaim_may_evict(struct drm_gem_shmem_reclaim *reclaim)
 {
-	unsigned long enough = totalram_pages() / RECLAIM_AHEAD;
+	unsigned long enough = min(totalram_pages() / RECLAIM_AHEAD,
+				   reclaim_swap_room());
 	struct drm_gem_shmem_reclaim_object *robj;
 	unsigned int left = RECLAIM_AHEAD_OBJECTS;
 	unsigned long nr = 0;
+
+	if (!enough)
+		return false;
 
 	spin_lock(&reclaim->lru_lock);
 	list_for_each_entry_reverse(robj,
@@ -156,7 +160,7 @@ static bool reclaim_is_ahead(struct drm_gem_shmem_reclaim *reclaim)
 			break;
 	}
 	spin_unlock(&reclaim->lru_lock);
-	return nr >= enough;
+	return nr < enough;
 }
 
 static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
@@ -168,7 +172,7 @@ static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 	unsigned long nr;
 
 	nr = READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_WILLNEED]) >> PAGE_SHIFT;
-	nr = min(nr, reclaim_can_swap());
+	nr = min(nr, reclaim_swap_room());
 	nr += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]) >> PAGE_SHIFT;
 	trace_drm_gem_shmem_reclaim_count(reclaim->dev, nr);
 	return nr ?: SHRINK_EMPTY;
@@ -200,7 +204,7 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	 */
 	if (may_purge)
 		purged = drm_gem_shmem_reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
-	may_evict = reclaim_can_swap() && !reclaim_is_ahead(reclaim);
+	may_evict = reclaim_may_evict(reclaim);
 	if (may_evict && purged < nr)
 		evicted = drm_gem_shmem_reclaim_run(reclaim,
 						    DRM_GEM_SHMEM_RECLAIM_EVICT,
@@ -354,6 +358,15 @@ void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_get_stats);
 
+/*
+ * Slab that si_mem_available() takes for granted, in pages. Much of it only
+ * goes slowly, and that which says where swapped pages are does not go at all.
+ */
+static unsigned long reclaim_slab(void)
+{
+	return global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) / 2;
+}
+
 /**
  * drm_gem_shmem_reclaim_may_add - whether there could be pages for an object
  * @reclaim: the device's part
@@ -367,14 +380,14 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_get_stats);
 bool drm_gem_shmem_reclaim_may_add(struct drm_gem_shmem_reclaim *reclaim,
 				   size_t size)
 {
-	s64 have = si_mem_available() + reclaim_can_swap() -
+	long have = si_mem_available() - reclaim_slab() + reclaim_swap_room() -
 		   totalram_pages() / RECLAIM_MARGIN;
 	u64 *bytes = reclaim->stats.bytes;
 	s64 want = size;
 
 	want += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_EMPTY]);
 	want -= READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]);
-	return want <= have << PAGE_SHIFT;
+	return want <= (s64)have << PAGE_SHIFT;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_may_add);
 
