@@ -15,6 +15,8 @@
  * behind one that is stuck.
  */
 #define RECLAIM_TIMEOUT		HZ
+/* How often whoever waits looks for answers. */
+#define RECLAIM_POLL		max(HZ / 50, 1)
 
 /**
  * drm_gem_shmem_reclaim_put - drop a reference taken by a scan
@@ -204,24 +206,43 @@ static unsigned long reclaim_fill(struct drm_gem_shmem_reclaim_batch *batch,
 	return freed;
 }
 
-static bool reclaim_wait(struct drm_gem_shmem_reclaim_batch *batch)
+/**
+ * drm_gem_shmem_reclaim_wait - wait for what the device does
+ * @reclaim: the device's part
+ * @done: whether it has done so; must not sleep
+ * @arg: for @done
+ * @end: in jiffies, when to give up
+ *
+ * To be called during reclaim, with no lock held: looks for answers by itself,
+ * because whoever does that otherwise may be waiting for memory.
+ *
+ * Returns: what @done said last.
+ */
+bool drm_gem_shmem_reclaim_wait(struct drm_gem_shmem_reclaim *reclaim,
+				bool (*done)(void *arg), void *arg,
+				unsigned long end)
 {
-	struct drm_gem_shmem_reclaim *reclaim = batch->reclaim;
-	unsigned long end = jiffies + RECLAIM_TIMEOUT;
-	bool answered;
+	bool is_done;
 	DEFINE_WAIT(wait);
 
 	for (;;) {
 		prepare_to_wait(&reclaim->wait, &wait, TASK_UNINTERRUPTIBLE);
-		if (reclaim->ops->poll)
-			reclaim->ops->poll(reclaim);
-		answered = atomic_read(&batch->pending) == 1;
-		if (answered || time_after(jiffies, end))
+		reclaim_poll(reclaim);
+		is_done = done(arg);
+		if (is_done || time_after(jiffies, end))
 			break;
 		schedule_timeout(RECLAIM_POLL);
 	}
 	finish_wait(&reclaim->wait, &wait);
-	return answered;
+	return is_done;
+}
+
+static bool reclaim_batch_answered(void *arg)
+{
+	struct drm_gem_shmem_reclaim_batch *batch = arg;
+
+	/* What is left is the scan's own. */
+	return atomic_read(&batch->pending) == 1;
 }
 
 /**
@@ -259,7 +280,10 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 
 		atomic_add(batch->count, &batch->pending);
 		reclaim->ops->submit(batch);
-		answered = reclaim_wait(batch);
+		answered = drm_gem_shmem_reclaim_wait(reclaim,
+						      reclaim_batch_answered,
+						      batch,
+						      jiffies + RECLAIM_TIMEOUT);
 
 		for (i = 0; i < batch->count; i++) {
 			robj = batch->objs[i];

@@ -13,9 +13,6 @@
 #include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_gem_shmem_reclaim.h>
 
-/* How often a scan that waits looks for answers by itself. */
-#define RECLAIM_POLL		max(HZ / 50, 1)
-
 /* drm_gem_shmem_reclaim_object.c */
 void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *robj);
 int drm_gem_shmem_reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj);
@@ -29,6 +26,9 @@ void drm_gem_shmem_reclaim_put_work(struct work_struct *work);
 struct drm_gem_shmem_reclaim_object *
 drm_gem_shmem_reclaim_next(struct drm_gem_shmem_reclaim *reclaim,
 			   enum drm_gem_shmem_reclaim_state state, u64 *left);
+bool drm_gem_shmem_reclaim_wait(struct drm_gem_shmem_reclaim *reclaim,
+				bool (*done)(void *arg), void *arg,
+				unsigned long end);
 unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					enum drm_gem_shmem_reclaim_op op,
 					unsigned long nr);
@@ -45,6 +45,13 @@ static inline void reclaim_count(struct drm_gem_shmem_reclaim *reclaim,
 	spin_lock(&reclaim->lru_lock);
 	(*counter)++;
 	spin_unlock(&reclaim->lru_lock);
+}
+
+/* Learn what the device has answered, if the driver can look for it. */
+static inline void reclaim_poll(struct drm_gem_shmem_reclaim *reclaim)
+{
+	if (reclaim->ops->poll)
+		reclaim->ops->poll(reclaim);
 }
 
 /*

@@ -62,30 +62,21 @@
  */
 #define RECLAIM_MARGIN		32
 
+static bool reclaim_is_idle(void *resv)
+{
+	return dma_resv_test_signaled(resv, DMA_RESV_USAGE_BOOKKEEP);
+}
+
 /* Whether an object was busy and became idle in time. */
 static bool reclaim_wait_fences(struct drm_gem_shmem_reclaim_object *robj,
 				unsigned long end)
 {
-	struct drm_gem_shmem_reclaim *reclaim = robj->reclaim;
 	struct dma_resv *resv = to_gem(robj)->resv;
-	bool idle;
-	DEFINE_WAIT(wait);
 
-	/* Then it is something else that is in the way. */
-	if (dma_resv_test_signaled(resv, DMA_RESV_USAGE_BOOKKEEP))
-		return false;
-
-	for (;;) {
-		prepare_to_wait(&reclaim->wait, &wait, TASK_UNINTERRUPTIBLE);
-		if (reclaim->ops->poll)
-			reclaim->ops->poll(reclaim);
-		idle = dma_resv_test_signaled(resv, DMA_RESV_USAGE_BOOKKEEP);
-		if (idle || time_after(jiffies, end))
-			break;
-		schedule_timeout(RECLAIM_POLL);
-	}
-	finish_wait(&reclaim->wait, &wait);
-	return idle;
+	/* If it is idle, it is something else that is in the way. */
+	return !reclaim_is_idle(resv) &&
+	       drm_gem_shmem_reclaim_wait(robj->reclaim, reclaim_is_idle, resv,
+					  end);
 }
 
 static bool reclaim_wait_idle(struct drm_gem_shmem_reclaim *reclaim,
@@ -195,8 +186,7 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 		return SHRINK_STOP;
 
 	/* More may be idle than is known yet. */
-	if (reclaim->ops->poll)
-		reclaim->ops->poll(reclaim);
+	reclaim_poll(reclaim);
 
 	/*
 	 * Truncating waits for pages on their way to swap, and the caller may
@@ -310,8 +300,7 @@ unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim
 	unsigned long freed;
 
 	fs_reclaim_acquire(GFP_KERNEL);
-	if (reclaim->ops->poll)
-		reclaim->ops->poll(reclaim);
+	reclaim_poll(reclaim);
 	freed = drm_gem_shmem_reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
 	if (freed < nr)
 		freed += drm_gem_shmem_reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
