@@ -202,8 +202,12 @@ int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
         rb->method = VR_READBACK_RENDERER;
         rb->proven = true;
         rb->block = (struct vr_block) { 1, 1, 1 };
-        /* The contents of others are not on this side. */
-        return name || args->bind == VIRGL_RES_BIND_CUSTOM ? 0 : -ENOTSUP;
+        /*
+         * The contents of others are not on this side, and the renderer refuses
+         * transfers of what has no layer, as Mesa's fences with virpipe.
+         */
+        return (name || args->bind == VIRGL_RES_BIND_CUSTOM) &&
+               args->array_size ? 0 : -ENOTSUP;
     }
     if (!name || args->nr_samples || !have_gl()) {
         return -ENOTSUP;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program draws with Mesa's virgl driver (mesa-client.c), and between all its
+ * submissions everything that can be is stored away. It must see what it sees
+ * when nothing is.
+ */
+
+#include "renderer.h"
+#include "vtest.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SKIP 77
+
+enum mode {
+    KEEP,
+    USE,                        /* back on first use */
+    ATTACH,                     /* back as backing is attached */
+    LOSE,                       /* back without contents */
+};
+
+struct run {
+    enum mode mode;
+    GHashTable *ids, *targets, *kinds;  /* of what was stored */
+    char *seen;                 /* what the program has printed, or NULL */
+};
+
+static void count_stored(const struct run *run, const vr_args *args)
+{
+    g_hash_table_add(run->ids, GUINT_TO_POINTER(args->handle));
+    g_hash_table_add(run->targets, GUINT_TO_POINTER(args->target));
+    g_hash_table_add(run->kinds, g_strdup_printf("%u %u %x", args->target,
+                                                 args->format, args->bind));
+}
+
+static void evict(struct vtest *v, uint32_t id)
+{
+    const struct run *run = v->opaque;
+    bool attached = vtest_detach(v, id);
+    bool resident = virgl_reclaim_resource_state(v->vr, id) ==
+                    VIRGL_RECLAIM_RESIDENT;
+    int ret = virgl_reclaim_resource_store(v->vr, id);
+
+    if (ret == 0 && resident) {
+        count_stored(run, virgl_reclaim_resource_args(v->vr, id));
+    }
+    if (ret == 0 && run->mode == LOSE) {
+        virgl_reclaim_resource_purge(v->vr, id, NULL);
+    }
+    if (attached && (ret || run->mode != USE)) {
+        vtest_attach(v, id);
+    }
+}
+
+static void evict_all(struct vtest *v)
+{
+    g_autoptr(GList) ids = g_hash_table_get_keys(v->memory);
+    const struct run *run = v->opaque;
+
+    for (GList *l = ids; run->mode != KEEP && l; l = l->next) {
+        evict(v, GPOINTER_TO_UINT(l->data));
+    }
+}
+
+/* What it prints is @output, and the socket its standard input. */
+static GPid start_client(int *socket, int output)
+{
+    g_auto(GStrv) env = g_get_environ();
+    g_autoptr(GError) error = NULL;
+    char *argv[] = { MESA_CLIENT, NULL };
+    int pair[2];
+    GPid pid;
+
+    env = g_environ_setenv(env, "LIBGL_ALWAYS_SOFTWARE", "1", TRUE);
+    env = g_environ_setenv(env, "GALLIUM_DRIVER", "virpipe", TRUE);
+    /* A cache of shaders on disk would make the runs differ. */
+    env = g_environ_setenv(env, "MESA_SHADER_CACHE_DISABLE", "1", TRUE);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
+                    ==, 0);
+    g_spawn_async_with_fds(NULL, argv, env, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
+                           NULL, &pid, pair[1], output, -1, &error);
+    g_assert_no_error(error);
+    close(pair[1]);
+    *socket = pair[0];
+    return pid;
+}
+
+/* NULL if this Mesa cannot do it. */
+static char *wait_for_client(GPid pid, int output)
+{
+    char *seen;
+    int status;
+    off_t size;
+
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIP) {
+        return NULL;
+    }
+    g_assert_cmpint(status, ==, 0);
+    size = lseek(output, 0, SEEK_END);
+    seen = g_malloc0(size + 1);
+    g_assert_cmpint(pread(output, seen, size, 0), ==, size);
+    return seen;
+}
+
+static void tell_stats(const struct run *run, const struct vtest *v)
+{
+    struct virgl_reclaim_stats stats;
+
+    virgl_reclaim_get_stats(v->vr, &stats);
+    g_test_message("%" PRIu64 " submissions; %u resources of %u kinds stored, "
+                   "%" PRIu64 " times; restored %" PRIu64 " times",
+                   v->submissions, g_hash_table_size(run->ids),
+                   g_hash_table_size(run->kinds), stats.stores,
+                   stats.store_restores);
+    g_test_message("times left alone: %" PRIu64 " referenced, %" PRIu64
+                   " format, %" PRIu64 " no gain",
+                   stats.kept[VIRGL_RECLAIM_KEPT_REFERENCED],
+                   stats.kept[VIRGL_RECLAIM_KEPT_FORMAT],
+                   stats.kept[VIRGL_RECLAIM_KEPT_NO_GAIN]);
+}
+
+static void run_client(Fixture *f, struct run *run, enum mode mode)
+{
+    struct vtest v = { .vr = f->vr, .submitted = evict_all, .opaque = run };
+    g_autofree char *path = NULL;
+    int output = g_file_open_tmp("mesa-client-XXXXXX", &path, NULL);
+    GPid pid;
+
+    *run = (struct run) {
+        .mode = mode,
+        .kinds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+        .ids = g_hash_table_new(NULL, NULL),
+        .targets = g_hash_table_new(NULL, NULL),
+    };
+    g_assert_cmpint(output, >=, 0);
+    unlink(path);
+    pid = start_client(&v.fd, output);
+    vtest_serve(&v);
+    close(v.fd);
+    run->seen = wait_for_client(pid, output);
+    close(output);
+
+    tell_stats(run, &v);
+}
+
+static void run_free(struct run *run)
+{
+    g_hash_table_destroy(run->kinds);
+    g_hash_table_destroy(run->ids);
+    g_hash_table_destroy(run->targets);
+    g_free(run->seen);
+}
+
+static bool have_client(const struct run *run)
+{
+    if (!run->seen) {
+        g_test_skip("Mesa has no virpipe driver here");
+    }
+    return run->seen;
+}
+
+static unsigned lines_that_differ(const struct run *a, const struct run *b)
+{
+    g_auto(GStrv) old = g_strsplit(a->seen, "\n", -1);
+    g_auto(GStrv) new = g_strsplit(b->seen, "\n", -1);
+    unsigned differ = 0;
+
+    g_assert_cmpuint(g_strv_length(old), ==, g_strv_length(new));
+    for (int i = 0; old[i]; i++) {
+        if (strcmp(old[i], new[i])) {
+            g_test_message("differs: %s", old[i]);
+            differ++;
+        }
+    }
+    return differ;
+}
+
+/*
+ * The program notices when something is lost, so that it would when something
+ * came back wrong; and if nothing is, it notices nothing.
+ */
+static void test_mesa(Fixture *f, gconstpointer data)
+{
+    enum mode mode = GPOINTER_TO_INT(data);
+    struct virgl_reclaim_stats stats;
+    struct run plain, run = { 0 };
+
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    run_client(f, &plain, KEEP);
+    if (!have_client(&plain)) {
+        run_free(&plain);
+        return;
+    }
+    run_client(f, &run, mode);
+    virgl_reclaim_get_stats(f->vr, &stats);
+    for (uint32_t i = VR_TARGET_BUFFER; i <= VR_TARGET_CUBE_ARRAY; i++) {
+        g_assert_true(g_hash_table_contains(run.targets, GUINT_TO_POINTER(i)));
+    }
+    g_assert_cmpuint(g_hash_table_size(run.kinds), >=, 30);
+    if (mode == LOSE) {
+        g_assert_cmpuint(lines_that_differ(&plain, &run), >=, 50);
+    } else {
+        g_assert_cmpuint(lines_that_differ(&plain, &run), ==, 0);
+        g_assert_cmpuint(stats.store_restores, >=, 30);
+    }
+    run_free(&plain);
+    run_free(&run);
+}
+
+#define add(path, mode) \
+    g_test_add(path, Fixture, GINT_TO_POINTER(mode), fixture_set_up, \
+               test_mesa, fixture_tear_down)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    add("/mesa/use", USE);
+    add("/mesa/attach", ATTACH);
+    add("/mesa/lose", LOSE);
+    return g_test_run();
+}

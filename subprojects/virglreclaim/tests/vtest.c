@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* A program that uses Mesa's virgl driver, served through the library. */
+
+#define _GNU_SOURCE
+#include "vtest.h"
+
+#include "stream.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum command {
+    GET_CAPS = 1,
+    RESOURCE_UNREF = 3,
+    SUBMIT = 6,
+    RESOURCE_BUSY_WAIT = 7,
+    CREATE_RENDERER = 8,
+    GET_CAPS2 = 9,
+    PING_PROTOCOL_VERSION = 10,
+    PROTOCOL_VERSION = 11,
+    RESOURCE_CREATE2 = 12,
+    TRANSFER_GET2 = 13,
+    TRANSFER_PUT2 = 14,
+};
+
+/* Commands of a stream that read or write the backing of what they name. */
+enum { TRANSFER3D = 43, COPY_TRANSFER3D = 45 };
+
+static bool receive(int fd, void *data, size_t size)
+{
+    char *to = data;
+
+    while (size) {
+        ssize_t got = read(fd, to, size);
+
+        if (got <= 0) {
+            return false;
+        }
+        to += got;
+        size -= got;
+    }
+    return true;
+}
+
+static void answer(struct vtest *v, uint32_t length, uint32_t command,
+                   const void *data, size_t size)
+{
+    uint32_t header[2] = { length, command };
+
+    g_assert_cmpint(write(v->fd, header, sizeof(header)), ==, sizeof(header));
+    g_assert_cmpint(write(v->fd, data, size), ==, size);
+}
+
+static void answer_word(struct vtest *v, uint32_t command, uint32_t word)
+{
+    answer(v, 1, command, &word, sizeof(word));
+}
+
+/* The length counts the capabilities as bytes, and what tells the set as one. */
+static void answer_caps(struct vtest *v, uint32_t set)
+{
+    g_autofree void *caps = NULL;
+    uint32_t version, size;
+
+    virgl_renderer_get_cap_set(set, &version, &size);
+    caps = g_malloc0(size);
+    virgl_renderer_fill_caps(set, version, caps);
+    answer(v, size + 1, set, caps, size);
+}
+
+/* Memory of a resource */
+
+static void free_memory(gpointer data)
+{
+    struct iovec *iov = data;
+
+    if (iov->iov_len) {
+        munmap(iov->iov_base, iov->iov_len);
+    }
+    g_free(iov);
+}
+
+static void send_file(struct vtest *v, int file)
+{
+    char control[CMSG_SPACE(sizeof(int))] = { 0 };
+    struct iovec byte = { "", 1 };
+    struct msghdr message = {
+        .msg_iov = &byte,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof(control),
+    };
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &file, sizeof(file));
+    g_assert_cmpint(sendmsg(v->fd, &message, 0), ==, 1);
+}
+
+/* The client maps it, too, and has it for the guest's memory. */
+static void share_memory(struct vtest *v, struct iovec *iov)
+{
+    int file = memfd_create("vtest", MFD_CLOEXEC);
+
+    g_assert_cmpint(ftruncate(file, iov->iov_len), ==, 0);
+    iov->iov_base = mmap(NULL, iov->iov_len, PROT_READ | PROT_WRITE,
+                         MAP_SHARED, file, 0);
+    g_assert_true(iov->iov_base != MAP_FAILED);
+    send_file(v, file);
+    close(file);
+}
+
+void vtest_attach(struct vtest *v, uint32_t id)
+{
+    struct iovec *iov = g_hash_table_lookup(v->memory, GUINT_TO_POINTER(id));
+
+    if (iov && iov->iov_len && !virgl_reclaim_resource_attached(v->vr, id)) {
+        g_assert_cmpint(
+            virgl_reclaim_resource_attach_iov(v->vr, id, iov, 1), ==, 0);
+    }
+}
+
+bool vtest_detach(struct vtest *v, uint32_t id)
+{
+    return virgl_reclaim_resource_detach_iov(v->vr, id, NULL, NULL) == 0;
+}
+
+/* Commands */
+
+static void create_resource(struct vtest *v, const uint32_t *args)
+{
+    struct virgl_renderer_resource_create_args create = {
+        .handle = args[0],
+        .target = args[1],
+        .format = args[2],
+        .bind = args[3],
+        .width = args[4],
+        .height = args[5],
+        .depth = args[6],
+        .array_size = args[7],
+        .last_level = args[8],
+        .nr_samples = args[9],
+    };
+
+    struct iovec *iov = g_new0(struct iovec, 1);
+
+    g_assert_cmpint(virgl_reclaim_resource_create(v->vr, &create), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(v->vr, VTEST_CTX,
+                                                      args[0]), ==, 0);
+    g_hash_table_insert(v->memory, GUINT_TO_POINTER(args[0]), iov);
+    /* None for what has several samples. */
+    iov->iov_len = args[10];
+    if (iov->iov_len) {
+        share_memory(v, iov);
+        vtest_attach(v, args[0]);
+    }
+}
+
+static void destroy_resource(struct vtest *v, uint32_t id)
+{
+    vtest_detach(v, id);
+    g_assert_cmpint(virgl_reclaim_resource_unref(v->vr, id), ==, 0);
+    g_hash_table_remove(v->memory, GUINT_TO_POINTER(id));
+}
+
+static void transfer(struct vtest *v, bool to_host, const uint32_t *args)
+{
+    struct virgl_reclaim_transfer t = {
+        .to_host = to_host,
+        .ctx = VTEST_CTX,
+        .level = args[1],
+        .x = args[2],
+        .y = args[3],
+        .z = args[4],
+        .w = args[5],
+        .h = args[6],
+        .d = args[7],
+        .offset = args[9],
+    };
+
+    vtest_attach(v, args[0]);
+    g_assert_cmpint(virgl_reclaim_resource_transfer(v->vr, args[0], &t), ==,
+                    0);
+}
+
+/* A guest's kernel would see to that: it is told what a stream is about. */
+static void attach_what_is_transferred(struct vtest *v, const uint32_t *words,
+                                       uint32_t n)
+{
+    struct vr_stream stream = { words, n };
+    struct vr_command cmd;
+
+    while (vr_stream_next(&stream, 1ull << TRANSFER3D | 1ull << COPY_TRANSFER3D,
+                          &cmd)) {
+        for (uint32_t i = 0; i < cmd.length; i++) {
+            vtest_attach(v, cmd.args[i]);
+        }
+    }
+}
+
+static void submit(struct vtest *v, uint32_t n)
+{
+    g_autofree uint32_t *words = g_new(uint32_t, n);
+
+    g_assert_true(receive(v->fd, words, n * sizeof(*words)));
+    attach_what_is_transferred(v, words, n);
+    g_assert_cmpint(virgl_reclaim_submit(v->vr, VTEST_CTX, words, n), ==, 0);
+    v->submissions++;
+    v->submitted(v);
+}
+
+static void create_renderer(struct vtest *v, uint32_t length)
+{
+    g_autofree char *name = g_malloc(length);
+
+    g_assert_true(receive(v->fd, name, length));
+    g_assert_cmpint(virgl_reclaim_ctx_create(v->vr, VTEST_CTX, length, name),
+                    ==, 0);
+}
+
+static uint32_t words_of(uint32_t command)
+{
+    switch (command) {
+    case RESOURCE_UNREF:
+    case PROTOCOL_VERSION:
+        return 1;
+    case RESOURCE_BUSY_WAIT:
+        return 2;
+    case RESOURCE_CREATE2:
+        return 11;
+    case TRANSFER_GET2:
+    case TRANSFER_PUT2:
+        return 10;
+    default:
+        return 0;
+    }
+}
+
+static void carry_out(struct vtest *v, uint32_t command, uint32_t length)
+{
+    uint32_t args[11];
+
+    g_assert_true(receive(v->fd, args, words_of(command) * sizeof(*args)));
+    switch (command) {
+    case GET_CAPS:
+        answer_caps(v, 1);
+        break;
+    case GET_CAPS2:
+        answer_caps(v, 2);
+        break;
+    case CREATE_RENDERER:
+        create_renderer(v, length);
+        break;
+    case PING_PROTOCOL_VERSION:
+        answer(v, 0, command, NULL, 0);
+        break;
+    case PROTOCOL_VERSION:
+        answer_word(v, command, 2);
+        break;
+    case RESOURCE_BUSY_WAIT:
+        /* With fences the renderer looks at queries, too: all else is done. */
+        virgl_renderer_create_fence(v->submissions, VTEST_CTX);
+        virgl_renderer_poll();
+        answer_word(v, command, 0);
+        break;
+    case RESOURCE_CREATE2:
+        create_resource(v, args);
+        break;
+    case RESOURCE_UNREF:
+        destroy_resource(v, args[0]);
+        break;
+    case TRANSFER_GET2:
+    case TRANSFER_PUT2:
+        transfer(v, command == TRANSFER_PUT2, args);
+        break;
+    case SUBMIT:
+        submit(v, length);
+        break;
+    default:
+        g_error("the client sends a command %u", command);
+    }
+}
+
+void vtest_serve(struct vtest *v)
+{
+    g_autoptr(GList) left = NULL;
+    uint32_t header[2];
+
+    v->memory = g_hash_table_new_full(NULL, NULL, NULL, free_memory);
+    while (receive(v->fd, header, sizeof(header))) {
+        carry_out(v, header[1], header[0]);
+    }
+    virgl_reclaim_ctx_destroy(v->vr, VTEST_CTX);
+    left = g_hash_table_get_keys(v->memory);
+    for (GList *l = left; l; l = l->next) {
+        destroy_resource(v, GPOINTER_TO_UINT(l->data));
+    }
+    g_hash_table_destroy(v->memory);
+}
