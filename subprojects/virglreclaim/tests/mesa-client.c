@@ -123,7 +123,7 @@ GLuint make_program(const char *declarations, const char *color)
     return link_program(program);
 }
 
-/* Shapes: each has buffers of its own, and lies about while others are drawn. */
+/* Shapes: the buffers of each lie about while others are drawn. */
 
 enum { CORNERS = 64 };
 

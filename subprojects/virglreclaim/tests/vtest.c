@@ -58,7 +58,7 @@ static void answer_word(struct vtest *v, uint32_t command, uint32_t word)
     answer(v, 1, command, &word, sizeof(word));
 }
 
-/* The length counts the capabilities as bytes, and what tells the set as one. */
+/* The length is in bytes, and one more for what tells the set. */
 static void answer_caps(struct vtest *v, uint32_t set)
 {
     g_autofree void *caps = NULL;
