@@ -10,6 +10,9 @@
 #include "references.h"
 #include "table.h"
 
+/* More than a guest has resources, as a rule: they have the lowest free ids. */
+#define VR_STORED_IDS 1024
+
 struct vr_resource {
     vr_args args;               /* to create it again */
     uint64_t bytes;
@@ -38,6 +41,8 @@ struct virgl_reclaim {
     bool ghosts_moved;          /* some may have gone */
     struct virgl_reclaim_stats stats;   /* all but ghosts and resources */
     uint64_t store_max;         /* bytes of contents that may be stored */
+    /* How many are stored that have an id of this remainder. */
+    uint32_t stored_ids[VR_STORED_IDS];
 };
 
 static inline struct vr_resource *vr_find(const struct virgl_reclaim *vr,

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 static void free_resource(struct virgl_reclaim *vr, struct vr_resource *res)
 {
@@ -74,6 +75,7 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     vr->stats.stored = 0;
     vr->stats.stored_bytes = 0;
     vr->stats.stored_of_bytes = 0;
+    memset(vr->stored_ids, 0, sizeof(vr->stored_ids));
 }
 
 /* Resources */

@@ -14,11 +14,19 @@ void virgl_reclaim_set_store(struct virgl_reclaim *vr, uint64_t max)
     vr->store_max = max;
 }
 
+/* One more is stored, or one less. */
+static void count_stored(struct virgl_reclaim *vr,
+                         const struct vr_resource *res, int n)
+{
+    vr->stored_ids[res->args.handle % VR_STORED_IDS] += n;
+    vr->stats.stored += n;
+    vr->stats.stored_bytes += n * res->contents.bytes;
+    vr->stats.stored_of_bytes += n * res->bytes;
+}
+
 void vr_store_forget(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    vr->stats.stored--;
-    vr->stats.stored_bytes -= res->contents.bytes;
-    vr->stats.stored_of_bytes -= res->bytes;
+    count_stored(vr, res, -1);
     vr_contents_free(&vr->allocator, &res->contents);
 }
 
@@ -89,9 +97,7 @@ int virgl_reclaim_resource_store(struct virgl_reclaim *vr, uint32_t id)
     }
     vr_make_homeless(vr, res, NULL);
     res->state = VIRGL_RECLAIM_STORED;
-    vr->stats.stored++;
-    vr->stats.stored_bytes += res->contents.bytes;
-    vr->stats.stored_of_bytes += res->bytes;
+    count_stored(vr, res, 1);
     vr->stats.stores++;
     return 0;
 }

@@ -48,34 +48,51 @@ static bool is_state(uint32_t type)
      BIT(SET_POLYGON_STIPPLE) | BIT(SET_CLIP_STATE) | BIT(SET_SAMPLE_MASK) | \
      BIT(VR_SET_STREAMOUT_TARGETS) | BIT(BIND_SHADER))
 
-/* How many of its words may be ids, from the first; or each third one. */
-static uint32_t may_be_ids(const struct vr_command *cmd, uint32_t *step)
-{
-    *step = 1;
-    switch (cmd->code) {
-    case VR_CREATE_OBJECT:
-        return is_state(cmd->type) ? 0 : cmd->length;
-    case DRAW_VBO:
-        return cmd->length > DRAW_WORDS ? cmd->length : 0;
-    case VR_SET_VERTEX_BUFFERS:
-        *step = 3;
-        return cmd->length;
-    case VR_SET_INDEX_BUFFER:
-    case RESOURCE_INLINE_WRITE:
-        /* What follows is data, or a number. */
-        return cmd->length ? 1 : 0;
-    default:
-        return cmd->length;
-    }
-}
-
-static int use(struct virgl_reclaim *vr, const struct vr_context *context,
-               uint32_t id)
+static int restore(struct virgl_reclaim *vr, const struct vr_context *context,
+                   uint32_t id)
 {
     struct vr_resource *res = vr_table_find(&context->resources, id);
 
     return res && res->state == VIRGL_RECLAIM_STORED ?
            vr_store_restore(vr, res) : 0;
+}
+
+/* Words @first, @first + @step and so on, up to @end, may be ids. */
+static inline int use(struct virgl_reclaim *vr,
+                      const struct vr_context *context,
+                      const struct vr_command *cmd, uint32_t first,
+                      uint32_t end, uint32_t step)
+{
+    int ret = 0;
+
+    for (uint32_t i = first; i < end && !ret; i += step) {
+        if (vr->stored_ids[cmd->args[i] % VR_STORED_IDS]) {
+            ret = restore(vr, context, cmd->args[i]);
+        }
+    }
+    return ret;
+}
+
+static inline int use_command(struct virgl_reclaim *vr,
+                              const struct vr_context *context,
+                              const struct vr_command *cmd)
+{
+    switch (cmd->code) {
+    case VR_CREATE_OBJECT:
+        return is_state(cmd->type) ? 0 :
+               use(vr, context, cmd, 0, cmd->length, 1);
+    case DRAW_VBO:
+        return cmd->length <= DRAW_WORDS ? 0 :
+               use(vr, context, cmd, 0, cmd->length, 1);
+    case VR_SET_VERTEX_BUFFERS:
+        return use(vr, context, cmd, 2, cmd->length, 3);
+    case VR_SET_INDEX_BUFFER:
+    case RESOURCE_INLINE_WRITE:
+        /* What follows is data, or a number. */
+        return use(vr, context, cmd, 0, cmd->length ? 1 : 0, 1);
+    default:
+        return use(vr, context, cmd, 0, cmd->length, 1);
+    }
 }
 
 int vr_store_use(struct virgl_reclaim *vr, const struct vr_context *context,
@@ -85,14 +102,11 @@ int vr_store_use(struct virgl_reclaim *vr, const struct vr_context *context,
     struct vr_command cmd;
     int ret = 0;
 
-    while (vr->stats.stored && !ret && vr_stream_next(&stream, ~NO_IDS, &cmd)) {
-        uint32_t step, ids = may_be_ids(&cmd, &step);
-
-        for (uint32_t i = step - 1; i < ids && !ret; i += step) {
-            if (cmd.args[i]) {
-                ret = use(vr, context, cmd.args[i]);
-            }
-        }
+    if (!vr->stats.stored) {
+        return 0;
+    }
+    while (!ret && vr_stream_next(&stream, ~NO_IDS, &cmd)) {
+        ret = use_command(vr, context, &cmd);
     }
     return ret;
 }

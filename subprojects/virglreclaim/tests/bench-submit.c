@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum { CTX = 1, SIDE = 64, DRAWS = 50, CONSTANTS = 32, MAX_WORDS = 16384 };
-enum { TARGET = 1, VERTICES, INDICES, TEXTURE_A, TEXTURE_B, STORED = 1000 };
+enum { TARGET = 1, VERTICES, INDICES, TEXTURE_A, TEXTURE_B, STORED = 100 };
 enum {
     SURFACE = 10, VIEW_A, VIEW_B, BLEND_STATE, RASTERIZER, DEPTH, ELEMENTS,
     VERTEX_SHADER, FRAGMENT_SHADER, SAMPLER,
@@ -218,9 +218,11 @@ int main(int argc, char **argv)
     ok(virgl_reclaim_submit(f->vr, CTX, frame->words, frame->n));
     check_drawn();
     submit_frames(f, frame, frames);
-    make_resource(f, texture_args(STORED, 16, 16));
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
-    ok(virgl_reclaim_resource_store(f->vr, STORED));
+    for (int i = 0; i < 100; i++) {
+        make_resource(f, texture_args(STORED + i, 16, 16));
+        ok(virgl_reclaim_resource_store(f->vr, STORED + i));
+    }
     submit_frames(f, frame, frames);
     check_drawn();
     printf("%d\t%u\n", frames, frame->n);

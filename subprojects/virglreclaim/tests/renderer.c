@@ -189,6 +189,25 @@ void fill_small(uint8_t *data, size_t size, uint32_t seed)
     }
 }
 
+void make_small_buffer(Fixture *f, uint32_t id, uint32_t size)
+{
+    struct virgl_renderer_resource_create_args args = buffer_args(id, size);
+    g_autofree uint8_t *data = g_malloc(size);
+
+    fill_small(data, size, id);
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    g_assert_cmpint(write_bytes(id, 0, data, size, size, 1), ==, 0);
+}
+
+void check_small_buffer(uint32_t id, uint32_t ctx, uint32_t size)
+{
+    g_autofree uint8_t *data = g_malloc(size), *out = g_malloc0(size);
+
+    fill_small(data, size, id);
+    g_assert_cmpint(read_bytes(id, ctx, out, size, size, 1), ==, 0);
+    g_assert_cmpmem(data, size, out, size);
+}
+
 bool each_layer(const vr_args *args, bool write)
 {
     bool zero = true;

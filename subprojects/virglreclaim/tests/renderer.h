@@ -72,6 +72,13 @@ void fill(void *data, size_t size, uint32_t seed);
 /* Another, that is small when compressed. */
 void fill_small(uint8_t *data, size_t size, uint32_t seed);
 
+/*
+ * A buffer with that pattern, which can be stored with GL and with GLES; and
+ * that it is there.
+ */
+void make_small_buffer(Fixture *f, uint32_t id, uint32_t size);
+void check_small_buffer(uint32_t id, uint32_t ctx, uint32_t size);
+
 bool all_zero(const void *data, size_t size);
 
 /* Leave the process room for room bytes more; 0: as much as it likes. */

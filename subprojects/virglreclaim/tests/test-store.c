@@ -7,30 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of the protocol. */
-enum { SET_CONSTANT_BUFFER = 12, RESOURCE_COPY_REGION = 17 };
-
 enum { SIDE = 256, SIZE = SIDE * SIDE * 4, RES = 1, CTX = 1, OBJECT = 10 };
-
-/* A buffer can be stored with GL and with GLES. */
-static void make_buffer(Fixture *f, uint32_t id, uint32_t size)
-{
-    struct virgl_renderer_resource_create_args args = buffer_args(id, size);
-    g_autofree uint8_t *data = g_malloc(size);
-
-    fill_small(data, size, id);
-    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-    g_assert_cmpint(write_bytes(id, 0, data, size, size, 1), ==, 0);
-}
-
-static void check_buffer(uint32_t id, uint32_t ctx, uint32_t size)
-{
-    g_autofree uint8_t *data = g_malloc(size), *out = g_malloc0(size);
-
-    fill_small(data, size, id);
-    g_assert_cmpint(read_bytes(id, ctx, out, size, size, 1), ==, 0);
-    g_assert_cmpmem(data, size, out, size);
-}
 
 static struct virgl_reclaim_stats stats_of(Fixture *f)
 {
@@ -68,8 +45,8 @@ static void test_stats(Fixture *f, gconstpointer data)
 
     (void)data;
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
-    make_buffer(f, 1, SIZE);
-    make_buffer(f, 2, SIZE);
+    make_small_buffer(f, 1, SIZE);
+    make_small_buffer(f, 2, SIZE);
     store(f, 1);
     store(f, 2);
     g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 1), ==, 0);
@@ -85,8 +62,8 @@ static void test_stats(Fixture *f, gconstpointer data)
 
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 2), ==, 0);
-    check_buffer(1, 0, SIZE);
-    check_buffer(2, 0, SIZE);
+    check_small_buffer(1, 0, SIZE);
+    check_small_buffer(2, 0, SIZE);
     stats = stats_of(f);
     g_assert_cmpuint(stats.stored, ==, 0);
     g_assert_cmpuint(stats.stored_bytes, ==, 0);
@@ -103,7 +80,7 @@ static void test_stats(Fixture *f, gconstpointer data)
 static void test_off(Fixture *f, gconstpointer data)
 {
     (void)data;
-    make_buffer(f, RES, SIZE);
+    make_small_buffer(f, RES, SIZE);
     check_kept(f, RES, -ENOSPC, VIRGL_RECLAIM_KEPT_LIMIT);
     g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 2), ==, -ENOENT);
 }
@@ -117,7 +94,7 @@ static void test_attach(Fixture *f, gconstpointer data)
 
     (void)data;
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
-    make_buffer(f, RES, SIZE);
+    make_small_buffer(f, RES, SIZE);
     store(f, RES);
     g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
                     0);
@@ -138,7 +115,7 @@ static void test_referenced(Fixture *f, gconstpointer data)
     (void)data;
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-    make_buffer(f, 2, SIZE);
+    make_small_buffer(f, 2, SIZE);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     for (uint32_t id = 1; id <= 2; id++) {
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
@@ -154,59 +131,6 @@ static void test_referenced(Fixture *f, gconstpointer data)
     store(f, 2);
 }
 
-static int copy_buffer(Fixture *f, uint32_t to, uint32_t from, uint32_t size)
-{
-    return COMMAND(f->vr, CTX, RESOURCE_COPY_REGION, 0,
-                   to, 0, 0, 0, 0, from, 0, 0, 0, 0, size, 1, 1);
-}
-
-/* A command that names what is stored finds it as it was. */
-static void test_use(Fixture *f, gconstpointer data)
-{
-    g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc0(SIZE);
-
-    (void)data;
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
-    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
-    for (uint32_t id = 1; id <= 3; id++) {
-        make_buffer(f, id, SIZE);
-        g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
-                        0);
-        store(f, id);
-    }
-
-    /* These numbers are no ids. */
-    g_assert_cmpint(COMMAND(f->vr, CTX, SET_CONSTANT_BUFFER, 0,
-                            STAGE_FRAGMENT, 0, 1, 2, 3), ==, 0);
-    g_assert_cmpuint(stats_of(f).stored, ==, 3);
-
-    g_assert_cmpint(copy_buffer(f, 2, 3, SIZE), ==, 0);
-    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, 2), ==,
-                    VIRGL_RECLAIM_RESIDENT);
-    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, 3), ==,
-                    VIRGL_RECLAIM_RESIDENT);
-    check_buffer(3, CTX, SIZE);
-    fill_small(in, SIZE, 3);
-    g_assert_cmpint(read_bytes(2, CTX, out, SIZE, SIZE, 1), ==, 0);
-    g_assert_cmpmem(in, SIZE, out, SIZE);
-
-    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
-    check_buffer(1, CTX, SIZE);
-}
-
-/* A context cannot use what it is not attached to, and restores none of it. */
-static void test_use_of_others(Fixture *f, gconstpointer data)
-{
-    (void)data;
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
-    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
-    make_buffer(f, RES, SIZE);
-    store(f, RES);
-    set_vertex_buffer(f->vr, CTX, RES);
-    g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
-                    VIRGL_RECLAIM_STORED);
-}
-
 /* As much as there is room for, and what is stored stays. */
 static void test_limit(Fixture *f, gconstpointer data)
 {
@@ -215,7 +139,7 @@ static void test_limit(Fixture *f, gconstpointer data)
     (void)data;
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
     for (uint32_t id = 1; id <= 3; id++) {
-        make_buffer(f, id, SIZE);
+        make_small_buffer(f, id, SIZE);
     }
     store(f, 1);
     one = stats_of(f).stored_bytes;
@@ -233,7 +157,7 @@ static void test_limit(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 2), ==, 0);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 3), ==, 0);
     for (uint32_t id = 1; id <= 3; id++) {
-        check_buffer(id, 0, SIZE);
+        check_small_buffer(id, 0, SIZE);
     }
 }
 
@@ -286,7 +210,7 @@ static void test_nothing(Fixture *f, gconstpointer data)
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
     args.bind = VR_BIND_STAGING;
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-    make_buffer(f, 2, SIZE);
+    make_small_buffer(f, 2, SIZE);
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 2, NULL), ==, 0);
     before = stats_of(f);
     g_assert_cmpint(virgl_reclaim_resource_store(f->vr, RES), ==, -ENODATA);
@@ -304,7 +228,7 @@ static void test_thrown_away(Fixture *f, gconstpointer data)
     (void)data;
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
     for (uint32_t id = 1; id <= 4; id++) {
-        make_buffer(f, id, SIZE);
+        make_small_buffer(f, id, SIZE);
         store(f, id);
     }
 
@@ -345,7 +269,7 @@ static void test_no_memory(Fixture *f, gconstpointer data)
 
     (void)data;
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
-    make_buffer(f, RES, LARGE);
+    make_small_buffer(f, RES, LARGE);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
     store(f, RES);
@@ -365,7 +289,7 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
 
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
-    check_buffer(RES, CTX, LARGE);
+    check_small_buffer(RES, CTX, LARGE);
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
 }
 
@@ -382,7 +306,7 @@ static void test_rss(Fixture *f, gconstpointer data)
     }
     virgl_reclaim_set_store(f->vr, UINT64_MAX);
     for (uint32_t id = 1; id <= COUNT; id++) {
-        make_buffer(f, id, EACH);
+        make_small_buffer(f, id, EACH);
     }
     virgl_reclaim_trim();
     before = memory_used();
@@ -401,7 +325,7 @@ static void test_rss(Fixture *f, gconstpointer data)
 
     for (uint32_t id = 1; id <= COUNT; id++) {
         g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, id), ==, 0);
-        check_buffer(id, 0, EACH);
+        check_small_buffer(id, 0, EACH);
     }
 }
 
@@ -417,8 +341,6 @@ int main(int argc, char **argv)
     add_test("/store/off", test_off);
     add_test("/store/attach", test_attach);
     add_test("/store/referenced", test_referenced);
-    add_test("/store/use", test_use);
-    add_test("/store/use-of-others", test_use_of_others);
     add_test("/store/limit", test_limit);
     add_test("/store/no-gain", test_no_gain);
     add_test("/store/format", test_format);
