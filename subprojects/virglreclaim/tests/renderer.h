@@ -90,7 +90,11 @@ void limit_memory(size_t room);
  */
 uint64_t memory_used(void);
 
-/* If the driver of a GPU does not tell that: skip the test and return false. */
+/*
+ * If what is freed does not leave the process, or if the driver of a GPU does
+ * not tell how much memory is in use: skip the test and return false.
+ */
+bool memory_is_freed(void);
 bool memory_is_seen(void);
 
 #endif
