@@ -176,7 +176,7 @@ void virtio_gpu_reclaim_trim_free(VirtIOGPUReclaim *r);
 
 /* virtio-gpu-reclaim-store.c: without effect if x-evicted-store=off. */
 
-/* The resource was just evicted: store it away some time. */
+/* The resource is evicted, or may be, and can be stored: do so some time. */
 void virtio_gpu_reclaim_store_evicted(VirtIOGPU *g,
                                       VirtIOGPULedgerEntry *entry);
 /* Give a resource that is evicted its storage again, if it has none. */

@@ -389,6 +389,18 @@ static int store(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     return virgl_reclaim_resource_store(books(g), entry->id);
 }
 
+/* It was evicted and referred to. What became of it is looked at then. */
+static void unreferenced(uint32_t id, void *opaque)
+{
+    VirtIOGPU *g = opaque;
+    VirtIOGPULedgerEntry *entry = virtio_gpu_ledger_find(g->reclaim->ledger,
+                                                         id);
+
+    if (entry) {
+        virtio_gpu_reclaim_store_evicted(g, entry);
+    }
+}
+
 static void disable_scanout(VirtIOGPU *g, int scanout_id)
 {
     struct virtio_gpu_scanout *scanout = &g->parent_obj.scanout[scanout_id];
@@ -544,6 +556,7 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
             virgl_reclaim_set_store(r->books,
                                     g->reclaim_conf.evicted_store_max ?:
                                     UINT64_MAX);
+            virgl_reclaim_set_unreferenced(r->books, unreferenced, g);
         }
         r->reset_bh = qemu_bh_new_guarded(reset_bh, g,
                                           &DEVICE(g)->mem_reentrancy_guard);

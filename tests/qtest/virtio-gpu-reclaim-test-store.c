@@ -119,8 +119,9 @@ static void test_store_off(const void *data)
 /* Use without backing: on the screen, and by name in a command stream. */
 static void test_use(const void *data)
 {
-    /* virglrenderer's protocol: make a surface on resource 1. */
+    /* virglrenderer's protocol: make a surface on resource 1; destroy it. */
     uint32_t create[] = { 1 | 8 << 8 | 5 << 16, 77, 1, FORMAT, 0, 0 };
+    uint32_t destroy[] = { 3 | 8 << 8 | 1 << 16, 77 };
     const Device *dev = data;
     QVirtioGPU *gpu = start_with(dev, STORE);
 
@@ -145,6 +146,12 @@ static void test_use(const void *data)
     check_back(dev, gpu, 1, RED);
     wait_for(gpu, "referenced", 1);
     g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+
+    /* Until that goes. */
+    g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
+                           sizeof(destroy)), ==, OK);
+    wait_for(gpu, "resources", 1);
+    check_back(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
 

@@ -392,6 +392,22 @@ void virgl_reclaim_set_store(struct virgl_reclaim *vr, uint64_t max);
 int virgl_reclaim_resource_store(struct virgl_reclaim *vr, uint32_t id);
 
 /**
+ * virgl_reclaim_set_unreferenced: Be told what may be stored after all.
+ * @vr: the books
+ * @func: called with the id of a resource, or NULL; it must not call the library
+ * @opaque: for it
+ *
+ * When something refers to a resource, virgl_reclaim_resource_store() leaves it
+ * alone. After that @func is called once, when the last such reference goes: in
+ * virgl_reclaim_submit() or virgl_reclaim_ctx_destroy(). It is not called for a
+ * resource that is purged or destroyed meanwhile, nor for what only a context
+ * refers to of which the library has lost track.
+ */
+void virgl_reclaim_set_unreferenced(struct virgl_reclaim *vr,
+                                    void (*func)(uint32_t id, void *opaque),
+                                    void *opaque);
+
+/**
  * virgl_reclaim_resource_restore: Make a resource usable again.
  * @vr: the books
  * @id: resource

@@ -41,6 +41,8 @@ struct virgl_reclaim {
     bool ghosts_moved;          /* some may have gone */
     struct virgl_reclaim_stats stats;   /* all but ghosts and resources */
     uint64_t store_max;         /* bytes of contents that may be stored */
+    void (*unreferenced)(uint32_t id, void *opaque);
+    void *unreferenced_opaque;
     /* How many are stored that have an id of this remainder. */
     uint32_t stored_ids[VR_STORED_IDS];
 };

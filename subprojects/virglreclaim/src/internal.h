@@ -69,6 +69,7 @@ struct vr_storage {
     unsigned references;        /* from contexts: references.c */
     bool pinned;                /* refers to it who cannot be told */
     bool forgotten;             /* by the books: free it with the last one */
+    bool wanted;                /* to be told of when it is not referred to */
     bool ghost;
     bool purged;                /* or destroyed */
     struct vr_resource *owner;  /* NULL once restored or destroyed */

@@ -63,12 +63,13 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     const struct vr_entry *entry;
     uint32_t pos = 0;
 
-    vr_contexts_reset(vr);
+    /* What referred to them goes last, without a word to anybody. */
     vr_ghosts_reset(vr);
     while ((entry = vr_table_next(&vr->resources, &pos))) {
         free_resource(vr, entry->value);
     }
     vr_table_clear(&vr->resources);
+    vr_contexts_reset(vr);
     vr->stats.resident_bytes = 0;
     vr->stats.purged = 0;
     vr->stats.released_bytes = 0;
@@ -109,6 +110,7 @@ bool vr_make_homeless(struct virgl_reclaim *vr, struct vr_resource *res,
     struct vr_storage *storage = res->storage;
 
     res->storage = NULL;
+    storage->wanted = false;
     vr->stats.resident_bytes -= res->bytes;
     return vr_ghosts_give_up(vr, storage, owner);
 }

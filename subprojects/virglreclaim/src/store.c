@@ -14,6 +14,14 @@ void virgl_reclaim_set_store(struct virgl_reclaim *vr, uint64_t max)
     vr->store_max = max;
 }
 
+void virgl_reclaim_set_unreferenced(struct virgl_reclaim *vr,
+                                    void (*func)(uint32_t id, void *opaque),
+                                    void *opaque)
+{
+    vr->unreferenced = func;
+    vr->unreferenced_opaque = opaque;
+}
+
 /* One more is stored, or one less. */
 static void count_stored(struct virgl_reclaim *vr,
                          const struct vr_resource *res, int n)
@@ -40,6 +48,7 @@ static int save(struct virgl_reclaim *vr, struct vr_resource *res)
     int ret;
 
     if (vr_storage_referenced(vr, res->storage)) {
+        res->storage->wanted = true;
         return -EBUSY;
     }
     virgl_renderer_force_ctx_0();

@@ -131,6 +131,55 @@ static void test_referenced(Fixture *f, gconstpointer data)
     store(f, 2);
 }
 
+static void count_id(uint32_t id, void *opaque)
+{
+    uint32_t *ids = opaque;
+
+    ids[0]++;
+    ids[ids[0]] = id;
+}
+
+/* Who could not store it is told when it can be, and once. */
+static void test_unreferenced(Fixture *f, gconstpointer data)
+{
+    uint32_t ids[8] = { 0 };
+
+    (void)data;
+    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_unreferenced(f->vr, count_id, ids);
+    for (uint32_t ctx = CTX; ctx <= CTX + 1; ctx++) {
+        g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, ctx, 1, "1"), ==, 0);
+        for (uint32_t id = 1; id <= 3; id++) {
+            if (ctx == CTX) {
+                make_small_buffer(f, id, SIZE);
+            }
+            g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, ctx, id),
+                            ==, 0);
+        }
+    }
+    /* Of 1 nobody wanted to know. */
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 1), ==, 0);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 2), ==, 0);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX + 1, 2), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 2), ==, -EBUSY);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 2), ==, -EBUSY);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 3), ==, 0);
+    g_assert_cmpuint(ids[0], ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX + 1), ==, 0);
+    g_assert_cmpuint(ids[0], ==, 1);
+    g_assert_cmpuint(ids[1], ==, 2);
+    store(f, 2);
+
+    /* Nor of what is purged. */
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 3), ==, -EBUSY);
+    g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 3, NULL), ==, 0);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 1), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 1), ==, -EBUSY);
+    virgl_renderer_reset();
+    virgl_reclaim_reset(f->vr);
+    g_assert_cmpuint(ids[0], ==, 1);
+}
+
 /* As much as there is room for, and what is stored stays. */
 static void test_limit(Fixture *f, gconstpointer data)
 {
@@ -344,6 +393,7 @@ int main(int argc, char **argv)
     add_test("/store/off", test_off);
     add_test("/store/attach", test_attach);
     add_test("/store/referenced", test_referenced);
+    add_test("/store/unreferenced", test_unreferenced);
     add_test("/store/limit", test_limit);
     add_test("/store/no-gain", test_no_gain);
     add_test("/store/format", test_format);
