@@ -60,32 +60,6 @@ int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
     return 0;
 }
 
-int virgl_renderer_context_create(uint32_t ctx, uint32_t nlen,
-                                  const char *name)
-{
-    (void)ctx;
-    (void)nlen;
-    (void)name;
-    return 0;
-}
-
-void virgl_renderer_context_destroy(uint32_t ctx)
-{
-    (void)ctx;
-}
-
-void virgl_renderer_ctx_attach_resource(int ctx, int id)
-{
-    (void)ctx;
-    (void)id;
-}
-
-void virgl_renderer_ctx_detach_resource(int ctx, int id)
-{
-    (void)ctx;
-    (void)id;
-}
-
 enum { SIZE = 16 * 16 * 4 };
 
 static void make(struct virgl_reclaim *vr, uint32_t id, uint32_t target,

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the model of references makes of commands that say that all is well,
+ * whether a renderer would do so or not. The renderer here does.
+ */
+
+#include "books.h"
+
+#include <glib.h>
+#include <string.h>
+
+enum { CTX = 1, A = 1, B = 2, C = 3, STRANGER = 9, OBJECT = 10 };
+
+static uint32_t last_header;    /* of what was submitted */
+
+int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
+{
+    (void)ctx;
+    last_header = words ? *(uint32_t *)buffer : UINT32_MAX;
+    return 0;
+}
+
+int vr_storage_create(const struct virgl_reclaim_allocator *a,
+                      const vr_args *args, struct vr_storage *storage)
+{
+    (void)a;
+    storage->buffer = true;
+    storage->name = args->handle;
+    return 0;
+}
+
+void vr_storage_drop(uint32_t id)
+{
+    (void)id;
+}
+
+bool vr_storage_alive(const struct vr_storage *storage)
+{
+    return storage->references;
+}
+
+bool vr_storage_empty(const struct vr_storage *storage)
+{
+    (void)storage;
+    return false;
+}
+
+void vr_stale_unbind(struct virgl_reclaim *vr,
+                     const struct vr_storage *storage)
+{
+    (void)vr, (void)storage;
+}
+
+/* A context that may use A, B and C. */
+
+static void make(struct virgl_reclaim *vr, uint32_t id)
+{
+    struct virgl_renderer_resource_create_args args = {
+        .handle = id, .width = 64, .height = 1, .depth = 1, .array_size = 1,
+    };
+
+    g_assert_cmpint(virgl_reclaim_resource_create(vr, &args), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(vr, CTX, id), ==, 0);
+}
+
+static struct virgl_reclaim *begin(void)
+{
+    struct virgl_reclaim *vr = virgl_reclaim_new();
+
+    g_assert_cmpint(virgl_reclaim_ctx_create(vr, CTX, 1, "1"), ==, 0);
+    for (uint32_t id = A; id <= C; id++) {
+        make(vr, id);
+    }
+    return vr;
+}
+
+static void run(struct virgl_reclaim *vr, uint32_t code, uint32_t type,
+                const uint32_t *args, uint32_t n)
+{
+    g_autofree uint32_t *words = g_new(uint32_t, 1 + n);
+
+    words[0] = vr_header(code, type, n);
+    memcpy(words + 1, args, n * sizeof(*words));
+    g_assert_cmpint(virgl_reclaim_submit(vr, CTX, words, 1 + n), ==, 0);
+}
+
+#define RUN(code, type, ...) \
+    run(vr, code, type, (const uint32_t[]) { __VA_ARGS__ }, \
+        sizeof((const uint32_t[]) { __VA_ARGS__ }) / sizeof(uint32_t))
+
+static void check(struct virgl_reclaim *vr, unsigned a, unsigned b, unsigned c)
+{
+    g_assert_cmpuint(vr_find(vr, A)->storage->references, ==, a);
+    g_assert_cmpuint(vr_find(vr, B)->storage->references, ==, b);
+    g_assert_cmpuint(vr_find(vr, C)->storage->references, ==, c);
+    g_assert_cmpuint(vr->lost, ==, 0);
+}
+
+/* What no renderer can have carried out */
+
+static const struct bad {
+    const char *name;
+    uint32_t code, type, n;
+    uint32_t args[8];           /* and then zeroes */
+} bad[] = {
+    { "create-nothing", VR_CREATE_OBJECT, VR_OBJECT_SURFACE, 0, { 0 } },
+    { "create-no-handle", VR_CREATE_OBJECT, VR_OBJECT_SURFACE, 5, { 0, A } },
+    { "create-of-none", VR_CREATE_OBJECT, VR_OBJECT_SURFACE, 5, { 9, 0 } },
+    { "create-of-stranger", VR_CREATE_OBJECT, VR_OBJECT_QUERY, 4,
+      { 9, 0, 0, STRANGER } },
+    { "destroy-nothing", VR_DESTROY_OBJECT, 0, 0, { 0 } },
+    { "destroy-two", VR_DESTROY_OBJECT, 0, 2, { OBJECT, OBJECT } },
+    { "framebuffer-short", VR_SET_FRAMEBUFFER_STATE, 0, 1, { 0 } },
+    { "framebuffer-missing", VR_SET_FRAMEBUFFER_STATE, 0, 3, { 2, 0, OBJECT } },
+    { "framebuffer-long", VR_SET_FRAMEBUFFER_STATE, 0, 4,
+      { 1, 0, OBJECT, OBJECT } },
+    { "framebuffer-nine", VR_SET_FRAMEBUFFER_STATE, 0, 11, { 9 } },
+    { "framebuffer-stranger", VR_SET_FRAMEBUFFER_STATE, 0, 2, { 0, 7 } },
+    { "vertex-half", VR_SET_VERTEX_BUFFERS, 0, 4, { 4, 0, A, 4 } },
+    { "vertex-many", VR_SET_VERTEX_BUFFERS, 0, 33 * 3, { 0 } },
+    { "views-short", VR_SET_SAMPLER_VIEWS, 0, 1, { 0 } },
+    { "views-stage", VR_SET_SAMPLER_VIEWS, 0, 2, { VR_STAGES, 0 } },
+    { "views-start", VR_SET_SAMPLER_VIEWS, 0, 2, { 0, VR_MAX_VIEWS + 1 } },
+    { "views-end", VR_SET_SAMPLER_VIEWS, 0, 4, { 0, VR_MAX_VIEWS - 1 } },
+    { "views-many", VR_SET_SAMPLER_VIEWS, 0, 2 + VR_MAX_VIEWS + 1, { 0 } },
+    { "views-stranger", VR_SET_SAMPLER_VIEWS, 0, 3, { 0, 0, OBJECT } },
+    { "index-nothing", VR_SET_INDEX_BUFFER, 0, 0, { 0 } },
+    { "index-two", VR_SET_INDEX_BUFFER, 0, 2, { A, 2 } },
+    { "uniform-short", VR_SET_UNIFORM_BUFFER, 0, 4, { 0, 0, 0, 64 } },
+    { "uniform-stage", VR_SET_UNIFORM_BUFFER, 0, 5,
+      { VR_STAGES, 0, 0, 64, A } },
+    { "uniform-slot", VR_SET_UNIFORM_BUFFER, 0, 5,
+      { 0, VR_MAX_UNIFORM_BUFFERS, 0, 64, A } },
+    { "buffers-short", VR_SET_SHADER_BUFFERS, 0, 1, { 0 } },
+    { "buffers-stage", VR_SET_SHADER_BUFFERS, 0, 5,
+      { VR_STAGES, 0, 0, 64, A } },
+    { "buffers-end", VR_SET_SHADER_BUFFERS, 0, 5,
+      { 0, VR_MAX_SHADER_BUFFERS, 0, 64, A } },
+    { "images-end", VR_SET_SHADER_IMAGES, 0, 7,
+      { 0, VR_MAX_SHADER_IMAGES, 0, 0, 0, 64, A } },
+    { "atomic-short", VR_SET_ATOMIC_BUFFERS, 0, 1, { 0 } },
+    { "atomic-end", VR_SET_ATOMIC_BUFFERS, 0, 4,
+      { VR_MAX_ATOMIC_BUFFERS, 0, 64, A } },
+    { "streamout-nothing", VR_SET_STREAMOUT_TARGETS, 0, 0, { 0 } },
+    { "streamout-stranger", VR_SET_STREAMOUT_TARGETS, 0, 2, { 0, 7 } },
+    { "streamout-surface", VR_SET_STREAMOUT_TARGETS, 0, 2, { 0, OBJECT } },
+    { "set-sub-nothing", VR_SET_SUB_CTX, 0, 0, { 0 } },
+    { "create-sub-two", VR_CREATE_SUB_CTX, 0, 2, { 1, 2 } },
+    { "destroy-sub-two", VR_DESTROY_SUB_CTX, 0, 2, { 1, 2 } },
+};
+
+/* The context is given up, and the renderer has to do so, too. */
+static void test_bad(gconstpointer data)
+{
+    struct virgl_reclaim *vr = begin();
+    const struct bad *b = data;
+    uint32_t args[2 + VR_MAX_VIEWS + 1] = { 0 };
+
+    RUN(VR_CREATE_OBJECT, VR_OBJECT_SURFACE, OBJECT, A, 0, 0, 0);
+    check(vr, 1, 0, 0);
+    memcpy(args, b->args, sizeof(b->args));
+    run(vr, b->code, b->type, args, b->n);
+    g_assert_true(vr_find_ctx(vr, CTX)->references.stopped);
+    g_assert_cmpuint(vr->lost, ==, 1);
+    g_assert_true(virgl_reclaim_resource_referenced(vr, C));
+    g_assert_cmphex(last_header, ==, vr_header(VR_DESTROY_OBJECT, 0, 0));
+    virgl_reclaim_free(vr);
+}
+
+/* A command that is not known may refer to anything, and others follow. */
+static void test_unknown(void)
+{
+    static const uint32_t codes[] = {
+        VR_CREATE_VIDEO_BUFFER, 64, 64 + VR_SET_VERTEX_BUFFERS, 200, 255,
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
+        struct virgl_reclaim *vr = begin();
+
+        RUN(codes[i], 0, 4, 0, A);
+        g_assert_true(virgl_reclaim_resource_referenced(vr, C));
+        g_assert_false(vr_find_ctx(vr, CTX)->references.stopped);
+        RUN(VR_SET_INDEX_BUFFER, 0, B, 2, 0);
+        g_assert_cmpuint(vr_find(vr, A)->storage->references, ==, 0);
+        g_assert_cmpuint(vr_find(vr, B)->storage->references, ==, 1);
+        virgl_reclaim_free(vr);
+    }
+}
+
+/* To set nothing is no mistake, wherever. */
+static void test_no_slots(void)
+{
+    struct virgl_reclaim *vr = begin();
+
+    RUN(VR_SET_SHADER_BUFFERS, 0, 0, UINT32_MAX);
+    RUN(VR_SET_SHADER_IMAGES, 0, 0, VR_MAX_SHADER_IMAGES + 1);
+    RUN(VR_SET_ATOMIC_BUFFERS, 0, UINT32_MAX, 0);
+    RUN(VR_SET_SAMPLER_VIEWS, 0, 0, VR_MAX_VIEWS);
+    check(vr, 0, 0, 0);
+    virgl_reclaim_free(vr);
+}
+
+/* What is well: which slots */
+
+static void make_objects(struct virgl_reclaim *vr, uint32_t type)
+{
+    for (uint32_t id = A; id <= C; id++) {
+        RUN(VR_CREATE_OBJECT, type, OBJECT + id, id, 0, 0, 0);
+    }
+    check(vr, 1, 1, 1);
+}
+
+static void test_framebuffer(gconstpointer type)
+{
+    struct virgl_reclaim *vr = begin();
+
+    make_objects(vr, GPOINTER_TO_UINT(type));
+    RUN(VR_SET_FRAMEBUFFER_STATE, 0, 2, OBJECT + C, OBJECT + A, OBJECT + B);
+    check(vr, 2, 2, 2);
+    RUN(VR_SET_FRAMEBUFFER_STATE, 0, 1, OBJECT + C, OBJECT + A);
+    check(vr, 2, 1, 2);
+    RUN(VR_SET_FRAMEBUFFER_STATE, 0, 0, OBJECT + C);
+    check(vr, 1, 1, 2);
+    virgl_reclaim_free(vr);
+}
+
+static void test_views(void)
+{
+    struct virgl_reclaim *vr = begin();
+
+    make_objects(vr, VR_OBJECT_SAMPLER_VIEW);
+    RUN(VR_SET_SAMPLER_VIEWS, 0, 0, 0, OBJECT + A, OBJECT + B, OBJECT + C);
+    RUN(VR_SET_SAMPLER_VIEWS, 0, 1, 0, OBJECT + A);
+    check(vr, 3, 2, 2);
+    RUN(VR_SET_SAMPLER_VIEWS, 0, 0, 1, OBJECT + C);
+    check(vr, 3, 1, 2);
+    RUN(VR_SET_SAMPLER_VIEWS, 0, 0, 0, OBJECT + B);
+    check(vr, 2, 2, 1);
+    virgl_reclaim_free(vr);
+}
+
+/* Each stage has slots of its own, and each kind. */
+static void test_stages(void)
+{
+    struct virgl_reclaim *vr = begin();
+
+    for (uint32_t stage = 0; stage < VR_STAGES; stage++) {
+        RUN(VR_SET_UNIFORM_BUFFER, 0, stage, 3, 0, 64, A);
+        RUN(VR_SET_SHADER_BUFFERS, 0, stage, 3, 0, 64, B, 0, 64, A);
+        RUN(VR_SET_SHADER_IMAGES, 0, stage, 3, 0, 0, 0, 64, C);
+    }
+    check(vr, 2 * VR_STAGES, VR_STAGES, VR_STAGES);
+    RUN(VR_SET_ATOMIC_BUFFERS, 0, 3, 0, 64, C, 0, 64, C);
+    check(vr, 2 * VR_STAGES, VR_STAGES, VR_STAGES + 2);
+    RUN(VR_SET_UNIFORM_BUFFER, 0, 5, 3, 0, 0, 0);
+    RUN(VR_SET_SHADER_BUFFERS, 0, 0, 4, 0, 0, 0);
+    RUN(VR_SET_SHADER_IMAGES, 0, 1, 3, 0, 0, 0, 0, 0);
+    RUN(VR_SET_ATOMIC_BUFFERS, 0, 4, 0, 0, 0);
+    check(vr, 2 * VR_STAGES - 2, VR_STAGES, VR_STAGES);
+    virgl_reclaim_free(vr);
+}
+
+static void test_vertices(void)
+{
+    struct virgl_reclaim *vr = begin();
+
+    RUN(VR_SET_VERTEX_BUFFERS, 0, 4, 0, A, 4, 0, B, 4, 0, B);
+    check(vr, 1, 2, 0);
+    RUN(VR_SET_VERTEX_BUFFERS, 0, 4, 0, A, 4, 0, C);
+    check(vr, 1, 0, 1);
+    virgl_reclaim_free(vr);
+}
+
+/* The renderer has the id bound already, and keeps what it had. */
+static void test_same_id(void)
+{
+    struct virgl_reclaim *vr = begin();
+
+    RUN(VR_SET_INDEX_BUFFER, 0, A, 2, 0);
+    RUN(VR_SET_VERTEX_BUFFERS, 0, 4, 0, B);
+    for (uint32_t id = A; id <= B; id++) {
+        g_assert_cmpint(virgl_reclaim_resource_unref(vr, id), ==, 0);
+        make(vr, id);
+    }
+    RUN(VR_SET_INDEX_BUFFER, 0, A, 2, 0);
+    RUN(VR_SET_VERTEX_BUFFERS, 0, 4, 0, B);
+    check(vr, 0, 0, 0);
+    RUN(VR_SET_INDEX_BUFFER, 0, 0);
+    RUN(VR_SET_VERTEX_BUFFERS, 0, 4, 0, 0);
+    RUN(VR_SET_INDEX_BUFFER, 0, A, 2, 0);
+    RUN(VR_SET_VERTEX_BUFFERS, 0, 4, 0, B);
+    check(vr, 1, 1, 0);
+    virgl_reclaim_free(vr);
+}
+
+/* A context that may have kept it may have done so under its old storage. */
+static void test_detached_ghost(void)
+{
+    struct virgl_reclaim *vr = begin();
+    struct virgl_reclaim_stats stats;
+
+    RUN(VR_CREATE_OBJECT, VR_OBJECT_SURFACE, OBJECT, A, 0, 0, 0);
+    vr_find(vr, A)->storage->name = 0;
+    g_assert_cmpint(virgl_reclaim_resource_purge(vr, A, NULL), ==, 0);
+    RUN(200, 0, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_detach_resource(vr, CTX, A), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(vr, CTX), ==, 0);
+    virgl_reclaim_get_stats(vr, &stats);
+    g_assert_cmpuint(stats.deferred, ==, 1);
+    virgl_reclaim_free(vr);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *path = g_strconcat("/model/bad/", bad[i].name, NULL);
+
+        g_test_add_data_func(path, &bad[i], test_bad);
+    }
+    g_test_add_func("/model/unknown", test_unknown);
+    g_test_add_func("/model/no-slots", test_no_slots);
+    g_test_add_data_func("/model/framebuffer",
+                         GUINT_TO_POINTER(VR_OBJECT_SURFACE),
+                         test_framebuffer);
+    g_test_add_data_func("/model/framebuffer-msaa",
+                         GUINT_TO_POINTER(VR_OBJECT_MSAA_SURFACE),
+                         test_framebuffer);
+    g_test_add_func("/model/views", test_views);
+    g_test_add_func("/model/stages", test_stages);
+    g_test_add_func("/model/vertices", test_vertices);
+    g_test_add_func("/model/same-id", test_same_id);
+    g_test_add_func("/model/detached-ghost", test_detached_ghost);
+    return g_test_run();
+}
