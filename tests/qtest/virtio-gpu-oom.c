@@ -630,6 +630,11 @@ static char *qemu_options(const OomRun *run, const char *dir,
      *
      * The default CPU is quicker than a newer one: with the string instructions
      * of those the guest's kernel copies memory in a way that TCG is slow at.
+     *
+     * TCG's time stamps are those of the host and the same on all processors,
+     * which a guest does not believe by itself: it would use a timer, which is
+     * slow to read. And for each blink of the console's cursor it would map the
+     * whole console.
      */
     return g_strdup_printf(
         "-nodefaults -no-user-config -accel tcg,split-wx=on "
@@ -641,6 +646,7 @@ static char *qemu_options(const OomRun *run, const char *dir,
         "-device virtio-gpu%s-pci,id=gpu0%s%s%s %s %s "
         "-kernel %s -initrd %s "
         "-append 'console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off "
+        "tsc=reliable vt.global_cursor_default=0 "
         "driver=%s scenario=%s bo_mib=%u app_mib=%u tests=%s %s%s kernel=%s "
         "seconds=%u seed=%u %s' 2>%s",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
