@@ -32,8 +32,17 @@
 /* An allocation was made to fail. */
 #define NO_LIST "failed to allocate ent list"
 
-/* Results so far, of all guests and of the one that runs. */
-static unsigned results, failed, guest_planned, guest_results;
+/* As many guests at a time as a small machine has processors. */
+#define JOBS 2
+
+/* The guests that are to run, and what each of them has told. */
+static OomConfig guests[16];
+static struct {
+    unsigned planned, results;
+} told[G_N_ELEMENTS(guests)];
+static size_t guest_count;
+
+static unsigned results, failed;
 
 static void print_result(bool ok, const OomConfig *config, const char *name)
 {
@@ -43,24 +52,25 @@ static void print_result(bool ok, const OomConfig *config, const char *name)
     fflush(stdout);
 }
 
-static void handle_test_line(const OomConfig *config, const char *line)
-{
-    const char *name = strstr(line, "ok - ");
-
-    if (g_str_has_prefix(line, "1..")) {
-        guest_planned += atoi(line + strlen("1.."));
-    } else if (name) {
-        guest_results++;
-        print_result(line == name, config, name + strlen("ok - "));
-    } else {
-        printf("%s%s\n", line[0] == '#' ? "" : "# ", line);
-    }
-}
-
 static void show_progress(const OomConfig *config, const char *text)
 {
     printf("# %s: %s\n", config->name, text);
     fflush(stdout);
+}
+
+static void handle_test_line(const OomConfig *config, const char *line)
+{
+    const char *name = strstr(line, "ok - ");
+    size_t number = config - guests;
+
+    if (g_str_has_prefix(line, "1..")) {
+        told[number].planned += atoi(line + strlen("1.."));
+    } else if (name) {
+        told[number].results++;
+        print_result(line == name, config, name + strlen("ok - "));
+    } else {
+        show_progress(config, line + strspn(line, "# "));
+    }
 }
 
 /* libqtest tells how it starts QEMU: that is in the log. */
@@ -68,23 +78,28 @@ static void print_nothing(const char *text)
 {
 }
 
-static void run_guest(const OomConfig *config)
+static void add_guest(const OomConfig *config)
 {
     g_autofree char *missing = oom_missing(config);
-    g_autofree OomRun **runs = NULL;
-    const OomResult *result;
 
     if (missing) {
         print_result(true, config, "boot # SKIP");
-        printf("# %s\n", missing);
+        show_progress(config, missing);
         return;
     }
-    guest_planned = guest_results = 0;
-    runs = oom_run_all(config, 1, 1, show_progress);
-    result = oom_run_result(runs[0]);
-    printf("# %s: log in %s\n", config->name, oom_run_log(runs[0]));
+    g_assert(guest_count < G_N_ELEMENTS(guests));
+    guests[guest_count++] = *config;
+}
+
+static void print_end(size_t number, const OomRun *run)
+{
+    const OomConfig *config = &guests[number];
+    const OomResult *result = oom_run_result(run);
+    unsigned planned = told[number].planned;
+
+    printf("# %s: log in %s\n", config->name, oom_run_log(run));
     print_result(!result->problem, config, "comes to its end");
-    print_result(guest_planned && guest_results == guest_planned, config,
+    print_result(planned && told[number].results == planned, config,
                  "every test has a result");
     if (config->kexec) {
         print_result(result->boots == 2, config, "starts another kernel");
@@ -92,7 +107,18 @@ static void run_guest(const OomConfig *config)
     print_result(result->kernel_faults == 0, config,
                  "the kernel does not complain");
     print_result(result->oom_kills == 0, config, "nobody is killed");
-    oom_run_free(runs[0]);
+}
+
+static void run_guests(void)
+{
+    g_autofree OomRun **runs = oom_run_all(guests, guest_count, JOBS,
+                                           show_progress);
+    size_t i;
+
+    for (i = 0; i < guest_count; i++) {
+        print_end(i, runs[i]);
+        oom_run_free(runs[i]);
+    }
 }
 
 /* The console is a blob in many pieces: without udmabuf it cannot be shown. */
@@ -150,9 +176,10 @@ int main(int argc, char **argv)
         config.tests = both(config.tests,
                             named ? strchr(wanted, '/') + 1 : wanted);
         if (config.tests) {
-            run_guest(&config);
+            add_guest(&config);
         }
     }
+    run_guests();
     printf("1..%u\n", results);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
