@@ -289,7 +289,7 @@ static void test_scanout_stays(void)
     look_at_screen(before, sizeof(before), console);
 
     shrink_all();
-    CHECK_INT(app_run(100, 0), ==, 0);
+    check_app(60);
     flush(fb.fb_id);
     look_at_screen(after, sizeof(after), "");
     CHECK(!strcmp(after, before));

@@ -12,7 +12,6 @@
 #include <drm.h>
 #include <drm/virtgpu_drm.h>
 
-#include "process.h"
 #include "submit.h"
 #include "test.h"
 
@@ -20,8 +19,8 @@
 #define PAGES (BYTES / PAGE_BYTES)
 #define MIB_BYTES (1024 * KIB)
 
-/* More than the guest has memory, in buffers of this size. */
-#define ROTATE_BYTES (4 * MIB_BYTES)
+/* Where there are many: of this size. */
+#define EACH_BYTES (1 * MIB_BYTES)
 
 static void make_evicted(Held *held)
 {
@@ -265,14 +264,15 @@ static void test_one_page(void)
     check_host(&held);
 }
 
-/* So large that its pages come back in many pieces. */
+/* So large that its pages come back in many pieces, if there is room for it. */
 static void test_large(void)
 {
+    size_t bytes = (env.is_debug ? 8 : 72) * MIB_BYTES;
     Held held;
 
-    make_from(env.gpu, &held, 4, 72 * MIB_BYTES, BO_BUFFER);
+    make_from(env.gpu, &held, 4, bytes, BO_BUFFER);
     shrink_all();
-    CHECK_INT(app_run(100, 0), ==, 0);
+    check_app(90);
     CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
     CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
     check_intact(&held);
@@ -320,7 +320,7 @@ static void test_huge_pages(void)
         test_skip("there are no huge pages left");
     }
     shrink_all();
-    CHECK_INT(app_run(100, 0), ==, 0);
+    check_app(90);
     check_intact(&held);
     held_fill(&held, 1);
     check_upload(&held);
@@ -328,14 +328,6 @@ static void test_huge_pages(void)
     shrink_all();
     CHECK(!ask_back(&held));
     check_zero(&held);
-}
-
-/* The memory that the guest has, and a little more, in buffers. */
-static unsigned rotate_count(void)
-{
-    long long pages = sysconf(_SC_PHYS_PAGES);
-
-    return pages * PAGE_BYTES / ROTATE_BYTES * 9 / 8;
 }
 
 static void touch(Held *held, unsigned round)
@@ -346,10 +338,13 @@ static void touch(Held *held, unsigned round)
 
 static void rotate(unsigned (*which)(unsigned i, unsigned count))
 {
-    unsigned count = rotate_count(), i;
     long long evictions = stat_of("evictions");
-    Held *held = make_many(count, ROTATE_BYTES);
+    unsigned count, i;
+    Held *held;
 
+    make_scarce();
+    count = count_for(125, EACH_BYTES);     /* more than there is memory */
+    held = make_many(count, EACH_BYTES);
     CHECK_INT(stat_of("evictions"), >, evictions);
     for (i = 0; i < count; i++) {
         touch(&held[which(i, count)], i + 1);
@@ -395,21 +390,24 @@ static void test_rotate_at_random(void)
 /* A program takes the memory: nobody else asks for reclaim. */
 static void test_hog(void)
 {
-    enum { COUNT = 32 };
-    Held *held = make_many(COUNT, 4 * MIB_BYTES);
-    long long evictions = stat_of("evictions");
-    int i;
+    long long evictions;
+    unsigned count, i;
+    Held *held;
 
+    make_scarce();
+    count = count_for(75, EACH_BYTES);
+    held = make_many(count, EACH_BYTES);
+    evictions = stat_of("evictions");
     /* Its own pages may be swapped instead: then there is another one. */
     do {
-        CHECK_INT(app_run(120, 0), ==, 0);
+        check_app(75);
     } while (stat_of("evictions") == evictions);
-    for (i = 0; i < COUNT; i++) {
+    for (i = 0; i < count; i++) {
         check_intact(&held[i]);
         touch(&held[i], 1);
     }
-    check_host(&held[COUNT / 2]);
-    drop_many(held, COUNT);
+    check_host(&held[count / 2]);
+    drop_many(held, count);
 }
 
 const TestCase tests_evict[] = {

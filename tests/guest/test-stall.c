@@ -17,7 +17,6 @@
 #include <drm/virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
-#include "process.h"
 #include "stall.h"
 #include "submit.h"
 #include "test.h"
@@ -395,21 +394,21 @@ static void test_busy(void)
 /* The memory manager finds memory elsewhere, and nobody is killed. */
 static void test_hog(void)
 {
-    enum { COUNT = 16 };
-    Held *held = make_many(COUNT, 4096 * KIB);
-    int i;
+    enum { EACH = 1024 * KIB };
+    unsigned count = count_for(40, EACH), i;
+    Held *held = make_many(count, EACH);
 
     mark(&held[0]);
     stall();
-    CHECK_INT(app_run(100, 0), ==, 0);
+    check_app(60);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
     stall_end();
     shrink_all();
     CHECK(!ask_back(&held[0]));
-    for (i = 1; i < COUNT; i++) {
+    for (i = 1; i < count; i++) {
         check_intact(&held[i]);
     }
-    drop_many(held, COUNT);
+    drop_many(held, count);
 }
 
 /* What is wanted of a device that does not answer ends with an error. */

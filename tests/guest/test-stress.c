@@ -62,7 +62,7 @@ static void body_create_and_free(void)
     Held held;
     int i;
 
-    for (i = 0; i < 200; i++) {
+    for (i = 0; i < rounds(200); i++) {
         make(&held, BYTES);
         drop(&held);
     }
@@ -73,7 +73,7 @@ static void body_mapping(void)
     Held *held = make_many(8, BYTES);
     int i;
 
-    for (i = 0; i < 400; i++) {
+    for (i = 0; i < rounds(400); i++) {
         check_intact(&held[i % 8]);
         held_rewrite(&held[i % 8], i);
     }
@@ -85,7 +85,7 @@ static void body_transfer(void)
     Held *held = make_many(8, BYTES);
     int i;
 
-    for (i = 0; i < 200; i++) {
+    for (i = 0; i < rounds(200); i++) {
         held_rewrite(&held[i % 8], i);
         CHECK_INT(bo_upload(env.gpu, &held[i % 8].bo), ==, 0);
         check_host(&held[(i + 3) % 8]);
@@ -105,7 +105,7 @@ static void body_submit(void)
         make_from(env.gpu, &held[i], i, BYTES, BO_TEXTURE);
         all[i] = &held[i];
     }
-    for (i = 0; i < 100; i++) {
+    for (i = 0; i < rounds(100); i++) {
         CHECK_INT(submit_nothing(env.gpu, all, COUNT), ==, 0);
         CHECK_INT(submit_copy(env.gpu, all[i % COUNT], all[i % COUNT ^ 1]), ==,
                   0);
@@ -125,7 +125,7 @@ static void body_madvise(void)
     int i;
 
     /* At least one is purged, or this ends with the time of the case. */
-    for (i = 1; i <= 300 || !purged; i++) {
+    for (i = 1; i <= rounds(300) || !purged; i++) {
         Held *one = &held[i % COUNT];
         bool retained;
 
@@ -163,7 +163,7 @@ static void body_access_while_marked(void)
     Held held;
     int i;
 
-    for (i = 0; i < 100; i++) {
+    for (i = 0; i < rounds(100); i++) {
         make(&held, BYTES);
         mark(&held);
         look(&held, &after);
@@ -181,7 +181,7 @@ static void body_export(void)
     Held held;
     int i;
 
-    for (i = 0; i < 100; i++) {
+    for (i = 0; i < rounds(100); i++) {
         struct drm_prime_handle prime = { .flags = O_CLOEXEC };
 
         make(&held, BYTES);
@@ -203,7 +203,7 @@ static void body_map_and_unmap(void)
     make(&held, BYTES);
     map.handle = held.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
-    for (i = 0; i < 300; i++) {
+    for (i = 0; i < rounds(300); i++) {
         CHECK_INT(munmap(held.bo.map, BYTES), ==, 0);
         held.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
                            env.gpu, map.offset);
@@ -218,7 +218,7 @@ static void body_open_and_close(void)
     Held held;
     int i;
 
-    for (i = 0; i < 50; i++) {
+    for (i = 0; i < rounds(50); i++) {
         int gpu = gpu_open();
 
         CHECK_INT(gpu, >=, 0);
@@ -235,7 +235,7 @@ static void body_statistics(void)
     int i;
 
     make(&held, BYTES);
-    for (i = 0; i < 200; i++) {
+    for (i = 0; i < rounds(200); i++) {
         CHECK_INT(stat_of("bo_bytes"), >, 0);
         check_intact(&held);
     }
@@ -298,20 +298,22 @@ UNDER_RECLAIM(all)
  */
 static void test_marked_is_memory(void)
 {
-    enum { COUNT = 30 };
-    Held *held = make_many(COUNT, 4096 * KIB);
+    enum { EACH = 1024 * KIB };
     long long purges = stat_of("purges");
-    unsigned purged = 0;
-    int i;
+    unsigned count, purged = 0, i;
+    Held *held;
 
-    for (i = 0; i < COUNT; i++) {
+    make_scarce();
+    count = count_for(70, EACH);
+    held = make_many(count, EACH);
+    for (i = 0; i < count; i++) {
         mark(&held[i]);
     }
     do {
-        CHECK_INT(app_run(130, 0), ==, 0);
+        check_app(80);
         purged = stat_of("purges") - purges;
     } while (!purged);
-    for (i = 0; i < COUNT; i++) {
+    for (i = 0; i < count; i++) {
         bool retained = ask_back(&held[i]);
 
         purged -= !retained;
@@ -320,7 +322,7 @@ static void test_marked_is_memory(void)
         }
     }
     CHECK_INT(purged, ==, 0);
-    drop_many(held, COUNT);
+    drop_many(held, count);
 }
 
 /*
@@ -355,7 +357,7 @@ static void test_killed_in_fault(void)
     Held *held = make_many(COUNT, BYTES);
     int i, round, pid;
 
-    for (round = 0; round < 20; round++) {
+    for (round = 0; round < rounds(20); round++) {
         shrink(COUNT * PAGES);
         pid = fork();
         if (pid == 0) {
@@ -381,7 +383,7 @@ static void body_killed(void)
 {
     int round, pid;
 
-    for (round = 0; round < 15; round++) {
+    for (round = 0; round < rounds(15); round++) {
         pid = fork();
         if (pid == 0) {
             env.gpu = gpu_open();

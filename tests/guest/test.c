@@ -29,6 +29,10 @@
 #define SETTLE_MS       3000
 #define STEP_MS         10
 
+/* What make_scarce() leaves, in bytes, and how much of that is not free. */
+#define SCARCE          (16 * MIB)
+#define SCARCE_IN_USE   (8 * MIB)
+
 #define EXIT_SKIP 77
 
 static const TestCase *const groups[] = {
@@ -287,6 +291,49 @@ void check_truth(const Held *held, bool retained)
     }
 }
 
+int rounds(int count)
+{
+    return env.is_debug ? (count + DEBUG_SLOWER - 1) / DEBUG_SLOWER : count;
+}
+
+/* There are no files to speak of: what is not free is not to be had. */
+static size_t memory_free(void)
+{
+    FILE *file = fopen("/proc/meminfo", "r");
+    size_t kib = 0;
+    char line[128];
+
+    while (file && fgets(line, sizeof(line), file)) {
+        sscanf(line, "MemFree: %zu", &kib);
+    }
+    if (file) {
+        fclose(file);
+    }
+    return kib * KIB;
+}
+
+void make_scarce(void)
+{
+    size_t have = memory_free() + SCARCE_IN_USE;
+
+    if (env.is_debug && have > SCARCE) {
+        CHECK(mmap(NULL, have - SCARCE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0) !=
+              MAP_FAILED);
+        env.memory = SCARCE;
+    }
+}
+
+unsigned count_for(unsigned percent, size_t bytes)
+{
+    return env.memory / bytes * percent / 100;
+}
+
+void check_app(unsigned percent)
+{
+    CHECK_INT(app_run(count_for(percent, MIB), 0), ==, 0);
+}
+
 int wait_for(int pid)
 {
     int status;
@@ -333,6 +380,7 @@ static bool env_init(void)
     value = 0;
     drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get);
     env.has_blob = value;
+    env.memory = memory_free();
     env.is_debug = kernel && !strcmp(kernel, "debug");
     close(env.gpu);
     return true;
@@ -472,6 +520,7 @@ bool tests_run(const char *prefix)
             count += chosen(test, prefix);
         }
     }
+    report("# %zu MiB of memory", env.memory / MIB);
     report("1..%u", count);
     for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         for (test = groups[i]; test->name; test++) {

@@ -69,6 +69,7 @@ typedef struct TestEnv {
     bool has_swap;
     bool has_blob;
     bool is_debug;              /* the kernel looks for mistakes */
+    size_t memory;              /* bytes that buffers and programs can have */
 } TestEnv;
 
 extern TestEnv env;
@@ -145,6 +146,23 @@ void check_truth(const Held *held, bool retained);
 
 /* Take the driver from the device, which nobody uses, and unload it. */
 void unload_driver(void);
+
+/*
+ * How often to try what is random: @count times, or fewer on the kernel that
+ * looks for mistakes. It is slow, and finds them in what has happened, not in
+ * what came of it.
+ */
+int rounds(int count);
+
+/*
+ * On the kernel that looks for mistakes, have less memory until the case ends:
+ * to swap a page takes a millisecond there.
+ */
+void make_scarce(void);
+/* How many buffers of @bytes take @percent of the memory there is. */
+unsigned count_for(unsigned percent, size_t bytes);
+/* A program that needs @percent of the memory there is lives. */
+void check_app(unsigned percent);
 
 /* Wait for a child of the case; returns its status as of waitpid(). */
 int wait_for(int pid);

@@ -19,12 +19,15 @@
 #include "virtio-gpu-oom.h"
 
 #define ANY_GUEST .scenario = OOM_TESTS, .our_driver = true, .cpus = 2, \
-    .swap_mib = 512, .test_line = handle_test_line
+    .test_line = handle_test_line
 
-/* What looks for mistakes takes memory: the rest is the same in both. */
-#define GUEST       ANY_GUEST, .ram_mib = 224
-#define DEBUG_GUEST ANY_GUEST, .ram_mib = 288, .debug_kernel = true, \
-    .provoked = NO_LIST
+/*
+ * What looks for mistakes takes memory, and makes everything slow: little is
+ * left to fill, and to swap.
+ */
+#define GUEST       ANY_GUEST, .ram_mib = 224, .swap_mib = 512
+#define DEBUG_GUEST ANY_GUEST, .ram_mib = 216, .swap_mib = 96, \
+    .debug_kernel = true, .provoked = NO_LIST
 
 /* RESOURCE_ATTACH_BACKING was answered with OUT_OF_MEMORY. */
 #define REFUSED_ATTACH "response 0x1201 (command 0x106)"
