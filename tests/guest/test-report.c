@@ -86,6 +86,7 @@ static void test_fdinfo(void)
     Held *held = make_many(COUNT, BYTES);
 
     CHECK_INT(fdinfo_of("drm-total-memory"), ==, COUNT * BYTES);
+    CHECK_INT(fdinfo_of("drm-total-host"), ==, 0);
     CHECK_INT(fdinfo_of("drm-resident-memory"), ==, COUNT * BYTES);
     CHECK_INT(fdinfo_of("drm-shared-memory"), ==, 0);
     CHECK_INT(fdinfo_of("drm-purgeable-memory"), ==, 0);

@@ -36,6 +36,8 @@ bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
 /* The classes of Documentation/gpu/drm-usage-stats.rst, and one of our own. */
 struct virtio_gpu_memory_stats {
 	u64 total, shared, resident, purgeable, active, evicted;
+	/* In blobs that are in the host's memory alone. */
+	u64 host;
 };
 
 static void virtio_gpu_add_memory_stats(struct virtio_gpu_object *bo,
@@ -70,7 +72,8 @@ static void virtio_gpu_add_memory_stats(struct virtio_gpu_object *bo,
  * @m: where to
  * @f: an open file of the device
  *
- * Counts guest memory; what is on the host alone is not counted.
+ * The memory is the guest's; what blobs take on the host alone is a region of
+ * its own. The host's copies of resources are not counted.
  */
 void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
 {
@@ -87,6 +90,8 @@ void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
 
 		if (virtio_gpu_is_shmem(bo))
 			virtio_gpu_add_memory_stats(bo, &stats);
+		else
+			stats.host += obj->size;
 	}
 	spin_unlock(&file->table_lock);
 
@@ -101,6 +106,7 @@ void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
 	seq_printf(m, "drm-purgeable-memory:\t%llu KiB\n",
 		   stats.purgeable >> 10);
 	seq_printf(m, "drm-active-memory:\t%llu KiB\n", stats.active >> 10);
+	seq_printf(m, "drm-total-host:\t%llu KiB\n", stats.host >> 10);
 	seq_printf(m, "virtio_gpu-evicted-memory:\t%llu KiB\n",
 		   stats.evicted >> 10);
 }
