@@ -74,8 +74,8 @@ static bool done(SoakState *soak, const char *what, int ret, unsigned *tries)
     return false;
 }
 
-/* All pages of a buffer that is kept. */
-static void check_kept(SoakState *soak, const Held *held)
+/* Look at all pages, when there is memory for them. */
+static Tally look(SoakState *soak, const char *what, const Held *held)
 {
     unsigned tries = 0;
     Tally tally;
@@ -83,7 +83,15 @@ static void check_kept(SoakState *soak, const Held *held)
     do {
         tally = (Tally) { 0 };
         held_check(held, &tally);
-    } while (!done(soak, "look", tally.fault ? -ENOMEM : 0, &tries));
+    } while (!done(soak, what, tally.fault ? -ENOMEM : 0, &tries));
+    return tally;
+}
+
+/* All pages of a buffer that is kept. */
+static void check_kept(SoakState *soak, const Held *held)
+{
+    Tally tally = look(soak, "look", held);
+
     soak->counts.corrupt += tally.corrupt + tally.zero;
     soak->counts.good_pages += tally.good;
 }
@@ -180,13 +188,8 @@ static void set_marked(SoakState *soak, Item *item)
 /* Every page is zero, or there is none. */
 static void check_lost(SoakState *soak, const Held *held)
 {
-    unsigned tries = 0;
-    Tally tally;
+    Tally tally = look(soak, "look at zeroes", held);
 
-    do {
-        tally = (Tally) { 0 };
-        held_check(held, &tally);
-    } while (!done(soak, "look at zeroes", tally.fault ? -ENOMEM : 0, &tries));
     soak->counts.corrupt += tally.corrupt + tally.good;
 }
 
