@@ -291,26 +291,17 @@ static void set_huge_pages(const char *when)
     CHECK_INT(fclose(file), ==, 0);
 }
 
-/* KiB of huge pages in use for files without a name, as buffers are. */
-static long huge_pages(void)
+/* Huge pages in use for files without a name, as buffers are, in bytes. */
+static long long huge_pages(void)
 {
-    FILE *file = fopen("/proc/meminfo", "r");
-    char line[128];
-    long kib = -1;
-
-    CHECK(file);
-    while (fgets(line, sizeof(line), file)) {
-        sscanf(line, "ShmemHugePages: %ld", &kib);
-    }
-    fclose(file);
-    return kib;
+    return meminfo_of("ShmemHugePages");
 }
 
 /* Pages that are parts of larger ones go and come as others do. */
 static void test_huge_pages(void)
 {
     enum { HUGE_BYTES = 8 * MIB_BYTES };
-    long before = huge_pages();
+    long long before = huge_pages();
     Held held;
 
     set_huge_pages("force");

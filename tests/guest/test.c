@@ -296,25 +296,26 @@ int rounds(int count)
     return env.is_debug ? (count + DEBUG_SLOWER - 1) / DEBUG_SLOWER : count;
 }
 
-/* There are no files to speak of: what is not free is not to be had. */
-static size_t memory_free(void)
+long long meminfo_of(const char *name)
 {
     FILE *file = fopen("/proc/meminfo", "r");
-    size_t kib = 0;
-    char line[128];
+    long long kib, found = -1;
+    char line[128], key[64];
 
-    while (file && fgets(line, sizeof(line), file)) {
-        sscanf(line, "MemFree: %zu", &kib);
+    CHECK(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "%63[^:]: %lld", key, &kib) == 2 &&
+            !strcmp(key, name)) {
+            found = kib * KIB;
+        }
     }
-    if (file) {
-        fclose(file);
-    }
-    return kib * KIB;
+    fclose(file);
+    return found;
 }
 
 void make_scarce(void)
 {
-    size_t have = memory_free() + SCARCE_IN_USE;
+    size_t have = meminfo_of("MemFree") + SCARCE_IN_USE;
 
     if (env.is_debug && have > SCARCE) {
         CHECK(mmap(NULL, have - SCARCE, PROT_READ | PROT_WRITE,
@@ -380,7 +381,8 @@ static bool env_init(void)
     value = 0;
     drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get);
     env.has_blob = value;
-    env.memory = memory_free();
+    /* There are no files to speak of: what is not free is not to be had. */
+    env.memory = meminfo_of("MemFree");
     env.is_debug = kernel && !strcmp(kernel, "debug");
     close(env.gpu);
     return true;

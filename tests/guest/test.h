@@ -100,6 +100,9 @@ int drm_request(int fd, unsigned long request, void *arg);
 /* A value from the driver's statistics. */
 long long stat_of(const char *name);
 
+/* A value of the kernel's from meminfo, in bytes; -1 if there is none. */
+long long meminfo_of(const char *name);
+
 /* A value of the process' own from fdinfo, in bytes; -1 if there is none. */
 long long fdinfo_of(const char *key);
 
