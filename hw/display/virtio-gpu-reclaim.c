@@ -379,7 +379,7 @@ static void cmd_purge(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
     g_autofree struct virtio_gpu_resp_purge *resp = NULL;
     struct virtio_gpu_resource_purge head;
-    uint32_t ids[VIRTIO_GPU_PURGE_MAX];
+    uint32_t ids[VIRTIO_GPU_RECLAIM_MAX_PURGE];
     size_t ids_size, resp_size;
     int i;
 
@@ -392,10 +392,10 @@ static void cmd_purge(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
         return;
     }
     virtio_gpu_bswap_32(&head, sizeof(head));
-    if (head.count == 0 || head.count > VIRTIO_GPU_PURGE_MAX) {
+    if (head.count == 0 || head.count > VIRTIO_GPU_RECLAIM_MAX_PURGE) {
         virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
                                   "it can have 1 to %u resources, not %u",
-                                  VIRTIO_GPU_PURGE_MAX, head.count);
+                                  VIRTIO_GPU_RECLAIM_MAX_PURGE, head.count);
         return;
     }
     /* Nothing is lost before it is sure that the driver can be told so. */

@@ -300,7 +300,7 @@ static uint32_t want_purge(const FuzzModel *m, const FuzzCommand *c)
     if (!m->negotiated) {
         return UNSPEC;
     }
-    if (c->out_len < head || n == 0 || n > VIRTIO_GPU_PURGE_MAX ||
+    if (c->out_len < head || n == 0 || n > QVIRTIO_GPU_MAX_PURGE ||
         c->out_len - head < n * 4 ||
         c->in_len < sizeof(struct virtio_gpu_resp_purge) + n * 4) {
         return BAD_PARAMETER;

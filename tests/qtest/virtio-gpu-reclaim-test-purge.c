@@ -111,8 +111,8 @@ static void test_new_zero(const void *data)
 static void test_purge_batch(const void *data)
 {
     QVirtioGPU *gpu = start(data);
-    uint32_t ids[VIRTIO_GPU_PURGE_MAX], result[VIRTIO_GPU_PURGE_MAX];
-    const uint32_t n = VIRTIO_GPU_PURGE_MAX;
+    uint32_t ids[QVIRTIO_GPU_MAX_PURGE], result[QVIRTIO_GPU_MAX_PURGE];
+    const uint32_t n = QVIRTIO_GPU_MAX_PURGE;
     uint32_t i;
 
     for (i = 0; i < n; i++) {
@@ -141,7 +141,7 @@ static void test_purge_batch(const void *data)
 static void test_purge_bad_count(const void *data)
 {
     QVirtioGPU *gpu = start(data);
-    uint32_t ids[VIRTIO_GPU_PURGE_MAX + 1] = { 1 };
+    uint32_t ids[QVIRTIO_GPU_MAX_PURGE + 1] = { 1 };
 
     make(gpu, 1);
     g_assert_cmphex(qvirtio_gpu_purge(gpu, ids, 0, NULL), ==, BAD_PARAMETER);

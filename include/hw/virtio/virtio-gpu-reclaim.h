@@ -17,6 +17,9 @@ typedef struct VirtIOGPUReclaim VirtIOGPUReclaim;
 struct virtio_gpu_ctrl_command;
 struct virtio_gpu_simple_resource;
 
+/* Most resources that a purge of this device may have. */
+#define VIRTIO_GPU_RECLAIM_MAX_PURGE 256
+
 /* In place of a command's type: it has been dealt with. */
 #define VIRTIO_GPU_RECLAIM_DONE VIRTIO_GPU_RESP_OK_NODATA
 

@@ -18,6 +18,9 @@
 #define QVIRTIO_GPU_ID "gpu0"
 #define QVIRTIO_GPU_RAM (256u << 20)
 
+/* The most resources that QEMU's device takes in one purge. */
+#define QVIRTIO_GPU_MAX_PURGE 256
+
 /*
  * A guest with a virtio-gpu and nothing else. Its RAM is mapped here: what
  * is at @ram is at guest address 0. From QVIRTIO_GPU_HEAP on it is free for
