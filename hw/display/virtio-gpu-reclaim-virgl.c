@@ -386,7 +386,7 @@ static int restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
 
 static int store(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
 {
-    return virgl_reclaim_resource_store(books(g), entry->id);
+    return virgl_reclaim_resource_compress(books(g), entry->id);
 }
 
 /* It was evicted and referred to. What became of it is looked at then. */
@@ -413,15 +413,17 @@ static void disable_scanout(VirtIOGPU *g, int scanout_id)
 static void audit_stored(VirtIOGPUReclaimStored *stored,
                          const struct virgl_reclaim_stats *stats)
 {
-    stored->resources = stats->stored;
-    stored->bytes = stats->stored_bytes;
-    stored->of_bytes = stats->stored_of_bytes;
-    stored->stores = stats->stores;
-    stored->restores = stats->store_restores;
-    QEMU_BUILD_BUG_ON(sizeof(stored->kept) != sizeof(stats->kept));
-    memcpy(stored->kept, stats->kept, sizeof(stored->kept));
-    QEMU_BUILD_BUG_ON(sizeof(stored->restore_us) != sizeof(stats->restore_us));
-    memcpy(stored->restore_us, stats->restore_us, sizeof(stored->restore_us));
+    stored->resources = stats->compressed;
+    stored->bytes = stats->compressed_bytes;
+    stored->of_bytes = stats->uncompressed_bytes;
+    stored->stores = stats->compressions;
+    stored->restores = stats->decompressions;
+    QEMU_BUILD_BUG_ON(sizeof(stored->kept) != sizeof(stats->skipped));
+    memcpy(stored->kept, stats->skipped, sizeof(stored->kept));
+    QEMU_BUILD_BUG_ON(sizeof(stored->restore_us) !=
+                      sizeof(stats->decompress_us));
+    memcpy(stored->restore_us, stats->decompress_us,
+           sizeof(stored->restore_us));
 }
 
 static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
@@ -435,7 +437,7 @@ static void audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit)
     if (VIRTIO_GPU_GL(g)->renderer_reset) {
         /* The device has been reset, and the renderer not yet. */
         audit->deferred += stats.resources - stats.purged;
-        audit->deferred_bytes += stats.resident_bytes + stats.stored_bytes;
+        audit->deferred_bytes += stats.resident_bytes + stats.compressed_bytes;
         audit->stored.resources = 0;
         audit->stored.bytes = 0;
         audit->stored.of_bytes = 0;
@@ -553,10 +555,13 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
         /* As without memory for the rest of a device. */
         g_assert(r->books);
         if (g->reclaim_conf.evicted_store) {
-            virgl_reclaim_set_store(r->books,
-                                    g->reclaim_conf.evicted_store_max ?:
-                                    UINT64_MAX);
-            virgl_reclaim_set_unreferenced(r->books, unreferenced, g);
+            static const struct virgl_reclaim_events events = {
+                .unreferenced = unreferenced,
+            };
+
+            virgl_reclaim_set_compress_max(
+                r->books, g->reclaim_conf.evicted_store_max ?: UINT64_MAX);
+            virgl_reclaim_set_events(r->books, &events, g);
         }
         r->reset_bh = qemu_bh_new_guarded(reset_bh, g,
                                           &DEVICE(g)->mem_reentrancy_guard);

@@ -35,18 +35,18 @@ struct virgl_reclaim;
 enum virgl_reclaim_state {
     VIRGL_RECLAIM_NONE,         /* no such resource */
     VIRGL_RECLAIM_RESIDENT,     /* the renderer holds its storage */
-    VIRGL_RECLAIM_PURGED,       /* contents lost, storage given up */
-    VIRGL_RECLAIM_STORED,       /* contents compressed, storage given up */
+    VIRGL_RECLAIM_PURGED,       /* contents lost, storage released */
+    VIRGL_RECLAIM_COMPRESSED,   /* contents compressed, storage released */
 };
 
-/* Why contents were not stored away when that was asked for. */
-enum virgl_reclaim_kept {
-    VIRGL_RECLAIM_KEPT_REFERENCED,  /* something in a context refers to them */
-    VIRGL_RECLAIM_KEPT_FORMAT,      /* they cannot be read back exactly */
-    VIRGL_RECLAIM_KEPT_NO_GAIN,     /* compressed they are hardly smaller */
-    VIRGL_RECLAIM_KEPT_LIMIT,       /* there was no room for them */
-    VIRGL_RECLAIM_KEPT_NO_MEMORY,
-    VIRGL_RECLAIM_KEPT_REASONS,
+/* Why virgl_reclaim_resource_compress() left a resource as it was. */
+enum virgl_reclaim_skipped {
+    VIRGL_RECLAIM_SKIPPED_REFERENCED,  /* something in a context refers to them */
+    VIRGL_RECLAIM_SKIPPED_FORMAT,      /* they cannot be read back exactly */
+    VIRGL_RECLAIM_SKIPPED_NO_GAIN,     /* compressed they are hardly smaller */
+    VIRGL_RECLAIM_SKIPPED_LIMIT,       /* there was no room for them */
+    VIRGL_RECLAIM_SKIPPED_NO_MEMORY,
+    VIRGL_RECLAIM_SKIPPED_REASONS,
 };
 
 /* Bucket i counts what took less than 2^(i+1) us, and the last the rest. */
@@ -67,13 +67,13 @@ struct virgl_reclaim_stats {
     uint64_t purges;            /* since the start, repeated ones not counted */
     uint64_t restores;          /* since the start */
     uint64_t released_total;    /* released by purges since the start */
-    uint64_t stored;            /* resources whose contents are stored now */
-    uint64_t stored_bytes;      /* memory that takes ... */
-    uint64_t stored_of_bytes;   /* ... and that their storage took */
-    uint64_t stores;            /* since the start */
-    uint64_t store_restores;    /* since the start: brought back with contents */
-    uint64_t kept[VIRGL_RECLAIM_KEPT_REASONS];  /* since the start */
-    uint64_t restore_us[VIRGL_RECLAIM_TIME_BUCKETS];    /* of store_restores */
+    uint64_t compressed;        /* resources that are compressed now */
+    uint64_t compressed_bytes;  /* memory that their contents take ... */
+    uint64_t uncompressed_bytes;    /* ... and that their storage took */
+    uint64_t compressions;      /* since the start */
+    uint64_t decompressions;    /* since the start */
+    uint64_t skipped[VIRGL_RECLAIM_SKIPPED_REASONS];    /* since the start */
+    uint64_t decompress_us[VIRGL_RECLAIM_TIME_BUCKETS]; /* since the start */
 };
 
 /* Bytes from the backing of a resource to its storage, or the other way. */
@@ -85,6 +85,51 @@ struct virgl_reclaim_transfer {
     uint64_t offset;            /* of the first byte, in the backing */
     uint32_t stride;            /* of rows and layers there; 0: packed */
     uint32_t layer_stride;
+};
+
+/*
+ * What happens to storage, reported when it happens: with the results of the
+ * calls that it makes, a VMM that counts these knows at any time what
+ * virgl_reclaim_get_stats() would say.
+ *
+ * Any member may be NULL. They are called on the thread of the call that they
+ * happen in, before it returns, with context 0 or any other current. They must
+ * not call the library, and virgl_reclaim_reset() and virgl_reclaim_free() call
+ * none of them: there everything ends.
+ */
+struct virgl_reclaim_events {
+    /*
+     * The storage of resource @id was detached from it, by purge or unref (or
+     * by compress, if GL still has the object then): a context refers to it, or
+     * may do so, and its @bytes stay allocated. When purge or unref return
+     * without this event, the storage is gone.
+     */
+    void (*storage_deferred)(uint32_t id, uint64_t bytes, void *opaque);
+    /*
+     * Such storage of @bytes is gone. @purged: it was deferred by a purge. @id:
+     * its resource if that is still purged since then; 0 if it has been restored
+     * or destroyed meanwhile, or was not purged.
+     */
+    void (*storage_released)(uint32_t id, uint64_t bytes, bool purged,
+                             void *opaque);
+    /*
+     * Resource @id is compressed now: its contents are in @compressed_bytes of
+     * memory.
+     */
+    void (*compressed)(uint32_t id, uint64_t compressed_bytes, void *opaque);
+    /*
+     * Resource @id, which was compressed, is resident again with its contents,
+     * by restore, attach or submit. That took @us microseconds.
+     */
+    void (*decompressed)(uint32_t id, uint64_t us, void *opaque);
+    /*
+     * The last reference is gone that made virgl_reclaim_resource_compress()
+     * fail with -EBUSY for resource @id: it may be compressed after all. Once
+     * for each resource, however often compress failed; not for one that is
+     * purged or destroyed meanwhile, nor when only a context refers to it that
+     * is not tracked any more (virgl_reclaim_submit()).
+     */
+    void (*unreferenced)(uint32_t id, void *opaque);
 };
 
 /* What a context may use. */
@@ -142,6 +187,16 @@ void virgl_reclaim_free(struct virgl_reclaim *vr);
  * your own list. Totals since the start are kept.
  */
 void virgl_reclaim_reset(struct virgl_reclaim *vr);
+
+/**
+ * virgl_reclaim_set_events: Have what happens to storage reported.
+ * @vr: the books
+ * @events: functions to call, any of them NULL; copied. NULL for none
+ * @opaque: passed to each
+ */
+void virgl_reclaim_set_events(struct virgl_reclaim *vr,
+                              const struct virgl_reclaim_events *events,
+                              void *opaque);
 
 /**
  * virgl_reclaim_args_bytes: Host memory that a resource takes.
@@ -359,17 +414,17 @@ int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
                                  uint64_t *released);
 
 /**
- * virgl_reclaim_set_store: How much may be stored away.
+ * virgl_reclaim_set_compress_max: How much may be stored away.
  * @vr: the books
  * @max: bytes that compressed contents may take together; 0, as at the start,
  *       for none
  *
  * What is stored already stays.
  */
-void virgl_reclaim_set_store(struct virgl_reclaim *vr, uint64_t max);
+void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max);
 
 /**
- * virgl_reclaim_resource_store: Compress the contents of a resource.
+ * virgl_reclaim_resource_compress: Compress the contents of a resource.
  * @vr: the books
  * @id: resource, without backing
  *
@@ -389,23 +444,7 @@ void virgl_reclaim_set_store(struct virgl_reclaim *vr, uint64_t max);
  * -ENOTSUP if they cannot be read back exactly, -EFBIG if it would save less
  * than an eighth, -ENOSPC if they are over the limit, -ENOMEM.
  */
-int virgl_reclaim_resource_store(struct virgl_reclaim *vr, uint32_t id);
-
-/**
- * virgl_reclaim_set_unreferenced: Be told what may be stored after all.
- * @vr: the books
- * @func: called with the id of a resource, or NULL; it must not call the library
- * @opaque: for it
- *
- * When something refers to a resource, virgl_reclaim_resource_store() leaves it
- * alone. After that @func is called once, when the last such reference goes: in
- * virgl_reclaim_submit() or virgl_reclaim_ctx_destroy(). It is not called for a
- * resource that is purged or destroyed meanwhile, nor for what only a context
- * refers to of which the library has lost track.
- */
-void virgl_reclaim_set_unreferenced(struct virgl_reclaim *vr,
-                                    void (*func)(uint32_t id, void *opaque),
-                                    void *opaque);
+int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id);
 
 /**
  * virgl_reclaim_resource_restore: Make a resource usable again.
@@ -459,10 +498,9 @@ uint64_t virgl_reclaim_resource_bytes(const struct virgl_reclaim *vr,
  * @vr: the books
  * @stats: where to put them
  *
- * Looks first which deferred storage has gone meanwhile: one GL call for each,
- * so not for every command.
+ * Copies them: no call of GL or of the renderer, whatever is deferred.
  */
-void virgl_reclaim_get_stats(struct virgl_reclaim *vr,
+void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
                              struct virgl_reclaim_stats *stats);
 
 /**

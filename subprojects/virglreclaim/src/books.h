@@ -39,10 +39,10 @@ struct virgl_reclaim {
     unsigned lost;              /* contexts whose references are not known */
     struct vr_storage *ghosts;  /* given up, and still referred to */
     bool ghosts_moved;          /* some may have gone */
-    struct virgl_reclaim_stats stats;   /* all but ghosts and resources */
-    uint64_t store_max;         /* bytes of contents that may be stored */
-    void (*unreferenced)(uint32_t id, void *opaque);
-    void *unreferenced_opaque;
+    struct virgl_reclaim_stats stats;   /* all but resources */
+    uint64_t compress_max;      /* bytes of compressed contents */
+    struct virgl_reclaim_events events;
+    void *events_opaque;
     /* How many are stored that have an id of this remainder. */
     uint32_t stored_ids[VR_STORED_IDS];
 };
@@ -58,6 +58,14 @@ static inline struct vr_context *vr_find_ctx(const struct virgl_reclaim *vr,
 {
     return vr_table_find(&vr->contexts, ctx);
 }
+
+/* Call an event's function, if there is one, with the arguments that follow. */
+#define vr_report(vr, event, ...) \
+    do { \
+        if ((vr)->events.event) { \
+            (vr)->events.event(__VA_ARGS__, (vr)->events_opaque); \
+        } \
+    } while (0)
 
 /* residency.c */
 

@@ -6,19 +6,28 @@
 /* The storage has gone: account for it, and forget it. */
 static void gone(struct virgl_reclaim *vr, struct vr_storage *ghost)
 {
+    uint64_t bytes = ghost->bytes;
+    bool purged = ghost->purged;
+    uint32_t id = 0;
+
     if (ghost->owner) {
-        ghost->owner->released = ghost->bytes;
-        vr->stats.released_bytes += ghost->bytes;
+        id = ghost->owner->args.handle;
+        ghost->owner->released = bytes;
+        vr->stats.released_bytes += bytes;
     }
-    if (ghost->purged) {
-        vr->stats.released_total += ghost->bytes;
+    if (purged) {
+        vr->stats.released_total += bytes;
     }
+    vr->stats.deferred--;
+    vr->stats.deferred_bytes -= bytes;
     vr_storage_free(vr, ghost);
+    vr_report(vr, storage_released, id, bytes, purged);
 }
 
 /*
  * GL tells of its objects, but not whether a GL context that cannot be entered
- * has a deleted one bound. Of other memory only the model knows.
+ * has a deleted one bound: that of a context which may use it, or which could
+ * before it was detached. Of other memory only the model knows.
  */
 static bool is_alive(const struct virgl_reclaim *vr,
                      const struct vr_storage *storage)
@@ -27,7 +36,8 @@ static bool is_alive(const struct virgl_reclaim *vr,
         return vr_storage_referenced(vr, storage);
     }
     return vr_storage_alive(storage) ||
-           (!storage->buffer && vr_references_lost(vr, storage));
+           (!storage->buffer && vr->lost &&
+            (storage->pinned || vr_references_lost(vr, storage)));
 }
 
 /* To be asked with context 0 current. */
@@ -62,6 +72,9 @@ bool vr_ghosts_give_up(struct virgl_reclaim *vr, struct vr_storage *storage,
     storage->purged = purged;
     storage->next = vr->ghosts;
     vr->ghosts = storage;
+    vr->stats.deferred++;
+    vr->stats.deferred_bytes += storage->bytes;
+    vr_report(vr, storage_deferred, storage->id, storage->bytes);
     return false;
 }
 

@@ -41,9 +41,9 @@ static void put(struct virgl_reclaim *vr, struct vr_storage *storage)
     } else if (storage->ghost) {
         /* Maybe the renderer has let it go with this. */
         vr->ghosts_moved = true;
-    } else if (storage->wanted && vr->unreferenced) {
+    } else if (storage->wanted) {
         storage->wanted = false;
-        vr->unreferenced(storage->id, vr->unreferenced_opaque);
+        vr_report(vr, unreferenced, storage->id);
     }
 }
 

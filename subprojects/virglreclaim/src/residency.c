@@ -73,10 +73,20 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     vr->stats.resident_bytes = 0;
     vr->stats.purged = 0;
     vr->stats.released_bytes = 0;
-    vr->stats.stored = 0;
-    vr->stats.stored_bytes = 0;
-    vr->stats.stored_of_bytes = 0;
+    vr->stats.deferred = 0;
+    vr->stats.deferred_bytes = 0;
+    vr->stats.compressed = 0;
+    vr->stats.compressed_bytes = 0;
+    vr->stats.uncompressed_bytes = 0;
     memset(vr->stored_ids, 0, sizeof(vr->stored_ids));
+}
+
+void virgl_reclaim_set_events(struct virgl_reclaim *vr,
+                              const struct virgl_reclaim_events *events,
+                              void *opaque)
+{
+    vr->events = events ? *events : (struct virgl_reclaim_events) { NULL };
+    vr->events_opaque = opaque;
 }
 
 /* Resources */
@@ -169,7 +179,7 @@ int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id)
 
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
         vr_make_homeless(vr, res, NULL);
-    } else if (res->state == VIRGL_RECLAIM_STORED) {
+    } else if (res->state == VIRGL_RECLAIM_COMPRESSED) {
         vr_store_forget(vr, res);
     } else {
         vr->stats.purged--;
@@ -275,7 +285,7 @@ int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
 /* Returns the bytes that are gone. */
 static uint64_t purge(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    if (res->state == VIRGL_RECLAIM_STORED) {
+    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
         vr_store_forget(vr, res);
         return res->bytes;
     }
@@ -320,7 +330,7 @@ int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
         return 0;
     }
-    if (res->state == VIRGL_RECLAIM_STORED) {
+    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
         return vr_store_restore(vr, res);
     }
 
@@ -361,7 +371,8 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     } else {
         vr_references_read(vr, context, commands, words);
     }
-    if (vr->ghosts_moved) {
+    /* Of what a lost context refers to, any command may be the end. */
+    if (vr->ghosts_moved || context->references.lost) {
         vr_ghosts_check(vr);
     }
     return !ret ? 0 : ret == ENOMEM ? -ENOMEM : -EINVAL;
@@ -409,15 +420,9 @@ uint64_t virgl_reclaim_resource_bytes(const struct virgl_reclaim *vr,
     return res ? res->bytes : 0;
 }
 
-void virgl_reclaim_get_stats(struct virgl_reclaim *vr,
+void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
                              struct virgl_reclaim_stats *stats)
 {
-    vr_ghosts_check(vr);
-
     *stats = vr->stats;
     stats->resources = vr->resources.used;
-    for (const struct vr_storage *g = vr->ghosts; g; g = g->next) {
-        stats->deferred++;
-        stats->deferred_bytes += g->bytes;
-    }
 }

@@ -9,17 +9,9 @@
 /* What saves less than this share of its storage is not worth the while. */
 #define LEAST_GAIN 8
 
-void virgl_reclaim_set_store(struct virgl_reclaim *vr, uint64_t max)
+void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max)
 {
-    vr->store_max = max;
-}
-
-void virgl_reclaim_set_unreferenced(struct virgl_reclaim *vr,
-                                    void (*func)(uint32_t id, void *opaque),
-                                    void *opaque)
-{
-    vr->unreferenced = func;
-    vr->unreferenced_opaque = opaque;
+    vr->compress_max = max;
 }
 
 /* One more is stored, or one less. */
@@ -27,9 +19,9 @@ static void count_stored(struct virgl_reclaim *vr,
                          const struct vr_resource *res, int n)
 {
     vr->stored_ids[res->args.handle % VR_STORED_IDS] += n;
-    vr->stats.stored += n;
-    vr->stats.stored_bytes += n * res->contents.bytes;
-    vr->stats.stored_of_bytes += n * res->bytes;
+    vr->stats.compressed += n;
+    vr->stats.compressed_bytes += n * res->contents.bytes;
+    vr->stats.uncompressed_bytes += n * res->bytes;
 }
 
 void vr_store_forget(struct virgl_reclaim *vr, struct vr_resource *res)
@@ -43,8 +35,8 @@ void vr_store_forget(struct virgl_reclaim *vr, struct vr_resource *res)
 static int save(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     uint64_t worth = res->bytes - res->bytes / LEAST_GAIN;
-    uint64_t used = vr->stats.stored_bytes;
-    uint64_t room = used < vr->store_max ? vr->store_max - used : 0;
+    uint64_t used = vr->stats.compressed_bytes;
+    uint64_t room = used < vr->compress_max ? vr->compress_max - used : 0;
     int ret;
 
     if (vr_storage_referenced(vr, res->storage)) {
@@ -59,29 +51,29 @@ static int save(struct virgl_reclaim *vr, struct vr_resource *res)
 
 static void count_kept(struct virgl_reclaim *vr, int error)
 {
-    enum virgl_reclaim_kept why;
+    enum virgl_reclaim_skipped why;
 
     switch (error) {
     case -EBUSY:
-        why = VIRGL_RECLAIM_KEPT_REFERENCED;
+        why = VIRGL_RECLAIM_SKIPPED_REFERENCED;
         break;
     case -ENOTSUP:
-        why = VIRGL_RECLAIM_KEPT_FORMAT;
+        why = VIRGL_RECLAIM_SKIPPED_FORMAT;
         break;
     case -EFBIG:
-        why = VIRGL_RECLAIM_KEPT_NO_GAIN;
+        why = VIRGL_RECLAIM_SKIPPED_NO_GAIN;
         break;
     case -ENOSPC:
-        why = VIRGL_RECLAIM_KEPT_LIMIT;
+        why = VIRGL_RECLAIM_SKIPPED_LIMIT;
         break;
     default:
-        why = VIRGL_RECLAIM_KEPT_NO_MEMORY;
+        why = VIRGL_RECLAIM_SKIPPED_NO_MEMORY;
         break;
     }
-    vr->stats.kept[why]++;
+    vr->stats.skipped[why]++;
 }
 
-int virgl_reclaim_resource_store(struct virgl_reclaim *vr, uint32_t id)
+int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id)
 {
     struct vr_resource *res = vr_find(vr, id);
     int ret;
@@ -89,7 +81,7 @@ int virgl_reclaim_resource_store(struct virgl_reclaim *vr, uint32_t id)
     if (!res) {
         return -ENOENT;
     }
-    if (res->state == VIRGL_RECLAIM_STORED) {
+    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
         return 0;
     }
     if (res->attached) {
@@ -105,9 +97,10 @@ int virgl_reclaim_resource_store(struct virgl_reclaim *vr, uint32_t id)
         return ret;
     }
     vr_make_homeless(vr, res, NULL);
-    res->state = VIRGL_RECLAIM_STORED;
+    res->state = VIRGL_RECLAIM_COMPRESSED;
     count_stored(vr, res, 1);
-    vr->stats.stores++;
+    vr->stats.compressions++;
+    vr_report(vr, compressed, id, res->contents.bytes);
     return 0;
 }
 
@@ -128,13 +121,13 @@ static void count_time(struct virgl_reclaim *vr, uint64_t us)
     while (us >> (bucket + 1) && bucket < VIRGL_RECLAIM_TIME_BUCKETS - 1) {
         bucket++;
     }
-    vr->stats.restore_us[bucket]++;
-    vr->stats.store_restores++;
+    vr->stats.decompress_us[bucket]++;
+    vr->stats.decompressions++;
 }
 
 int vr_store_restore(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    uint64_t start = now_us();
+    uint64_t start = now_us(), us;
     int ret = vr_make_resident(vr, res);
 
     if (ret) {
@@ -144,11 +137,13 @@ int vr_store_restore(struct virgl_reclaim *vr, struct vr_resource *res)
                            &res->contents);
     if (ret) {
         vr_make_homeless(vr, res, NULL);
-        res->state = VIRGL_RECLAIM_STORED;
+        res->state = VIRGL_RECLAIM_COMPRESSED;
         return ret;
     }
     vr_store_forget(vr, res);
     vr_contexts_attach(vr, res);
-    count_time(vr, now_us() - start);
+    us = now_us() - start;
+    count_time(vr, us);
+    vr_report(vr, decompressed, res->args.handle, us);
     return 0;
 }

@@ -53,7 +53,7 @@ static int restore(struct virgl_reclaim *vr, const struct vr_context *context,
 {
     struct vr_resource *res = vr_table_find(&context->resources, id);
 
-    return res && res->state == VIRGL_RECLAIM_STORED ?
+    return res && res->state == VIRGL_RECLAIM_COMPRESSED ?
            vr_store_restore(vr, res) : 0;
 }
 
@@ -102,7 +102,7 @@ int vr_store_use(struct virgl_reclaim *vr, const struct vr_context *context,
     struct vr_command cmd;
     int ret = 0;
 
-    if (!vr->stats.stored) {
+    if (!vr->stats.compressed) {
         return 0;
     }
     while (!ret && vr_stream_next(&stream, ~NO_IDS, &cmd)) {

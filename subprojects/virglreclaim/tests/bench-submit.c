@@ -218,10 +218,10 @@ int main(int argc, char **argv)
     ok(virgl_reclaim_submit(f->vr, CTX, frame->words, frame->n));
     check_drawn();
     submit_frames(f, frame, frames);
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     for (int i = 0; i < 100; i++) {
         make_resource(f, texture_args(STORED + i, 16, 16));
-        ok(virgl_reclaim_resource_store(f->vr, STORED + i));
+        ok(virgl_reclaim_resource_compress(f->vr, STORED + i));
     }
     submit_frames(f, frame, frames);
     check_drawn();

@@ -178,7 +178,7 @@ static void test_combination(Fixture *f, gconstpointer data)
     g_autofree char *after = NULL, *seen_after = NULL;
     struct virgl_reclaim_stats stats;
 
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
     written = contents(&args, true);
     before = contents(&args, false);
@@ -188,11 +188,11 @@ static void test_combination(Fixture *f, gconstpointer data)
     }
     seen_before = seen(&args);
 
-    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 1), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 1), ==, 0);
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, 1), ==,
-                    VIRGL_RECLAIM_STORED);
+                    VIRGL_RECLAIM_COMPRESSED);
     virgl_reclaim_get_stats(f->vr, &stats);
-    g_assert_cmpuint(stats.stored, ==, 1);
+    g_assert_cmpuint(stats.compressed, ==, 1);
     g_assert_cmpuint(stats.resident_bytes, ==, 0);
     g_assert_cmpuint(stats.deferred, ==, 0);
     g_assert_cmpuint(gl_name(1), ==, 0);

@@ -47,15 +47,15 @@ static int create_compressed(struct virgl_reclaim *vr)
 
 static int store_buffer(struct virgl_reclaim *vr)
 {
-    virgl_reclaim_set_store(vr, UINT64_MAX);
-    return virgl_reclaim_resource_store(vr, BUFFER);
+    virgl_reclaim_set_compress_max(vr, UINT64_MAX);
+    return virgl_reclaim_resource_compress(vr, BUFFER);
 }
 
 static int store_compressed(struct virgl_reclaim *vr)
 {
     /* With GLES no texture is stored. */
     return g_getenv("VIRGLRECLAIM_TEST_GLES") ? 0 :
-           virgl_reclaim_resource_store(vr, COMPRESSED);
+           virgl_reclaim_resource_compress(vr, COMPRESSED);
 }
 
 static int restore_buffer(struct virgl_reclaim *vr)
@@ -162,7 +162,7 @@ static struct virgl_reclaim_stats stats_of(struct virgl_reclaim *vr)
     struct virgl_reclaim_stats stats;
 
     virgl_reclaim_get_stats(vr, &stats);
-    stats.kept[VIRGL_RECLAIM_KEPT_NO_MEMORY] = 0;
+    stats.skipped[VIRGL_RECLAIM_SKIPPED_NO_MEMORY] = 0;
     return stats;
 }
 

@@ -43,7 +43,7 @@ static void evict(struct vtest *v, uint32_t id)
     bool attached = vtest_detach(v, id);
     bool resident = virgl_reclaim_resource_state(v->vr, id) ==
                     VIRGL_RECLAIM_RESIDENT;
-    int ret = virgl_reclaim_resource_store(v->vr, id);
+    int ret = virgl_reclaim_resource_compress(v->vr, id);
 
     if (ret == 0 && resident) {
         count_stored(run, virgl_reclaim_resource_args(v->vr, id));
@@ -115,13 +115,13 @@ static void tell_stats(const struct run *run, const struct vtest *v)
     g_test_message("%" PRIu64 " submissions; %u resources of %u kinds stored, "
                    "%" PRIu64 " times; restored %" PRIu64 " times",
                    v->submissions, g_hash_table_size(run->ids),
-                   g_hash_table_size(run->kinds), stats.stores,
-                   stats.store_restores);
+                   g_hash_table_size(run->kinds), stats.compressions,
+                   stats.decompressions);
     g_test_message("times left alone: %" PRIu64 " referenced, %" PRIu64
                    " format, %" PRIu64 " no gain",
-                   stats.kept[VIRGL_RECLAIM_KEPT_REFERENCED],
-                   stats.kept[VIRGL_RECLAIM_KEPT_FORMAT],
-                   stats.kept[VIRGL_RECLAIM_KEPT_NO_GAIN]);
+                   stats.skipped[VIRGL_RECLAIM_SKIPPED_REFERENCED],
+                   stats.skipped[VIRGL_RECLAIM_SKIPPED_FORMAT],
+                   stats.skipped[VIRGL_RECLAIM_SKIPPED_NO_GAIN]);
 }
 
 static void run_client(Fixture *f, struct run *run, enum mode mode)
@@ -202,7 +202,7 @@ static void test_mesa(Fixture *f, gconstpointer data)
     if (!plain) {
         return;
     }
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     run_client(f, &run, mode);
     virgl_reclaim_get_stats(f->vr, &stats);
     for (uint32_t i = VR_TARGET_BUFFER; i <= VR_TARGET_CUBE_ARRAY; i++) {
@@ -213,7 +213,7 @@ static void test_mesa(Fixture *f, gconstpointer data)
         g_assert_cmpuint(lines_that_differ(plain, run.seen), >=, 50);
     } else {
         g_assert_cmpuint(lines_that_differ(plain, run.seen), ==, 0);
-        g_assert_cmpuint(stats.store_restores, >=, 30);
+        g_assert_cmpuint(stats.decompressions, >=, 30);
     }
     run_free(&run);
 }

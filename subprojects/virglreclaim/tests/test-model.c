@@ -34,9 +34,11 @@ void vr_storage_drop(uint32_t id)
     (void)id;
 }
 
+static bool all_deleted;        /* or by what the model counts */
+
 bool vr_storage_alive(const struct vr_storage *storage)
 {
-    return storage->references;
+    return storage->references && !all_deleted;
 }
 
 bool vr_storage_empty(const struct vr_storage *storage)
@@ -310,6 +312,42 @@ static void test_detached_ghost(void)
     virgl_reclaim_free(vr);
 }
 
+static void count_released(uint32_t id, uint64_t bytes, bool purged,
+                           void *opaque)
+{
+    unsigned *released = opaque;
+
+    g_assert_cmpuint(id, ==, A);
+    g_assert_cmpuint(bytes, ==, 64);
+    g_assert_true(purged);
+    ++*released;
+}
+
+/*
+ * What a context refers to that is not tracked any more can go with any of its
+ * commands, and is reported then.
+ */
+static void test_untracked_release(void)
+{
+    static const struct virgl_reclaim_events events = {
+        .storage_released = count_released,
+    };
+    struct virgl_reclaim *vr = begin();
+    unsigned released = 0;
+
+    virgl_reclaim_set_events(vr, &events, &released);
+    RUN(VR_CREATE_OBJECT, VR_OBJECT_SURFACE, OBJECT, A, 0, 0, 0);
+    RUN(200, 0, 0);
+    g_assert_cmpint(virgl_reclaim_resource_purge(vr, A, NULL), ==, 0);
+    RUN(VR_SET_INDEX_BUFFER, 0, B, 2, 0);
+    g_assert_cmpuint(released, ==, 0);
+    all_deleted = true;
+    RUN(200, 0, 0);
+    all_deleted = false;
+    g_assert_cmpuint(released, ==, 1);
+    virgl_reclaim_free(vr);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -331,5 +369,6 @@ int main(int argc, char **argv)
     g_test_add_func("/model/vertices", test_vertices);
     g_test_add_func("/model/same-id", test_same_id);
     g_test_add_func("/model/detached-ghost", test_detached_ghost);
+    g_test_add_func("/model/untracked-release", test_untracked_release);
     return g_test_run();
 }

@@ -87,6 +87,14 @@ static void check(struct virgl_reclaim *vr, uint64_t deferred,
     g_assert_cmpuint(stats.released_total, ==, total);
 }
 
+/* The GL object is gone; the next context that ends has it reported. */
+static void delete_name(struct virgl_reclaim *vr, uint32_t name)
+{
+    alive[name] = false;
+    g_assert_cmpint(virgl_reclaim_ctx_create(vr, 1, 1, "1"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(vr, 1), ==, 0);
+}
+
 static struct virgl_reclaim *deferred_books(void)
 {
     struct virgl_reclaim *vr = virgl_reclaim_new();
@@ -122,7 +130,7 @@ static void test_own_name(void)
     /* And can be given up once more. */
     g_assert_cmpint(virgl_reclaim_resource_purge(vr, 1, NULL), ==, 0);
     check(vr, 1, 0, SIZE);
-    alive[5] = false;
+    delete_name(vr, 5);
     check(vr, 0, SIZE, 2 * SIZE);
     virgl_reclaim_free(vr);
 }
@@ -145,7 +153,7 @@ static void test_stranger(void)
     /* The view was destroyed, and something else got the name. */
     check(vr, 1, 0, 0);
     g_assert_cmpint(virgl_reclaim_resource_unref(vr, 1), ==, 0);
-    alive[5] = false;
+    delete_name(vr, 5);
     check(vr, 0, 0, SIZE);
     virgl_reclaim_free(vr);
 }

@@ -60,7 +60,7 @@ static void test_mesa(Fixture *f, gconstpointer data)
     char *written[G_N_ELEMENTS(mesa)], *before[G_N_ELEMENTS(mesa)];
 
     (void)data;
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     for (uint32_t i = 0; i < G_N_ELEMENTS(mesa); i++) {
         struct virgl_renderer_resource_create_args args =
@@ -84,7 +84,7 @@ static void test_mesa(Fixture *f, gconstpointer data)
             g_assert_cmpint(!strcmp(before[i], written[i]), ==, i != 0);
         }
         g_free(written[i]);
-        g_assert_cmpint(virgl_reclaim_resource_store(f->vr, 1 + i), ==, 0);
+        g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 1 + i), ==, 0);
     }
     for (uint32_t i = 0; i < G_N_ELEMENTS(mesa); i++) {
         g_autofree char *after = NULL;

@@ -17,7 +17,7 @@ enum { SIZE = 256 << 10, RES = 1, CTX = 1 };
 
 static void store(Fixture *f, uint32_t id)
 {
-    g_assert_cmpint(virgl_reclaim_resource_store(f->vr, id), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, id), ==, 0);
 }
 
 static int copy_buffer(Fixture *f, uint32_t to, uint32_t from, uint32_t size)
@@ -32,7 +32,7 @@ static void test_copy(Fixture *f, gconstpointer data)
     g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc0(SIZE);
 
     (void)data;
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     for (uint32_t id = 1; id <= 3; id++) {
         make_small_buffer(f, id, SIZE);
@@ -46,7 +46,7 @@ static void test_copy(Fixture *f, gconstpointer data)
                             STAGE_FRAGMENT, 0, 1, 2, 3), ==, 0);
     for (uint32_t id = 1; id <= 3; id++) {
         g_assert_cmpint(virgl_reclaim_resource_state(f->vr, id), ==,
-                        VIRGL_RECLAIM_STORED);
+                        VIRGL_RECLAIM_COMPRESSED);
     }
 
     g_assert_cmpint(copy_buffer(f, 2, 3, SIZE), ==, 0);
@@ -87,7 +87,7 @@ static void test_each(Fixture *f, gconstpointer data)
     };
 
     (void)data;
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     make_small_buffer(f, RES, SIZE);
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
         g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
@@ -109,7 +109,7 @@ static void test_one(Fixture *f, gconstpointer data)
     enum { OTHER = RES + VR_STORED_IDS };
 
     (void)data;
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     for (uint32_t id = RES; id <= OTHER; id += VR_STORED_IDS) {
         make_small_buffer(f, id, SIZE);
@@ -120,7 +120,7 @@ static void test_one(Fixture *f, gconstpointer data)
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, OTHER), ==, 0);
     check_small_buffer(OTHER, CTX, SIZE);
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
-                    VIRGL_RECLAIM_STORED);
+                    VIRGL_RECLAIM_COMPRESSED);
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
     check_small_buffer(RES, CTX, SIZE);
 }
@@ -129,13 +129,13 @@ static void test_one(Fixture *f, gconstpointer data)
 static void test_others(Fixture *f, gconstpointer data)
 {
     (void)data;
-    virgl_reclaim_set_store(f->vr, UINT64_MAX);
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     make_small_buffer(f, RES, SIZE);
     store(f, RES);
     set_vertex_buffer(f->vr, CTX, RES);
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
-                    VIRGL_RECLAIM_STORED);
+                    VIRGL_RECLAIM_COMPRESSED);
 }
 
 int main(int argc, char **argv)
