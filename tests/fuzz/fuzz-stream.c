@@ -235,6 +235,20 @@ static void add_garbage(Stream *s)
     }
 }
 
+/* The renderer asserts that it can write these. */
+static void add_result(Stream *s, bool query)
+{
+    if (query) {
+        begin(s, VR_GET_QUERY_RESULT_QBO, 0);
+        add(s, object(s, VR_OBJECT_QUERY));
+        add(s, fake_attached(s->ctx, byte() % 2, byte() % IDS));
+        add_zeroes(s, 4);
+    } else {
+        begin(s, VR_GET_MEMORY_INFO, 0);
+        add(s, id(s));
+    }
+}
+
 static void add_command(Stream *s)
 {
     static const uint8_t sub_codes[] = {
@@ -244,6 +258,8 @@ static void add_command(Stream *s)
 
     if (b >= 252) {
         add_garbage(s);
+    } else if (b >= 250) {
+        add_result(s, b == 250);
     } else if (b < 90) {
         create_one(s);
     } else if (b < 120) {

@@ -301,6 +301,11 @@ static unsigned of_id(const Ctx *ctx, uint32_t id)
     return id < MAX_IDS ? ctx->attached[id] : 0;
 }
 
+static bool is_gl_buffer(unsigned storage)
+{
+    return storages[storage].buffer && !storages[storage].custom;
+}
+
 static int create(Ctx *ctx, uint32_t type, const uint32_t *a, unsigned n)
 {
     static const unsigned want[] = {
@@ -565,6 +570,15 @@ static int run(Ctx *ctx, uint32_t code, uint32_t type, const uint32_t *a,
         return raw_range(ctx, IMAGE, a, n, 5);
     case 40:
         return raw_range(ctx, ATOMIC, a, n, 3);
+    case 42:
+        if (n == 6) {
+            assert(!of_id(ctx, a[1]) || is_gl_buffer(of_id(ctx, a[1])));
+        }
+        return n == 6 ? 0 : EINVAL;
+    case 50:
+        /* No resource has backing here. */
+        assert(n != 1);
+        return EINVAL;
     case 55:
         return EINVAL;
     default:

@@ -364,11 +364,17 @@ void virgl_reclaim_ctx_foreach(
  * for a command that this library does not know, the context is from then on
  * taken to refer to every resource that it is attached to.
  *
- * What is stored and may be named by them is restored first.
+ * Commands that would make the renderer access memory that it must not are
+ * rejected before anything is submitted or changed, and the context goes on: a
+ * GET_MEMORY_INFO whose resource has no backing, or less than 24 bytes in its
+ * first iovec; a query whose result, of 16 bytes, does not fit in its buffer; a
+ * GET_QUERY_RESULT_QBO to a resource that is no GL buffer.
  *
- * Returns: 0, -ENOENT, -EINVAL if the renderer refuses it, -ENOMEM if it says
- * so; or an error of virgl_reclaim_resource_restore(), and then nothing was
- * submitted.
+ * What is compressed and may be named by them is restored first.
+ *
+ * Returns: 0, -ENOENT, -EINVAL for such commands or if the renderer refuses it,
+ * -ENOMEM if it says so; or an error of virgl_reclaim_resource_restore(), and
+ * then nothing was submitted.
  */
 int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
                          void *commands, uint32_t words);

@@ -18,7 +18,9 @@ struct vr_resource {
     uint64_t bytes;
     enum virgl_reclaim_state state;
     bool attached;
-    uint64_t backing;           /* bytes attached */
+    uint64_t backing;           /* bytes attached ... */
+    size_t iov0_bytes;          /* ... and in the first of them */
+    bool gl_buffer;             /* its storage is a buffer object of GL */
     struct vr_storage *storage; /* while resident */
     uint64_t released;          /* while purged; 0: not gone, or not known */
     struct vr_contents contents;    /* while stored */
@@ -84,6 +86,15 @@ bool vr_make_homeless(struct virgl_reclaim *vr, struct vr_resource *res,
 int vr_store_restore(struct virgl_reclaim *vr, struct vr_resource *res);
 /* Throw away what is stored of @res, which is stored. */
 void vr_store_forget(struct virgl_reclaim *vr, struct vr_resource *res);
+
+/* stream.c */
+
+/*
+ * Returns -EINVAL if one of @n words would make the renderer access memory that
+ * it must not.
+ */
+int vr_stream_validate(const struct vr_context *context, const uint32_t *words,
+                       size_t n);
 
 /* use.c */
 

@@ -109,6 +109,7 @@ int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
     vr_ghosts_name_reused(vr, storage);
     vr_ghosts_orphan(vr, res);
     res->storage = storage;
+    res->gl_buffer = storage->buffer && storage->name;
     res->state = VIRGL_RECLAIM_RESIDENT;
     vr->stats.resident_bytes += res->bytes;
     return 0;
@@ -217,6 +218,7 @@ int virgl_reclaim_resource_attach_iov(struct virgl_reclaim *vr, uint32_t id,
     }
     res->attached = true;
     res->backing = 0;
+    res->iov0_bytes = iov[0].iov_len;
     for (int i = 0; i < n; i++) {
         res->backing += iov[i].iov_len;
     }
@@ -361,7 +363,10 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     if (words > INT_MAX) {
         return -EINVAL;
     }
-    ret = vr_store_use(vr, context, commands, words);
+    ret = vr_stream_validate(context, commands, words);
+    if (!ret) {
+        ret = vr_store_use(vr, context, commands, words);
+    }
     if (ret) {
         return ret;
     }

@@ -13,7 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Those that make, drop or follow references. All below 64 are known. */
+/*
+ * Those that make, drop or follow references, and those that are validated. All
+ * below 64 are known.
+ */
 enum vr_code {
     VR_CREATE_OBJECT = 1,
     VR_DESTROY_OBJECT = 3,
@@ -29,6 +32,8 @@ enum vr_code {
     VR_SET_SHADER_BUFFERS = 34,
     VR_SET_SHADER_IMAGES = 35,
     VR_SET_ATOMIC_BUFFERS = 40,
+    VR_GET_QUERY_RESULT_QBO = 42,
+    VR_GET_MEMORY_INFO = 50,
     VR_CREATE_VIDEO_BUFFER = 55,
 };
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Validation of command streams: what makes the renderer access memory that it
+ * does not own is rejected before anything is submitted. The comments say what
+ * virglrenderer 0.10.4 does; tests/test-stream-safety.c shows it.
+ */
+
+#include "books.h"
+
+#include <errno.h>
+
+/* Sizes of what the renderer writes, from src/virgl_protocol.h. */
+enum {
+    QUERY_RESULT_BYTES = 16,    /* struct virgl_host_query_state */
+    MEMORY_INFO_BYTES = 24,     /* struct virgl_memory_info */
+};
+
+static const struct vr_resource *find(const struct vr_context *context,
+                                      const struct vr_command *cmd,
+                                      unsigned arg)
+{
+    return cmd->length > arg ?
+           vr_table_find(&context->resources, cmd->args[arg]) : NULL;
+}
+
+/*
+ * The result goes to the start of the first iovec: without one the renderer
+ * dereferences a null pointer, and does not check its length.
+ */
+static bool is_memory_info_safe(const struct vr_context *context,
+                                const struct vr_command *cmd)
+{
+    const struct vr_resource *res = find(context, cmd, 0);
+
+    return res && res->attached && res->iov0_bytes >= MEMORY_INFO_BYTES;
+}
+
+/*
+ * Results of a query go to the backing of its buffer, within its bounds. While
+ * none is attached, be it from the start or after a detach, they go to a copy
+ * that the renderer has allocated with the buffer's size, which is not checked.
+ */
+static bool is_query_safe(const struct vr_context *context,
+                          const struct vr_command *cmd)
+{
+    const struct vr_resource *res = find(context, cmd, 3);
+
+    return !res || res->args.target != VR_TARGET_BUFFER ||
+           res->args.width >= QUERY_RESULT_BYTES;
+}
+
+/*
+ * GL writes the result to the buffer object that is bound, within its bounds.
+ * If the resource has no such object, none is bound, and GL writes to the
+ * offset as an address of the process. An id that is not attached to the
+ * context is an error of the renderer's.
+ */
+static bool is_query_buffer_safe(const struct vr_context *context,
+                                 const struct vr_command *cmd)
+{
+    const struct vr_resource *res = find(context, cmd, 1);
+
+    return !res || res->gl_buffer;
+}
+
+static bool is_safe(const struct vr_context *context,
+                    const struct vr_command *cmd)
+{
+    switch (cmd->code) {
+    case VR_CREATE_OBJECT:
+        return cmd->type != VR_OBJECT_QUERY || is_query_safe(context, cmd);
+    case VR_GET_QUERY_RESULT_QBO:
+        return is_query_buffer_safe(context, cmd);
+    case VR_GET_MEMORY_INFO:
+        return is_memory_info_safe(context, cmd);
+    default:
+        return true;
+    }
+}
+
+#define BIT(code) (1ull << (code))
+#define VALIDATED \
+    (BIT(VR_CREATE_OBJECT) | BIT(VR_GET_QUERY_RESULT_QBO) | \
+     BIT(VR_GET_MEMORY_INFO))
+
+int vr_stream_validate(const struct vr_context *context, const uint32_t *words,
+                       size_t n)
+{
+    struct vr_stream stream = { words, n };
+    struct vr_command cmd;
+
+    while (vr_stream_next(&stream, VALIDATED, &cmd)) {
+        if (!is_safe(context, &cmd)) {
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
