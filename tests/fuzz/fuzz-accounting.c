@@ -89,7 +89,7 @@ static void check_transfer(const vr_args *args, uint64_t backing,
     struct vr_block block = { 1, 1, 1 };
     Wide row, rows, stride, layer_stride;
 
-    if (vr_check_transfer(args, backing, t) != 0) {
+    if (vr_transfer_validate(args, backing, t) != 0) {
         return;
     }
     assert(t->level <= args->last_level);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "books.h"
+#include "instance.h"
 #include "stream-renderer.h"
 
 #define IDS 12
@@ -308,7 +308,7 @@ static void check(struct virgl_reclaim *vr)
     struct virgl_reclaim_stats stats;
     uint32_t id;
 
-    lost |= vr->lost != 0;
+    lost |= vr->untracked != 0;
     for (id = 1; id < IDS; id++) {
         unsigned storage = fake_storage(id);
         bool referenced = virgl_reclaim_resource_referenced(vr, id);

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "books.h"
+#include "instance.h"
 
 #define MAX_IDS 16
 #define MAX_CTX 4
@@ -211,7 +211,7 @@ static bool looks_at(const Ctx *ctx, unsigned storage)
 }
 
 /* What is not counted dangles now, and is used if the context is well. */
-void vr_storage_drop(uint32_t id)
+void vr_storage_unref(uint32_t id)
 {
     unsigned c, storage = fake_storage(id);
 
@@ -246,7 +246,7 @@ static bool any_error(void)
     return false;
 }
 
-bool vr_storage_empty(const struct vr_storage *storage)
+bool vr_storage_truncate(const struct vr_storage *storage)
 {
     count();
     /* Contexts in error may have it, and do nothing with it. */
@@ -255,8 +255,8 @@ bool vr_storage_empty(const struct vr_storage *storage)
     return storages[storage->name].empty;
 }
 
-void vr_stale_unbind(struct virgl_reclaim *vr,
-                     const struct vr_storage *storage)
+void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
+                               const struct vr_storage *storage)
 {
     (void)vr, (void)storage;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Host memory of a resource, computed from what it is created with. */
+/* Host memory of a resource, computed from its creation arguments. */
 
 #include "internal.h"
 
-/* No dimension has more than 32 bits, so no texture more levels. */
+/* Dimensions have 32 bits, so there are no more levels. */
 #define MAX_LEVELS 32
 
 static uint32_t minify(uint32_t size, uint32_t level)
@@ -16,7 +16,7 @@ static uint64_t blocks(uint32_t pixels, uint32_t block)
     return ((uint64_t)pixels + block - 1) / block;
 }
 
-/* Two dimensions of 32 bits fit in 64, but not times a block's bytes. */
+/* Two 32-bit dimensions fit in 64 bits, but not times the block size. */
 static uint64_t multiply(uint64_t a, uint64_t b)
 {
     uint64_t product;
@@ -31,7 +31,7 @@ struct vr_level vr_args_level(const vr_args *args, uint32_t level)
     uint64_t count;
 
     if (args->target == VR_TARGET_BUFFER) {
-        /* The size of a buffer is in bytes, whatever its format. */
+        /* The width of a buffer is in bytes, whatever its format. */
         l.width = args->width;
         l.layer_bytes = args->width;
         return l;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory: the caller's allocator, or the C library's. */
+/* Allocation by the caller's allocator or the C library. */
 
 #include "internal.h"
 

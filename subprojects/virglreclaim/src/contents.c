@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents of a resource, compressed. */
+/* Compressed contents of a resource. */
 
 #include "contents.h"
 #include "readback.h"
@@ -10,28 +10,28 @@
 #include <zstd_errors.h>
 
 /*
- * Measured by tests/store-levels, see docs/devel/host-reclaim.md: the levels
- * above take several times as long for little.
+ * Higher levels take several times as long for little: measured by
+ * tests/bench-levels, see docs/devel/host-reclaim.md.
  */
 #define LEVEL 1
 
-/* With its header, what malloc() has no trouble to find. */
+/* 64 KiB with its header: small enough for a fragmented heap. */
 #define CHUNK_BYTES ((64u << 10) - sizeof(struct vr_chunk))
 
-/* What is under way, in either direction. */
+/* State of a compression or decompression. */
 struct job {
     const struct virgl_reclaim_allocator *a;
     struct vr_readback rb;
-    uint8_t *piece, *again;     /* of vr_readback_max_piece() bytes each */
+    uint8_t *tile, *again;     /* vr_readback_max_tile() bytes each */
     ZSTD_CCtx *cctx;
     ZSTD_DCtx *dctx;
-    /* Saving: the chunk that is written to, and those before. */
+    /* Saving: the chunk being written, and the list of those before. */
     struct vr_contents *contents;
     struct vr_chunk **end;
     struct vr_chunk *chunk;
     ZSTD_outBuffer out;
     uint64_t max;
-    /* Loading: the chunk that is read. */
+    /* Loading: the chunk being read. */
     const struct vr_chunk *from;
     ZSTD_inBuffer in;
     bool complete;              /* the end of the compressed data was read */
@@ -39,17 +39,17 @@ struct job {
 
 static bool begin(struct job *job, const struct virgl_reclaim_allocator *a)
 {
-    size_t size = vr_readback_max_piece(&job->rb);
+    size_t size = vr_readback_max_tile(&job->rb);
 
     job->a = a;
-    job->piece = vr_alloc0(a, size ? size : 1);
-    job->again = job->rb.proven ? NULL : vr_alloc0(a, size);
-    return job->piece && (job->rb.proven || job->again);
+    job->tile = vr_alloc0(a, size ? size : 1);
+    job->again = job->rb.lossless ? NULL : vr_alloc0(a, size);
+    return job->tile && (job->rb.lossless || job->again);
 }
 
 static void end(struct job *job)
 {
-    vr_free(job->a, job->piece);
+    vr_free(job->a, job->tile);
     vr_free(job->a, job->again);
     vr_free(job->a, job->chunk);
     ZSTD_freeCCtx(job->cctx);
@@ -59,7 +59,7 @@ static void end(struct job *job)
 
 /* Saving */
 
-/* A chunk for the bytes of the last one, and no more than those. */
+/* Append the current chunk to the list, cut to its size. */
 static int finish_chunk(struct job *job)
 {
     size_t size = job->out.pos, total = sizeof(struct vr_chunk) + size;
@@ -124,18 +124,18 @@ static int compress(struct job *job, const void *data, size_t size,
     return 0;
 }
 
-static int save_pieces(struct job *job)
+static int save_tiles(struct job *job)
 {
-    struct vr_piece piece = { 0 };
+    struct vr_tile tile = { 0 };
     int ret = 0;
 
-    while (!ret && vr_readback_next(&job->rb, &piece)) {
-        ret = vr_readback_read(&job->rb, &piece, job->piece);
+    while (!ret && vr_readback_next(&job->rb, &tile)) {
+        ret = vr_readback_read(&job->rb, &tile, job->tile);
         if (!ret) {
-            ret = vr_readback_prove(&job->rb, &piece, job->piece, job->again);
+            ret = vr_readback_verify(&job->rb, &tile, job->tile, job->again);
         }
         if (!ret) {
-            ret = compress(job, job->piece, piece.size, ZSTD_e_continue);
+            ret = compress(job, job->tile, tile.size, ZSTD_e_continue);
         }
     }
     if (!ret) {
@@ -160,7 +160,7 @@ int vr_contents_save(const struct virgl_reclaim_allocator *a,
     if (begin(&job, a) && job.cctx) {
         ZSTD_CCtx_setParameter(job.cctx, ZSTD_c_compressionLevel, LEVEL);
         ZSTD_CCtx_setParameter(job.cctx, ZSTD_c_checksumFlag, 1);
-        ret = save_pieces(&job);
+        ret = save_tiles(&job);
     } else {
         ret = -ENOMEM;
     }
@@ -173,7 +173,7 @@ int vr_contents_save(const struct virgl_reclaim_allocator *a,
 
 /* Loading */
 
-/* One step; fails when there is nothing left to read. */
+/* One step; fails at the end of the compressed data. */
 static int step(struct job *job, ZSTD_outBuffer *out)
 {
     size_t ret;
@@ -202,10 +202,10 @@ static int decompress(struct job *job, void *data, size_t size)
     return ret;
 }
 
-/* What follows the last byte: the checksum, which must be right. */
+/* Read and verify the checksum that follows the last byte. */
 static int decompress_end(struct job *job)
 {
-    ZSTD_outBuffer out = { job->piece, 0, 0 };
+    ZSTD_outBuffer out = { job->tile, 0, 0 };
     int ret = 0;
 
     while (!ret && !job->complete) {
@@ -214,15 +214,15 @@ static int decompress_end(struct job *job)
     return ret;
 }
 
-static int load_pieces(struct job *job)
+static int load_tiles(struct job *job)
 {
-    struct vr_piece piece = { 0 };
+    struct vr_tile tile = { 0 };
     int ret = 0;
 
-    while (!ret && vr_readback_next(&job->rb, &piece)) {
-        ret = decompress(job, job->piece, piece.size);
+    while (!ret && vr_readback_next(&job->rb, &tile)) {
+        ret = decompress(job, job->tile, tile.size);
         if (!ret) {
-            ret = vr_readback_write(&job->rb, &piece, job->piece);
+            ret = vr_readback_write(&job->rb, &tile, job->tile);
         }
     }
     return ret ? ret : decompress_end(job);
@@ -239,7 +239,7 @@ int vr_contents_load(const struct virgl_reclaim_allocator *a,
         return ret == -ENOMEM ? ret : -EIO;
     }
     job.dctx = ZSTD_createDCtx();
-    ret = begin(&job, a) && job.dctx ? load_pieces(&job) : -ENOMEM;
+    ret = begin(&job, a) && job.dctx ? load_tiles(&job) : -ENOMEM;
     end(&job);
     return ret == 0 || ret == -ENOMEM ? ret : -EIO;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents of a resource, compressed. */
+/* Compressed contents of a resource. */
 
 #ifndef VIRGLRECLAIM_CONTENTS_H
 #define VIRGLRECLAIM_CONTENTS_H
@@ -20,16 +20,16 @@ struct vr_contents {
 /*
  * Read the contents of resource args->handle, whose GL object is @name or 0,
  * and compress them into @contents, of @max bytes at most. Context 0 is
- * current. Returns 0, -ENOTSUP if they cannot be read exactly, -ENOSPC if they
- * need more than @max, -ENOMEM; then there are none.
+ * current. Returns 0, -ENOTSUP if they cannot be read losslessly, -ENOSPC if
+ * they take more than @max, or -ENOMEM; on failure @contents is empty.
  */
 int vr_contents_save(const struct virgl_reclaim_allocator *a,
                      const vr_args *args, uint32_t name, uint64_t max,
                      struct vr_contents *contents);
 
 /*
- * Write @contents, which stay, to the resource they are of. Returns 0, -ENOMEM,
- * -EIO; then the resource may have some of them.
+ * Decompress @contents, which are kept, into resource args->handle. Returns 0,
+ * -ENOMEM or -EIO; on failure the resource may be partly written.
  */
 int vr_contents_load(const struct virgl_reclaim_allocator *a,
                      const vr_args *args, uint32_t name,

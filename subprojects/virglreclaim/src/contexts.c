@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Contexts, and which resources they may use. */
+/* Contexts and the resources attached to them. */
 
-#include "books.h"
+#include "instance.h"
 
 #include <errno.h>
 #include <string.h>
@@ -71,8 +71,8 @@ int virgl_reclaim_ctx_destroy(struct virgl_reclaim *vr, uint32_t ctx)
     }
     virgl_renderer_context_destroy(ctx);
     free_ctx(vr, context);
-    /* Its surfaces and views are gone, and maybe storage with them. */
-    vr_ghosts_check(vr);
+    /* Deferred storage may be gone with its surfaces and views. */
+    vr_deferred_check(vr);
     return 0;
 }
 
@@ -97,7 +97,7 @@ int virgl_reclaim_ctx_attach_resource(struct virgl_reclaim *vr, uint32_t ctx,
     return 0;
 }
 
-static void forget(struct virgl_reclaim *vr, struct vr_context *context,
+static void detach(struct virgl_reclaim *vr, struct vr_context *context,
                    const struct vr_resource *res)
 {
     if (vr_table_remove(&context->resources, res->args.handle)) {
@@ -117,7 +117,7 @@ int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
     if (!vr_table_find(&context->resources, id)) {
         return -ENODATA;
     }
-    forget(vr, context, res);
+    detach(vr, context, res);
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
         virgl_renderer_ctx_detach_resource(ctx, id);
     }
@@ -144,7 +144,7 @@ static void describe(const struct vr_context *context,
     }
 }
 
-/* There are few: to look for the next one each time needs no memory. */
+/* Contexts are few: a search for each next one needs no memory. */
 static const struct vr_context *next_ctx(const struct virgl_reclaim *vr,
                                          uint32_t after)
 {
@@ -190,14 +190,14 @@ void vr_contexts_attach(struct virgl_reclaim *vr,
     }
 }
 
-void vr_contexts_forget(struct virgl_reclaim *vr,
+void vr_contexts_detach(struct virgl_reclaim *vr,
                         const struct vr_resource *res)
 {
     const struct vr_entry *entry;
     uint32_t pos = 0;
 
     while ((entry = vr_table_next(&vr->contexts, &pos))) {
-        forget(vr, entry->value, res);
+        detach(vr, entry->value, res);
     }
 }
 

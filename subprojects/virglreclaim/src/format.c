@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Block sizes of virgl's formats. */
+/* Block sizes of virgl formats. */
 
 #include "internal.h"
 
 #include <stddef.h>
 
 /*
- * A format is a number in the protocol (enum virgl_formats, which the
- * installed header lacks); neighbours are often the same size. Sorted.
+ * Formats are numbers of the protocol (enum virgl_formats, not in the installed
+ * header); adjacent ones often have the same size. Sorted.
  */
 static const struct {
     uint16_t first, last;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of virglreclaim know of each other. */
+/* Declarations that need no instance. */
 
 #ifndef VIRGLRECLAIM_INTERNAL_H
 #define VIRGLRECLAIM_INTERNAL_H
@@ -29,13 +29,13 @@ struct virgl_box {
 
 typedef struct virgl_renderer_resource_create_args vr_args;
 
-/* alloc.c: memory that is zero, or NULL; freeing NULL does nothing. */
+/* alloc.c: zeroed memory or NULL; freeing NULL does nothing. */
 extern const struct virgl_reclaim_allocator vr_libc;
 
 void *vr_alloc0(const struct virgl_reclaim_allocator *a, size_t size);
 void vr_free(const struct virgl_reclaim_allocator *a, void *memory);
 
-/* format.c: a format stores blocks of width x height pixels in bytes. */
+/* format.c: blocks of width x height pixels, of so many bytes each. */
 struct vr_block {
     uint8_t width, height, bytes;
 };
@@ -52,49 +52,50 @@ struct vr_level {
 
 struct vr_level vr_args_level(const vr_args *args, uint32_t level);
 
-/* transfer.c: 0 or -EINVAL. */
-int vr_check_transfer(const vr_args *args, uint64_t backing,
-                      const struct virgl_reclaim_transfer *t);
+/* transfer.c: returns 0 or -EINVAL. */
+int vr_transfer_validate(const vr_args *args, uint64_t backing,
+                         const struct virgl_reclaim_transfer *t);
 
 /*
- * storage.c: the GL object behind a resource. What the books give up and
- * something in a context still refers to is a ghost, with what follows.
+ * storage.c: the renderer's storage of a resource. It outlives the resource, or
+ * its purge, as deferred storage for as long as a context refers to it.
  */
 struct vr_storage {
     bool buffer;
-    uint32_t name;              /* 0: none, or not a GL object */
-    uint32_t target, binding;   /* GL's, of a texture */
+    uint32_t name;              /* of the GL object; 0: none */
+    uint32_t target, binding;   /* GL enums, of a texture */
     uint32_t id;                /* of its resource */
     uint64_t bytes;
     unsigned references;        /* from contexts: references.c */
-    bool pinned;                /* refers to it who cannot be told */
-    bool forgotten;             /* by the books: free it with the last one */
-    bool wanted;                /* to be told of when it is not referred to */
-    bool ghost;
-    bool purged;                /* or destroyed */
-    struct vr_resource *owner;  /* NULL once restored or destroyed */
+    bool untracked_ref;         /* a context may refer to it unseen */
+    bool free_on_last_ref;      /* detached and gone, but for references */
+    bool notify_unref;          /* report when references drops to 0 */
+    bool deferred;              /* detached; then also: */
+    bool purged;                /* by a purge, not unref or compress */
+    struct vr_resource *owner;  /* purged and not restored or destroyed since */
     struct vr_storage *next;
 };
 
-/* Sets buffer, name, target and binding. */
+/* Sets buffer, name, target and binding. Returns 0 or a negative errno. */
 int vr_storage_create(const struct virgl_reclaim_allocator *a,
                       const vr_args *args, struct vr_storage *storage);
-void vr_storage_drop(uint32_t id);
-/* Not to be asked about what is not GL's. */
+/* Drop the renderer's own reference to resource @id. */
+void vr_storage_unref(uint32_t id);
+/* Whether the GL object exists. Only for storage with a name. */
 bool vr_storage_alive(const struct vr_storage *storage);
 /*
- * Give back the memory of a buffer that lives on, with context 0 current. False
- * if that cannot be done.
+ * Free the memory of a buffer while its GL object may live on, context 0
+ * current. Returns false if that is not possible.
  */
-bool vr_storage_empty(const struct vr_storage *storage);
+bool vr_storage_truncate(const struct vr_storage *storage);
 
 /* zero.c: clear the storage of resource args->handle, context 0 current. */
 int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
             uint32_t name);
-/* Where GL binds the texture that the renderer makes, and how to ask. */
+/* The GL target of a resource's texture, and the enum to query its binding. */
 void vr_texture_target(const vr_args *args, uint32_t *target,
                        uint32_t *binding);
-/* The renderer takes an error that is left for one of its own. */
-void vr_forget_gl_errors(void);
+/* The renderer would take a pending GL error for one of its own. */
+void vr_clear_gl_errors(void);
 
 #endif

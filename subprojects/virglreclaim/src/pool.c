@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small pieces of one size, side by side. */
+/* Slab allocator for small objects of one size. */
 
 #include "pool.h"
 #include "internal.h"
@@ -11,7 +11,7 @@
 
 struct vr_slab {
     struct vr_slab *next;
-    alignas(max_align_t) char pieces[];
+    alignas(max_align_t) char objects[];
 };
 
 static size_t step(const struct vr_pool *pool)
@@ -21,10 +21,10 @@ static size_t step(const struct vr_pool *pool)
     return (pool->size + align - 1) / align * align;
 }
 
-static void put(struct vr_pool *pool, void *piece)
+static void put(struct vr_pool *pool, void *object)
 {
-    memcpy(piece, &pool->free, sizeof(pool->free));
-    pool->free = piece;
+    memcpy(object, &pool->free, sizeof(pool->free));
+    pool->free = object;
 }
 
 static bool grow(struct vr_pool *pool)
@@ -37,7 +37,7 @@ static bool grow(struct vr_pool *pool)
     }
     slab->next = pool->slabs;
     pool->slabs = slab;
-    for (char *p = slab->pieces; p + step(pool) <= end; p += step(pool)) {
+    for (char *p = slab->objects; p + step(pool) <= end; p += step(pool)) {
         put(pool, p);
     }
     return true;
@@ -56,23 +56,23 @@ static void shrink(struct vr_pool *pool)
 
 void *vr_pool_alloc0(struct vr_pool *pool)
 {
-    void *piece;
+    void *object;
 
     if (!pool->free && !grow(pool)) {
         return NULL;
     }
-    piece = pool->free;
-    memcpy(&pool->free, piece, sizeof(pool->free));
+    object = pool->free;
+    memcpy(&pool->free, object, sizeof(pool->free));
     pool->used++;
-    return memset(piece, 0, pool->size);
+    return memset(object, 0, pool->size);
 }
 
-void vr_pool_free(struct vr_pool *pool, void *piece)
+void vr_pool_free(struct vr_pool *pool, void *object)
 {
-    if (!piece) {
+    if (!object) {
         return;
     }
-    put(pool, piece);
+    put(pool, object);
     if (--pool->used == 0) {
         shrink(pool);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small pieces of one size, side by side. */
+/* Slab allocator for small objects of one size. */
 
 #ifndef VIRGLRECLAIM_POOL_H
 #define VIRGLRECLAIM_POOL_H
@@ -10,24 +10,24 @@ struct virgl_reclaim_allocator;
 struct vr_slab;
 
 /*
- * What is kept of a resource outlives its storage. Taken from the heap one by
- * one such pieces come to lie between storages, and each keeps a page of the
- * freed memory around it from going back to the operating system.
+ * The state of a resource outlives its storage. Allocated one by one from the
+ * heap, such small objects end up between the storage of resources, and each
+ * keeps a page of freed memory from going back to the operating system.
  *
- * All zero but for the first two is an empty one.
+ * Initialize allocator and size, zero the rest.
  */
 struct vr_pool {
     const struct virgl_reclaim_allocator *allocator;
-    size_t size;                /* of a piece */
+    size_t size;                /* of an object */
     struct vr_slab *slabs;
-    void *free;                 /* pieces, each with the address of the next */
+    void *free;                 /* list; each object holds the next's address */
     size_t used;
 };
 
-/* A piece that is zero, or NULL. */
+/* Returns a zeroed object, or NULL if there is no memory. */
 void *vr_pool_alloc0(struct vr_pool *pool);
 
-/* Freeing the last one gives all memory back; freeing NULL does nothing. */
-void vr_pool_free(struct vr_pool *pool, void *piece);
+/* Freeing the last object frees all slabs; freeing NULL does nothing. */
+void vr_pool_free(struct vr_pool *pool, void *object);
 
 #endif

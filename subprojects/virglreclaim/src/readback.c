@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents of storage, read and written back bit by bit, a piece at a time. */
+/* Lossless readback and upload of storage, one tile at a time. */
 
 #include "readback.h"
 
@@ -8,13 +8,13 @@
 #include <epoxy/gl.h>
 
 /*
- * GL converts pixels between the format of a texture and that of memory, and
- * that is not exact for all (signed normalized ones have two bytes for -1.0,
- * floats have more than one NaN). But a view of a texture may take its bits
- * for unsigned integers of the same size, and those are not converted. Formats
- * that have no such view, compressed ones, and those of depth and stencil are
- * read in a layout of their own, and uploaded to another texture and read
- * again to see that nothing changes.
+ * GL converts pixels between the format of a texture and that of memory, which
+ * loses bits for some formats (two encodings of -1.0 in signed normalized
+ * ones, several NaNs in floats). A texture view as unsigned integers of the
+ * same size is read without conversion. Formats without such a view,
+ * compressed, depth and stencil formats are read in a layout of their own; an
+ * upload to a scratch texture and a second readback verify that nothing
+ * changes.
  */
 
 static const struct {
@@ -63,7 +63,7 @@ static const GLenum texture_targets[] = {
     [VR_TARGET_CUBE_ARRAY] = GL_TEXTURE_CUBE_MAP_ARRAY,
 };
 
-/* What a transfer must not find otherwise, and the renderer may have set. */
+/* Pixel store state for transfers, which the renderer may have changed. */
 static const struct {
     GLenum name, setting;
 } pixel_store[] = {
@@ -76,9 +76,9 @@ static const struct {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static void forget_errors(void)
+static void clear_gl_errors(void)
 {
-    /* A lost context reports errors for ever. */
+    /* A lost GL context never stops to report errors. */
     for (int i = 0; i < 16 && glGetError() != GL_NO_ERROR; i++) {
     }
 }
@@ -95,13 +95,13 @@ static int gl_result(void)
     }
 }
 
-/* Texture views, and textures by name. */
+/* Texture views and direct state access. */
 static bool have_gl(void)
 {
     return epoxy_is_desktop_gl() && epoxy_gl_version() >= 45;
 }
 
-/* A view of all of it as unsigned integers. */
+/* Create a view of the whole texture as unsigned integers. */
 static int begin_view(struct vr_readback *rb, GLenum target, size_t class)
 {
     GLint levels = 0, layers = 0;
@@ -122,7 +122,7 @@ static int begin_view(struct vr_readback *rb, GLenum target, size_t class)
     rb->method = VR_READBACK_PIXELS;
     rb->name = view;
     rb->view = true;
-    rb->proven = true;
+    rb->lossless = true;
     rb->format = view_classes[class].format;
     rb->type = view_classes[class].type;
     rb->block = (struct vr_block) { 1, 1, view_classes[class].bytes };
@@ -168,7 +168,7 @@ static int begin_texture(struct vr_readback *rb)
     }
     glGetInternalformativ(target, internal_format, GL_VIEW_COMPATIBILITY_CLASS,
                           1, &class);
-    forget_errors();
+    clear_gl_errors();
     for (size_t i = 0; i < COUNT(view_classes); i++) {
         if (view_classes[i].view_class == (GLenum)class) {
             return begin_view(rb, target, i);
@@ -200,11 +200,11 @@ int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
     *rb = (struct vr_readback) { .args = args, .name = name };
     if (args->target == VR_TARGET_BUFFER) {
         rb->method = VR_READBACK_RENDERER;
-        rb->proven = true;
+        rb->lossless = true;
         rb->block = (struct vr_block) { 1, 1, 1 };
         /*
-         * The contents of others are not on this side, and the renderer refuses
-         * transfers of what has no layer, as Mesa's fences with virpipe.
+         * Staging buffers have no contents on the host. The renderer rejects
+         * transfers of a buffer without layers: Mesa's fences with virpipe.
          */
         return (name || args->bind == VIRGL_RES_BIND_CUSTOM) &&
                args->array_size ? 0 : -ENOTSUP;
@@ -212,7 +212,7 @@ int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
     if (!name || args->nr_samples || !have_gl()) {
         return -ENOTSUP;
     }
-    forget_errors();
+    clear_gl_errors();
     ret = begin_texture(rb);
     if (ret == 0) {
         set_pixel_store(rb);
@@ -232,10 +232,10 @@ void vr_readback_end(struct vr_readback *rb)
         glDeleteTextures(1, &rb->scratch);
     }
     reset_pixel_store(rb);
-    forget_errors();
+    clear_gl_errors();
 }
 
-/* Pieces */
+/* Tiles */
 
 static uint32_t blocks(uint32_t pixels, uint32_t block)
 {
@@ -244,29 +244,29 @@ static uint32_t blocks(uint32_t pixels, uint32_t block)
 
 static uint32_t max_rows(size_t row_bytes)
 {
-    return row_bytes < VR_PIECE_BYTES ? VR_PIECE_BYTES / row_bytes : 1;
+    return row_bytes < VR_TILE_BYTES ? VR_TILE_BYTES / row_bytes : 1;
 }
 
-/* The piece at the place that @piece has, as large as it may be. */
+/* Set the size of @tile at its position, as large as possible. */
 static void measure(const struct vr_readback *rb, struct vr_level level,
-                    struct vr_piece *piece)
+                    struct vr_tile *tile)
 {
     size_t row_bytes = (size_t)blocks(level.width, rb->block.width) *
                        rb->block.bytes;
-    uint32_t rows = blocks(level.height - piece->y, rb->block.height);
+    uint32_t rows = blocks(level.height - tile->y, rb->block.height);
     uint32_t pixels;
 
     if (rows > max_rows(row_bytes)) {
         rows = max_rows(row_bytes);
     }
     pixels = rows * rb->block.height;
-    piece->width = level.width;
-    piece->height = pixels < level.height - piece->y ? pixels :
-                    level.height - piece->y;
-    piece->size = rows * row_bytes;
+    tile->width = level.width;
+    tile->height = pixels < level.height - tile->y ? pixels :
+                    level.height - tile->y;
+    tile->size = rows * row_bytes;
 }
 
-/* A buffer is a column of bytes: pieces of it are rows. */
+/* A buffer is a column of bytes: its rows are bytes. */
 static struct vr_level level_of(const struct vr_readback *rb, uint32_t i)
 {
     struct vr_level level = vr_args_level(rb->args, i);
@@ -278,41 +278,41 @@ static struct vr_level level_of(const struct vr_readback *rb, uint32_t i)
     return level;
 }
 
-bool vr_readback_next(const struct vr_readback *rb, struct vr_piece *piece)
+bool vr_readback_next(const struct vr_readback *rb, struct vr_tile *tile)
 {
-    struct vr_level level = level_of(rb, piece->level);
+    struct vr_level level = level_of(rb, tile->level);
 
-    piece->y += piece->height;
-    if (piece->y >= level.height) {
-        piece->y = 0;
-        piece->z++;
+    tile->y += tile->height;
+    if (tile->y >= level.height) {
+        tile->y = 0;
+        tile->z++;
     }
-    if (!level.height || piece->z >= level.layers) {
-        piece->z = 0;
-        piece->level++;
-        if (piece->level > rb->args->last_level) {
+    if (!level.height || tile->z >= level.layers) {
+        tile->z = 0;
+        tile->level++;
+        if (tile->level > rb->args->last_level) {
             return false;
         }
-        level = level_of(rb, piece->level);
+        level = level_of(rb, tile->level);
     }
-    measure(rb, level, piece);
+    measure(rb, level, tile);
     return true;
 }
 
-size_t vr_readback_max_piece(const struct vr_readback *rb)
+size_t vr_readback_max_tile(const struct vr_readback *rb)
 {
     struct vr_level level = level_of(rb, 0);
     size_t row = (size_t)blocks(level.width, rb->block.width) *
                  rb->block.bytes;
     size_t layer = row * blocks(level.height, rb->block.height);
-    size_t piece = row > VR_PIECE_BYTES ? row : VR_PIECE_BYTES;
+    size_t tile = row > VR_TILE_BYTES ? row : VR_TILE_BYTES;
 
-    return layer < piece ? layer : piece;
+    return layer < tile ? layer : tile;
 }
 
 /* Transfers */
 
-/* Bits of the stencil's word that mean nothing, and may be anything. */
+/* Clear the unused bits of a stencil word, which are undefined. */
 static void clear_unused(const struct vr_readback *rb, uint32_t *words,
                          size_t size)
 {
@@ -324,7 +324,7 @@ static void clear_unused(const struct vr_readback *rb, uint32_t *words,
 }
 
 static void read_texture(const struct vr_readback *rb, uint32_t name,
-                         struct vr_piece p, void *data)
+                         struct vr_tile p, void *data)
 {
     if (rb->method == VR_READBACK_COMPRESSED) {
         glGetCompressedTextureSubImage(name, p.level, 0, p.y, p.z, p.width,
@@ -337,7 +337,7 @@ static void read_texture(const struct vr_readback *rb, uint32_t name,
 }
 
 static void write_pixels(const struct vr_readback *rb, uint32_t name,
-                         uint32_t target, struct vr_piece p, const void *data)
+                         uint32_t target, struct vr_tile p, const void *data)
 {
     switch (target) {
     case VR_TARGET_1D:
@@ -358,7 +358,7 @@ static void write_pixels(const struct vr_readback *rb, uint32_t name,
 }
 
 static void write_texture(const struct vr_readback *rb, uint32_t name,
-                          uint32_t target, struct vr_piece p,
+                          uint32_t target, struct vr_tile p,
                           const void *data)
 {
     if (rb->method == VR_READBACK_PIXELS) {
@@ -375,10 +375,10 @@ static void write_texture(const struct vr_readback *rb, uint32_t name,
 }
 
 /* The layers of a 1D array are rows to GL. */
-static struct vr_piece gl_piece(const struct vr_readback *rb,
-                                const struct vr_piece *piece)
+static struct vr_tile gl_tile(const struct vr_readback *rb,
+                                const struct vr_tile *tile)
 {
-    struct vr_piece p = *piece;
+    struct vr_tile p = *tile;
 
     if (rb->args->target == VR_TARGET_1D_ARRAY) {
         p.y = p.z;
@@ -388,10 +388,10 @@ static struct vr_piece gl_piece(const struct vr_readback *rb,
 }
 
 static int transfer_bytes(const struct vr_readback *rb, bool write,
-                          const struct vr_piece *piece, void *data)
+                          const struct vr_tile *tile, void *data)
 {
-    struct virgl_box box = { .x = piece->y, .w = piece->height, .h = 1, .d = 1 };
-    struct iovec iov = { data, piece->size };
+    struct virgl_box box = { .x = tile->y, .w = tile->height, .h = 1, .d = 1 };
+    struct iovec iov = { data, tile->size };
     uint32_t id = rb->args->handle;
     int ret;
 
@@ -408,23 +408,23 @@ static int transfer_bytes(const struct vr_readback *rb, bool write,
     return 0;
 }
 
-int vr_readback_read(struct vr_readback *rb, const struct vr_piece *piece,
+int vr_readback_read(struct vr_readback *rb, const struct vr_tile *tile,
                      void *data)
 {
     if (rb->method == VR_READBACK_RENDERER) {
-        return transfer_bytes(rb, false, piece, data);
+        return transfer_bytes(rb, false, tile, data);
     }
-    read_texture(rb, rb->name, gl_piece(rb, piece), data);
+    read_texture(rb, rb->name, gl_tile(rb, tile), data);
     return gl_result();
 }
 
-int vr_readback_write(struct vr_readback *rb, const struct vr_piece *piece,
+int vr_readback_write(struct vr_readback *rb, const struct vr_tile *tile,
                       const void *data)
 {
     if (rb->method == VR_READBACK_RENDERER) {
-        return transfer_bytes(rb, true, piece, (void *)data);
+        return transfer_bytes(rb, true, tile, (void *)data);
     }
-    write_texture(rb, rb->name, rb->args->target, gl_piece(rb, piece), data);
+    write_texture(rb, rb->name, rb->args->target, gl_tile(rb, tile), data);
     return gl_result();
 }
 
@@ -445,15 +445,15 @@ static int make_scratch(struct vr_readback *rb, uint32_t width,
     return gl_result();
 }
 
-int vr_readback_prove(struct vr_readback *rb, const struct vr_piece *piece,
-                      const void *data, void *again)
+int vr_readback_verify(struct vr_readback *rb, const struct vr_tile *tile,
+                       const void *data, void *again)
 {
-    struct vr_piece p = {
-        .width = piece->width, .height = piece->height, .size = piece->size,
+    struct vr_tile p = {
+        .width = tile->width, .height = tile->height, .size = tile->size,
     };
     int ret;
 
-    if (rb->proven) {
+    if (rb->lossless) {
         return 0;
     }
     ret = make_scratch(rb, p.width, p.height);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents of storage, read and written back bit by bit, a piece at a time. */
+/* Lossless readback and upload of storage, one tile at a time. */
 
 #ifndef VIRGLRECLAIM_READBACK_H
 #define VIRGLRECLAIM_READBACK_H
@@ -8,63 +8,64 @@
 
 #include <stddef.h>
 
-/* How the contents of one resource are read and written. */
+/* How one resource is read and written. */
 struct vr_readback {
     const vr_args *args;
     enum {
-        VR_READBACK_RENDERER,   /* buffers: the renderer copies bytes */
+        VR_READBACK_RENDERER,   /* buffers: a transfer of the renderer */
         VR_READBACK_PIXELS,     /* textures of one pixel a block */
         VR_READBACK_COMPRESSED,
     } method;
-    uint32_t name;              /* of the texture to read; its own view, or it */
-    bool view;                  /* it is one, to be deleted */
-    bool proven;                /* bits as they are: nothing can change them */
+    uint32_t name;              /* of the texture to read, or of a view of it */
+    bool view;                  /* a view, to be deleted */
+    bool lossless;              /* by construction: need not be verified */
     uint32_t internal_format;
-    uint32_t format, type;      /* GL's, for pixels */
-    struct vr_block block;      /* as the GL stores it */
-    uint32_t scratch;           /* texture to try an upload in, or 0 */
+    uint32_t format, type;      /* GL enums, for pixels */
+    struct vr_block block;      /* of the transferred data */
+    uint32_t scratch;           /* texture to verify uploads with, or 0 */
     uint32_t scratch_width, scratch_height;
-    int32_t pixel_store[8];     /* to be put back */
+    int32_t pixel_store[8];     /* to be restored */
 };
 
-/* Some rows of a layer of a level; of a buffer, some bytes. */
-struct vr_piece {
+/* Some rows of a layer of a level; some bytes of a buffer. */
+struct vr_tile {
     uint32_t level, z, y, width, height;
     size_t size;                /* bytes, packed */
 };
 
-/* No piece is larger, unless one row of blocks is. */
-#define VR_PIECE_BYTES (512u << 10)
+/* Maximum size of a tile, unless one row of blocks is larger. */
+#define VR_TILE_BYTES (512u << 10)
 
 /*
- * Find out how to read resource args->handle, whose storage has the GL object
- * @name or 0, context 0 current. To be ended with vr_readback_end(), unless
- * it fails: -ENOTSUP if there is no way to have its bits.
+ * Prepare the readback of resource args->handle, whose storage is the GL object
+ * @name or 0, context 0 current. Returns 0, to be ended with vr_readback_end(),
+ * or a negative errno: -ENOTSUP if no lossless readback is possible.
  */
 int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
                       uint32_t name);
 void vr_readback_end(struct vr_readback *rb);
 
 /*
- * The piece after @piece, which is all zero at first. Returns false at the
- * end. The order is the same each time.
+ * Advance @tile, which is all zero at first, to the next tile. Returns false at
+ * the end. The order is always the same.
  */
-bool vr_readback_next(const struct vr_readback *rb, struct vr_piece *piece);
+bool vr_readback_next(const struct vr_readback *rb, struct vr_tile *tile);
 
-/* The largest that vr_readback_next() comes to. */
-size_t vr_readback_max_piece(const struct vr_readback *rb);
+/* Size in bytes of the largest tile. */
+size_t vr_readback_max_tile(const struct vr_readback *rb);
 
-/* 0, -ENOMEM, -ENOTSUP. */
-int vr_readback_read(struct vr_readback *rb, const struct vr_piece *piece,
+/* Both return 0, -ENOMEM or -ENOTSUP. */
+int vr_readback_read(struct vr_readback *rb, const struct vr_tile *tile,
                      void *data);
-int vr_readback_write(struct vr_readback *rb, const struct vr_piece *piece,
+int vr_readback_write(struct vr_readback *rb, const struct vr_tile *tile,
                       const void *data);
 
 /*
- * Whether what was read into @data would be the same when written and read
- * again. Tries it with a texture of its own and @again, of the same size.
+ * Verify the round trip of @data, which was read from @tile: upload it to a
+ * scratch texture, read that into @again, of the same size, and compare.
+ * Returns 0, -ENOTSUP if they differ, or -ENOMEM.
  */
-int vr_readback_prove(struct vr_readback *rb, const struct vr_piece *piece,
+int vr_readback_verify(struct vr_readback *rb, const struct vr_tile *tile,
                       const void *data, void *again);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The model follows the renderer: what takes a reference there takes one here,
- * on the same storage, until the same command drops it there. What the
- * renderer holds in more places than one counts once for each.
+ * Mirrors the reference counting of the renderer: a command that takes or
+ * drops a reference there does so here, on the same storage. Storage that the
+ * renderer refers to from several places counts once for each.
  */
 
 #include "references.h"
 
-#include "books.h"
+#include "instance.h"
 
 struct object {
     uint8_t type;
@@ -20,12 +20,13 @@ struct reader {
     struct vr_references *refs;
 };
 
-/* Counting */
+/* Reference counting */
 
-void vr_storage_free(struct virgl_reclaim *vr, struct vr_storage *storage)
+void vr_references_free_storage(struct virgl_reclaim *vr,
+                                struct vr_storage *storage)
 {
     if (storage && storage->references) {
-        storage->forgotten = true;
+        storage->free_on_last_ref = true;
     } else {
         vr_pool_free(&vr->storage_pool, storage);
     }
@@ -36,13 +37,13 @@ static void put(struct virgl_reclaim *vr, struct vr_storage *storage)
     if (!storage || --storage->references) {
         return;
     }
-    if (storage->forgotten) {
+    if (storage->free_on_last_ref) {
         vr_pool_free(&vr->storage_pool, storage);
-    } else if (storage->ghost) {
-        /* Maybe the renderer has let it go with this. */
-        vr->ghosts_moved = true;
-    } else if (storage->wanted) {
-        storage->wanted = false;
+    } else if (storage->deferred) {
+        /* The renderer may have released it with this reference. */
+        vr->deferred_changed = true;
+    } else if (storage->notify_unref) {
+        storage->notify_unref = false;
         vr_report(vr, unreferenced, storage->id);
     }
 }
@@ -86,7 +87,7 @@ static void free_sub(struct virgl_reclaim *vr, struct vr_sub *sub)
     vr_free(&vr->allocator, sub);
 }
 
-/* Makes it the current one, as the renderer does. */
+/* Becomes the current one, as in the renderer. */
 static bool new_sub(struct virgl_reclaim *vr, struct vr_references *refs,
                     uint32_t id)
 {
@@ -127,41 +128,41 @@ void vr_references_end(struct virgl_reclaim *vr, struct vr_context *context)
         free_sub(vr, entry->value);
     }
     vr_table_clear(&refs->subs);
-    if (refs->lost) {
-        refs->lost = false;
-        vr->lost--;
+    if (refs->tracking_lost) {
+        refs->tracking_lost = false;
+        vr->untracked--;
     }
 }
 
-/* Losing track */
+/* Loss of tracking */
 
-static void lose(struct virgl_reclaim *vr, struct vr_context *context)
+static void lose_tracking(struct virgl_reclaim *vr, struct vr_context *context)
 {
     const struct vr_entry *entry;
     uint32_t pos = 0;
 
-    if (context->references.lost) {
+    if (context->references.tracking_lost) {
         return;
     }
-    context->references.lost = true;
-    vr->lost++;
+    context->references.tracking_lost = true;
+    vr->untracked++;
 
     /*
-     * The renderer can forget to let a query's buffer go when it refuses to
-     * make the query, and only GL's objects can be looked for.
+     * The renderer leaks its reference to a query's buffer when it rejects the
+     * query, and GL knows nothing of storage that is no GL object.
      */
     while ((entry = vr_table_next(&context->resources, &pos))) {
         const struct vr_resource *res = entry->value;
 
         if (res->storage && !res->storage->name) {
-            res->storage->pinned = true;
+            res->storage->untracked_ref = true;
         }
     }
 }
 
-/* Commands: each returns false for what the renderer cannot have done. */
+/* Commands: return false for what the renderer cannot have executed. */
 
-/* What a context means by @id. */
+/* Look up storage by @id, which may be 0, in the context. */
 static bool find_storage(const struct reader *r, uint32_t id,
                          struct vr_storage **storage)
 {
@@ -197,7 +198,7 @@ static bool bind_resource(struct reader *r, unsigned slot, uint32_t id)
     return true;
 }
 
-/* The renderer does not look an id up that is bound there already. */
+/* The renderer does not look up an id that is already bound there. */
 static bool bind_cached(struct reader *r, unsigned slot, uint32_t id)
 {
     const struct vr_storage *bound = r->refs->current->slots[slot];
@@ -244,7 +245,7 @@ static void destroy_object(struct reader *r, uint32_t handle)
     free_object(r->vr, vr_table_remove(&r->refs->current->objects, handle));
 }
 
-/* One of another type with the same handle goes, whatever the new one is. */
+/* Replaces an object of the same handle, of any type. */
 static bool create_object(struct reader *r, const struct vr_command *cmd)
 {
     struct vr_storage *storage;
@@ -319,7 +320,7 @@ static bool set_vertex_buffers(struct reader *r, const struct vr_command *cmd)
     return true;
 }
 
-/* The views after those that it names go. */
+/* Views in slots behind the named ones are unbound. */
 static bool set_sampler_views(struct reader *r, const struct vr_command *cmd)
 {
     uint32_t n = cmd->length - 2, stage, start, base;
@@ -346,7 +347,7 @@ static bool set_sampler_views(struct reader *r, const struct vr_command *cmd)
     return true;
 }
 
-/* A target is held by what is set for as long as it exists, and no longer. */
+/* Setting targets takes no reference: only the objects do. */
 static bool set_streamout(struct reader *r, const struct vr_command *cmd)
 {
     if (!cmd->length) {
@@ -379,8 +380,8 @@ static bool set_uniform_buffer(struct reader *r, const struct vr_command *cmd)
 }
 
 /*
- * What has a stage (or not), a first slot and then for each slot @each words,
- * the last of which is a resource.
+ * Commands with a first slot and then @each words per slot, the last of which
+ * is a resource.
  */
 static bool set_range(struct reader *r, const uint32_t *args, uint32_t length,
                       uint32_t base, uint32_t max, uint32_t each)
@@ -421,7 +422,7 @@ static bool set_sub(struct reader *r, uint32_t id)
     return true;
 }
 
-/* The renderer does not say so when it has no memory for one. */
+/* The renderer does not report it when it has no memory for one. */
 static bool create_sub(struct reader *r, uint32_t id)
 {
     return find_sub(r, id) || new_sub(r->vr, r->refs, id);
@@ -441,9 +442,9 @@ static bool destroy_sub(struct reader *r, uint32_t id)
     return true;
 }
 
-/* What read_command() does something for. */
+/* Commands that read_command() handles. */
 #define BIT(code) (1ull << (code))
-#define FOLLOWED \
+#define TRACKED \
     (BIT(VR_CREATE_OBJECT) | BIT(VR_DESTROY_OBJECT) | \
      BIT(VR_SET_FRAMEBUFFER_STATE) | BIT(VR_SET_VERTEX_BUFFERS) | \
      BIT(VR_SET_SAMPLER_VIEWS) | BIT(VR_SET_INDEX_BUFFER) | \
@@ -490,8 +491,8 @@ static bool read_command(struct reader *r, const struct vr_command *cmd)
     case VR_DESTROY_SUB_CTX:
         return cmd->length == 1 && destroy_sub(r, cmd->args[0]);
     default:
-        /* A video buffer, or a command that is not known. */
-        lose(r->vr, r->context);
+        /* A video buffer or an unknown command. */
+        lose_tracking(r->vr, r->context);
         return true;
     }
 }
@@ -503,53 +504,54 @@ void vr_references_read(struct virgl_reclaim *vr, struct vr_context *context,
     struct vr_stream stream = { words, n };
     struct vr_command cmd;
 
-    while (!r.refs->stopped && vr_stream_next(&stream, FOLLOWED, &cmd)) {
+    while (!r.refs->in_error && vr_stream_next(&stream, TRACKED, &cmd)) {
         if (!read_command(&r, &cmd)) {
-            vr_references_stop(vr, context);
+            vr_references_set_error(vr, context);
         }
     }
 }
 
 /*
- * A context of which the renderer has refused a command carries nothing out
- * any more. Without memory, here or there, it would go on: and could use, with
- * 0.10, what it has only the address of.
+ * The renderer executes no more commands of a context once it has rejected one.
+ * If memory ran out, here or there, it would go on, and renderer 0.10 could use
+ * the address of a buffer that has been destroyed: so have it reject a command.
  */
-void vr_references_stop(struct virgl_reclaim *vr, struct vr_context *context)
+void vr_references_set_error(struct virgl_reclaim *vr,
+                             struct vr_context *context)
 {
     uint32_t bad = vr_header(VR_DESTROY_OBJECT, 0, 0);
 
-    lose(vr, context);
-    context->references.stopped = true;
+    lose_tracking(vr, context);
+    context->references.in_error = true;
     virgl_renderer_submit_cmd(&bad, context->id, 1);
 }
 
 void vr_references_detach(struct virgl_reclaim *vr, struct vr_context *context,
                           const struct vr_resource *res)
 {
-    if (!context->references.lost) {
+    if (!context->references.tracking_lost) {
         return;
     }
     if (res->storage) {
-        res->storage->pinned = true;
+        res->storage->untracked_ref = true;
     }
-    for (struct vr_storage *g = vr->ghosts; g; g = g->next) {
-        if (g->id == res->args.handle) {
-            g->pinned = true;
+    for (struct vr_storage *s = vr->deferred; s; s = s->next) {
+        if (s->id == res->args.handle) {
+            s->untracked_ref = true;
         }
     }
 }
 
-bool vr_references_lost(const struct virgl_reclaim *vr,
-                        const struct vr_storage *storage)
+bool vr_references_untracked(const struct virgl_reclaim *vr,
+                             const struct vr_storage *storage)
 {
     const struct vr_entry *entry;
     uint32_t pos = 0;
 
-    while (vr->lost && (entry = vr_table_next(&vr->contexts, &pos))) {
+    while (vr->untracked && (entry = vr_table_next(&vr->contexts, &pos))) {
         const struct vr_context *context = entry->value;
 
-        if (context->references.lost &&
+        if (context->references.tracking_lost &&
             vr_table_find(&context->resources, storage->id)) {
             return true;
         }
@@ -557,9 +559,9 @@ bool vr_references_lost(const struct virgl_reclaim *vr,
     return false;
 }
 
-bool vr_storage_referenced(const struct virgl_reclaim *vr,
-                           const struct vr_storage *storage)
+bool vr_references_exist(const struct virgl_reclaim *vr,
+                         const struct vr_storage *storage)
 {
-    return storage->references || storage->pinned ||
-           vr_references_lost(vr, storage);
+    return storage->references || storage->untracked_ref ||
+           vr_references_untracked(vr, storage);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who refers to which storage, as read from command streams. */
+/* References of contexts to storage, tracked from their command streams. */
 
 #ifndef VIRGLRECLAIM_REFERENCES_H
 #define VIRGLRECLAIM_REFERENCES_H
@@ -12,7 +12,7 @@ struct vr_context;
 struct vr_resource;
 struct vr_storage;
 
-/* A place in a sub-context where the renderer keeps a reference. */
+/* Bindings of a sub-context. */
 enum vr_slot {
     VR_SLOT_VIEW,               /* stages x VR_MAX_VIEWS */
     VR_SLOT_UNIFORM = VR_SLOT_VIEW + VR_STAGES * VR_MAX_VIEWS,
@@ -28,7 +28,7 @@ enum vr_slot {
 
 struct vr_sub {
     uint32_t id;
-    struct vr_table objects;    /* handle -> those that refer to storage */
+    struct vr_table objects;    /* handle -> object that refers to storage */
     struct vr_storage *slots[VR_SLOTS];
     struct {
         uint32_t stride, offset;
@@ -37,56 +37,59 @@ struct vr_sub {
     uint32_t n_views[VR_STAGES];
 };
 
-/* Of one context. */
+/* References of one context. */
 struct vr_references {
     struct vr_table subs;       /* id -> struct vr_sub */
     struct vr_sub *current;
     /*
-     * A command is not known. From here to its end the context may refer to
-     * all that it may use, besides what is in here.
+     * A command is unknown: until it is destroyed the context may refer to any
+     * resource attached to it, besides what is recorded here.
      */
-    bool lost;
+    bool tracking_lost;
     /*
-     * Something was not carried out to the end, so what is in here may be
-     * wrong. Lost as well, and the renderer carries nothing out any more.
+     * A stream was not carried out to its end, so what is recorded here may be
+     * wrong. Implies tracking_lost; the renderer executes no more commands.
      */
-    bool stopped;
+    bool in_error;
 };
 
-/* Sub-context 0 is always there. False if there is no memory. */
+/* Creates sub-context 0. Returns false if there is no memory. */
 bool vr_references_begin(struct virgl_reclaim *vr, struct vr_context *context);
-/* The context has ended. */
+/* The context is destroyed: drop its references. */
 void vr_references_end(struct virgl_reclaim *vr, struct vr_context *context);
 
-/* The renderer has carried @n words out, and said that all is well. */
+/* Update from @n words that the renderer has executed without an error. */
 void vr_references_read(struct virgl_reclaim *vr, struct vr_context *context,
                         const uint32_t *words, size_t n);
-/* The renderer has refused some of what was submitted. */
-void vr_references_stop(struct virgl_reclaim *vr, struct vr_context *context);
+/* The renderer has rejected a command: put the context in error. */
+void vr_references_set_error(struct virgl_reclaim *vr,
+                             struct vr_context *context);
 
-/* Whether a context that is lost may use @storage. */
-bool vr_references_lost(const struct virgl_reclaim *vr,
-                        const struct vr_storage *storage);
+/* Whether @storage is attached to a context with tracking lost. */
+bool vr_references_untracked(const struct virgl_reclaim *vr,
+                             const struct vr_storage *storage);
 
-/* Whether anything may refer to it but the books. */
-bool vr_storage_referenced(const struct virgl_reclaim *vr,
-                           const struct vr_storage *storage);
+/* Whether any context refers to @storage, or may do so. */
+bool vr_references_exist(const struct virgl_reclaim *vr,
+                         const struct vr_storage *storage);
 
-/* The context must not name @res any more. */
+/* @res is detached from the context, which can name it no more. */
 void vr_references_detach(struct virgl_reclaim *vr, struct vr_context *context,
                           const struct vr_resource *res);
 
-/*
- * Have the renderer let go of buffers and images that are bound. Of uniform,
- * shader and atomic buffers and of images 0.10 keeps the address and no
- * reference: it must not have them when they end. With @all vertex and index
- * buffers as well, which the renderer does not look up again when the same id
- * is bound once more: it would not see new storage.
- */
-void vr_references_unbind(struct virgl_reclaim *vr, struct vr_storage *storage,
-                          bool all);
+/* Free @storage, once nothing refers to it. */
+void vr_references_free_storage(struct virgl_reclaim *vr,
+                                struct vr_storage *storage);
 
-/* @storage is the model's to free once nothing refers to it. */
-void vr_storage_free(struct virgl_reclaim *vr, struct vr_storage *storage);
+/*
+ * bindings.c: unbind buffers and images, in the renderer as well. Renderer 0.10
+ * holds no reference to bound uniform, shader and atomic buffers and images but
+ * uses their addresses, so they must be unbound before they are destroyed. With
+ * @all vertex and index buffers are unbound, too: the renderer does not look
+ * them up again when the same id is bound once more, so it would not see new
+ * storage.
+ */
+void vr_bindings_unbind(struct virgl_reclaim *vr, struct vr_storage *storage,
+                        bool all);
 
 #endif

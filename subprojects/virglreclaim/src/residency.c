@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Resources: created, given memory, purged, restored, destroyed. */
+/* Resources: creation, backing, purge, restore, destruction. */
 
-#include "books.h"
+#include "instance.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 static void free_resource(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     vr_contents_free(&vr->allocator, &res->contents);
-    vr_storage_free(vr, res->storage);
+    vr_references_free_storage(vr, res->storage);
     vr_pool_free(&vr->resource_pool, res);
 }
 
-/* Books */
+/* Instances */
 
-static bool sound(const struct virgl_reclaim_allocator *allocator)
+static bool is_complete(const struct virgl_reclaim_allocator *allocator)
 {
     return allocator->alloc && allocator->free;
 }
@@ -26,7 +25,7 @@ struct virgl_reclaim *virgl_reclaim_new_with_allocator(
 {
     struct virgl_reclaim *vr;
 
-    if (!sound(allocator)) {
+    if (!is_complete(allocator)) {
         return NULL;
     }
     vr = vr_alloc0(allocator, sizeof(*vr));
@@ -63,8 +62,8 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     const struct vr_entry *entry;
     uint32_t pos = 0;
 
-    /* What referred to them goes last, without a word to anybody. */
-    vr_ghosts_reset(vr);
+    /* Contexts last: they drop references to storage. No events. */
+    vr_deferred_reset(vr);
     while ((entry = vr_table_next(&vr->resources, &pos))) {
         free_resource(vr, entry->value);
     }
@@ -78,7 +77,7 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     vr->stats.compressed = 0;
     vr->stats.compressed_bytes = 0;
     vr->stats.uncompressed_bytes = 0;
-    memset(vr->stored_ids, 0, sizeof(vr->stored_ids));
+    memset(vr->compressed_ids, 0, sizeof(vr->compressed_ids));
 }
 
 void virgl_reclaim_set_events(struct virgl_reclaim *vr,
@@ -106,8 +105,8 @@ int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
         vr_pool_free(&vr->storage_pool, storage);
         return ret;
     }
-    vr_ghosts_name_reused(vr, storage);
-    vr_ghosts_orphan(vr, res);
+    vr_deferred_name_reused(vr, storage);
+    vr_deferred_detach_owner(vr, res);
     res->storage = storage;
     res->gl_buffer = storage->buffer && storage->name;
     res->state = VIRGL_RECLAIM_RESIDENT;
@@ -115,15 +114,15 @@ int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
     return 0;
 }
 
-bool vr_make_homeless(struct virgl_reclaim *vr, struct vr_resource *res,
-                      struct vr_resource *owner)
+bool vr_release_storage(struct virgl_reclaim *vr, struct vr_resource *res,
+                        struct vr_resource *owner)
 {
     struct vr_storage *storage = res->storage;
 
     res->storage = NULL;
-    storage->wanted = false;
+    storage->notify_unref = false;
     vr->stats.resident_bytes -= res->bytes;
-    return vr_ghosts_give_up(vr, storage, owner);
+    return vr_deferred_release(vr, storage, owner);
 }
 
 static struct vr_resource *new_resource(struct virgl_reclaim *vr,
@@ -147,7 +146,7 @@ int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
     if (!args->handle || virgl_reclaim_args_bytes(args) == UINT64_MAX) {
         return -EINVAL;
     }
-    /* The renderer would destroy the one that has the id. */
+    /* The renderer would destroy the resource that has the id. */
     if (vr_find(vr, args->handle)) {
         return -EEXIST;
     }
@@ -179,15 +178,15 @@ int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id)
     }
 
     if (res->state == VIRGL_RECLAIM_RESIDENT) {
-        vr_make_homeless(vr, res, NULL);
+        vr_release_storage(vr, res, NULL);
     } else if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        vr_store_forget(vr, res);
+        vr_compression_discard(vr, res);
     } else {
         vr->stats.purged--;
         vr->stats.released_bytes -= res->released;
-        vr_ghosts_orphan(vr, res);
+        vr_deferred_detach_owner(vr, res);
     }
-    vr_contexts_forget(vr, res);
+    vr_contexts_detach(vr, res);
     vr_table_remove(&vr->resources, id);
     free_resource(vr, res);
     return 0;
@@ -266,7 +265,7 @@ int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
     if (t->ctx && !vr_find_ctx(vr, t->ctx)) {
         return -ESRCH;
     }
-    ret = vr_check_transfer(&res->args, res->backing, t);
+    ret = vr_transfer_validate(&res->args, res->backing, t);
     if (ret) {
         return ret;
     }
@@ -284,14 +283,14 @@ int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
 
 /* Purge and restore */
 
-/* Returns the bytes that are gone. */
+/* Returns the bytes released at once. */
 static uint64_t purge(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        vr_store_forget(vr, res);
+        vr_compression_discard(vr, res);
         return res->bytes;
     }
-    return vr_make_homeless(vr, res, res) ? res->bytes : 0;
+    return vr_release_storage(vr, res, res) ? res->bytes : 0;
 }
 
 int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
@@ -333,7 +332,7 @@ int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
         return 0;
     }
     if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        return vr_store_restore(vr, res);
+        return vr_compression_restore(vr, res);
     }
 
     ret = vr_make_resident(vr, res);
@@ -349,40 +348,6 @@ int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
     return 0;
 }
 
-/* Command streams */
-
-int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
-                         void *commands, uint32_t words)
-{
-    struct vr_context *context = vr_find_ctx(vr, ctx);
-    int ret;
-
-    if (!context) {
-        return -ENOENT;
-    }
-    if (words > INT_MAX) {
-        return -EINVAL;
-    }
-    ret = vr_stream_validate(context, commands, words);
-    if (!ret) {
-        ret = vr_store_use(vr, context, commands, words);
-    }
-    if (ret) {
-        return ret;
-    }
-    ret = virgl_renderer_submit_cmd(commands, ctx, words);
-    if (ret) {
-        vr_references_stop(vr, context);
-    } else {
-        vr_references_read(vr, context, commands, words);
-    }
-    /* Of what a lost context refers to, any command may be the end. */
-    if (vr->ghosts_moved || context->references.lost) {
-        vr_ghosts_check(vr);
-    }
-    return !ret ? 0 : ret == ENOMEM ? -ENOMEM : -EINVAL;
-}
-
 /* Queries */
 
 bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
@@ -390,7 +355,7 @@ bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
 {
     const struct vr_resource *res = vr_find(vr, id);
 
-    return res && res->storage && vr_storage_referenced(vr, res->storage);
+    return res && res->storage && vr_references_exist(vr, res->storage);
 }
 
 enum virgl_reclaim_state virgl_reclaim_resource_state(

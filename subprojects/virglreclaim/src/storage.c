@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The GL object behind a resource: made, dropped, looked for. */
+/* The renderer's storage of a resource, as a rule a GL object. */
 
 #include "internal.h"
 
@@ -7,19 +7,19 @@
 #include <epoxy/gl.h>
 
 /*
- * The renderer forgets the texture that it has made when it finds out that GL
- * does not have the format, and a guest can have it do that for ever. A GL
- * driver gives it the name that was free last, or the next one: if a texture
- * has come to be there, it is the one that was forgotten.
+ * The renderer leaks the texture that it has created when it finds that GL does
+ * not support the format, and a guest can repeat that without end. A GL driver
+ * uses the name that was freed last, or the next one: a texture that exists
+ * there after the failure is the leaked one.
  */
-struct forgotten {
+struct leaked {
     GLuint name;
     bool next_taken;
 };
 
-static struct forgotten expect_forgotten(void)
+static struct leaked expect_leak(void)
 {
-    struct forgotten f;
+    struct leaked f;
 
     glGenTextures(1, &f.name);
     glDeleteTextures(1, &f.name);
@@ -27,7 +27,7 @@ static struct forgotten expect_forgotten(void)
     return f;
 }
 
-static void delete_forgotten(const struct forgotten *f)
+static void delete_leaked(const struct leaked *f)
 {
     GLuint next = f->name + 1;
 
@@ -43,23 +43,23 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
 {
     struct virgl_renderer_resource_create_args copy = *args;
     struct virgl_renderer_resource_info info = { 0 };
-    struct forgotten forgotten;
+    struct leaked leaked;
     int ret;
 
     virgl_renderer_force_ctx_0();
-    forgotten = expect_forgotten();
+    leaked = expect_leak();
 
-    /* Its errors are positive; it says what is wrong on stderr. */
+    /* Returns positive errors, and prints the reason to stderr. */
     ret = virgl_renderer_resource_create(&copy, NULL, 0);
     if (ret) {
         virgl_renderer_force_ctx_0();
-        delete_forgotten(&forgotten);
+        delete_leaked(&leaked);
         return ret == ENOMEM || ret == -ENOMEM ? -ENOMEM : -EINVAL;
     }
 
     /*
-     * The result is of no use here: it is an error also when the winsys has
-     * no name for the format, with the rest of the answer in place.
+     * Ignore the result: it is an error, with all fields set, when the winsys
+     * does not know the format.
      */
     virgl_renderer_resource_get_info(args->handle, &info);
     storage->buffer = args->target == VR_TARGET_BUFFER;
@@ -76,15 +76,15 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
     return ret;
 }
 
-void vr_storage_drop(uint32_t id)
+void vr_storage_unref(uint32_t id)
 {
     virgl_renderer_force_ctx_0();
     virgl_renderer_resource_unref(id);
 }
 
 /*
- * The renderer deletes the GL object with the last reference to a resource;
- * deleting takes the name away at once. To be asked with context 0 current.
+ * The renderer deletes the GL object with the last reference to a resource, and
+ * deleting frees the name at once. Context 0 is current.
  */
 bool vr_storage_alive(const struct vr_storage *storage)
 {
@@ -93,10 +93,10 @@ bool vr_storage_alive(const struct vr_storage *storage)
 }
 
 /*
- * A buffer of no bytes is as good an object as any: GL contexts that bound it
- * last refer to no memory. GL refuses if the storage is immutable.
+ * Resize the buffer to no bytes: GL contexts that still have it bound hold no
+ * memory then. An error of GL if the storage is immutable.
  */
-bool vr_storage_empty(const struct vr_storage *storage)
+bool vr_storage_truncate(const struct vr_storage *storage)
 {
     GLint old = 0, size = 1;
 
@@ -108,6 +108,6 @@ bool vr_storage_empty(const struct vr_storage *storage)
     glBufferData(GL_COPY_WRITE_BUFFER, 0, NULL, GL_STATIC_DRAW);
     glGetBufferParameteriv(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
     glBindBuffer(GL_COPY_WRITE_BUFFER, old);
-    vr_forget_gl_errors();
+    vr_clear_gl_errors();
     return size == 0;
 }

@@ -5,7 +5,7 @@
  * virglrenderer 0.10.4 does; tests/test-stream-safety.c shows it.
  */
 
-#include "books.h"
+#include "instance.h"
 
 #include <errno.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Command streams, as SUBMIT_3D carries them: 32-bit words in the host's order.
- * A command is a header (code in bits 0 to 7, type of object in 8 to 15, number
- * of words that follow in 16 to 31) and its arguments. The numbers are those of
- * virglrenderer's src/virgl_protocol.h, which is not installed, as of 1.3.
+ * Command streams of SUBMIT_3D: 32-bit words in host order. A command is a
+ * header (code in bits 0 to 7, object type in 8 to 15, number of argument words
+ * in 16 to 31) and its arguments. The numbers are those of virglrenderer 1.3,
+ * src/virgl_protocol.h, which is not installed.
  */
 
 #ifndef VIRGLRECLAIM_STREAM_H
@@ -13,10 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * Those that make, drop or follow references, and those that are validated. All
- * below 64 are known.
- */
+/* Commands that are tracked or validated. Codes of 64 and more are unknown. */
 enum vr_code {
     VR_CREATE_OBJECT = 1,
     VR_DESTROY_OBJECT = 3,
@@ -45,10 +42,10 @@ enum vr_object_type {
     VR_OBJECT_MSAA_SURFACE = 11,
 };
 
-/* How many of each the renderer has room for. */
+/* Limits of the renderer. */
 enum {
-    VR_STAGES = 6,              /* of shaders */
-    VR_MAX_VIEWS = 128,         /* for each stage, as the next three */
+    VR_STAGES = 6,              /* shader stages */
+    VR_MAX_VIEWS = 128,         /* per stage, as the next three */
     VR_MAX_UNIFORM_BUFFERS = 32,
     VR_MAX_SHADER_BUFFERS = 32,
     VR_MAX_SHADER_IMAGES = 32,
@@ -59,8 +56,8 @@ enum {
 
 struct vr_command {
     uint8_t code;
-    uint8_t type;               /* of object */
-    uint16_t length;            /* of args, in words */
+    uint8_t type;               /* object type */
+    uint16_t length;            /* words in args */
     const uint32_t *args;
 };
 
@@ -75,9 +72,9 @@ static inline uint32_t vr_header(uint32_t code, uint32_t type, uint32_t length)
 }
 
 /*
- * Read the next command whose code is a bit of @codes, or is 64 or more. False
- * at the end, and at a command that claims to be longer than what is left:
- * there the renderer stops, too, without carrying it out.
+ * Advance to the next command whose code is set in @codes, or 64 or more.
+ * Returns false at the end, and at a command that exceeds the stream, where
+ * the renderer stops, too, without executing it.
  */
 static inline bool vr_stream_next(struct vr_stream *s, uint64_t codes,
                                   struct vr_command *cmd)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash table from ids to pointers that says when there is no memory. */
+/* Hash table from ids to pointers that reports allocation failures. */
 
 #ifndef VIRGLRECLAIM_TABLE_H
 #define VIRGLRECLAIM_TABLE_H
@@ -15,7 +15,7 @@ struct vr_entry {
     void *value;                /* NULL: free */
 };
 
-/* All zero but for the allocator is an empty one. */
+/* Initialize allocator, zero the rest. */
 struct vr_table {
     const struct virgl_reclaim_allocator *allocator;
     struct vr_entry *entries;
@@ -23,16 +23,16 @@ struct vr_table {
     uint32_t used;
 };
 
-/* Forget all; values are the caller's. */
+/* Remove all entries; values are the caller's. */
 void vr_table_clear(struct vr_table *t);
 
-/* Where @key starts to be looked for; ids come in order, so spread them. */
+/* Index where probing for @key starts; spreads consecutive ids. */
 static inline uint32_t vr_table_home(const struct vr_table *t, uint32_t key)
 {
     return (key * 2654435769u >> 7) & (t->size - 1);
 }
 
-/* Where @key is, or would be. */
+/* The entry of @key, or the free one where it belongs. */
 static inline struct vr_entry *vr_table_probe(const struct vr_table *t,
                                               uint32_t key)
 {
@@ -49,18 +49,18 @@ static inline void *vr_table_find(const struct vr_table *t, uint32_t key)
     return t->used ? vr_table_probe(t, key)->value : NULL;
 }
 
-/* Make room for one more: after this an insertion cannot fail. */
+/* Reserve an entry: the next insertion cannot fail then. */
 bool vr_table_reserve(struct vr_table *t);
 
-/* @key must be new and @value not NULL. False, and no change: no memory. */
+/* @key must be new and @value not NULL. Returns false if there is no memory. */
 bool vr_table_insert(struct vr_table *t, uint32_t key, void *value);
 
-/* Returns what was there, or NULL. */
+/* Returns the value that was removed, or NULL. */
 void *vr_table_remove(struct vr_table *t, uint32_t key);
 
 /*
- * The next entry from *@pos on, which starts at 0; NULL at the end. The table
- * must not change meanwhile. The order is that of the hashes.
+ * Iterate: returns the next entry from *@pos on, which starts at 0, or NULL at
+ * the end. The table must not change meanwhile. In the order of hashes.
  */
 const struct vr_entry *vr_table_next(const struct vr_table *t, uint32_t *pos);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a transfer stays within its level and its backing. */
+/* Validation of transfers: within their level and their backing. */
 
 #include "internal.h"
 
@@ -10,7 +10,7 @@ static bool in_range(uint32_t start, uint32_t size, uint32_t end)
     return start <= end && size <= end - start;
 }
 
-/* end += count * step, unless it does not fit. */
+/* end += count * step; returns false on overflow. */
 static bool advance(uint64_t *end, uint64_t count, uint64_t step)
 {
     uint64_t product;
@@ -25,8 +25,8 @@ static uint64_t blocks(uint32_t pixels, uint32_t block)
 }
 
 /*
- * The last byte is where the renderer expects it at the earliest: without a
- * stride it may take rows to be longer than the box.
+ * Computes the last byte for packed rows. Without a stride the renderer may
+ * take rows to be longer than the box, and checks that itself.
  */
 static bool in_backing(const vr_args *args, uint64_t backing,
                        const struct virgl_reclaim_transfer *t)
@@ -53,8 +53,8 @@ static bool in_backing(const vr_args *args, uint64_t backing,
            advance(&end, 1, row) && end <= backing;
 }
 
-int vr_check_transfer(const vr_args *args, uint64_t backing,
-                      const struct virgl_reclaim_transfer *t)
+int vr_transfer_validate(const vr_args *args, uint64_t backing,
+                         const struct virgl_reclaim_transfer *t)
 {
     struct vr_level level;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Freed memory goes back to the operating system. */
+/* Trimming of the heap. */
 
 #include "internal.h"
 

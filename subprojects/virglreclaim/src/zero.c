@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* New storage is cleared: a GL driver hands out memory as it was freed. */
+/* Clearing of new storage: GL drivers hand out memory with old contents. */
 
 #include "internal.h"
 
@@ -7,8 +7,8 @@
 #include <epoxy/gl.h>
 
 /*
- * The renderer remembers some of what it has bound, so every binding that is
- * changed here is put back.
+ * The renderer caches some of its bindings, so every binding that is changed
+ * here is restored.
  */
 
 enum {
@@ -57,7 +57,7 @@ static const struct {
     },
 };
 
-/* Enough for one row; an iovec repeats it for the rest. */
+/* Size of a block of zeroes, which an iovec repeats. */
 #define ZEROES 65536
 
 static bool have_clear_buffer(void)
@@ -77,9 +77,9 @@ static bool have_clear_texture(void)
            epoxy_has_gl_extension("GL_ARB_clear_texture");
 }
 
-void vr_forget_gl_errors(void)
+void vr_clear_gl_errors(void)
 {
-    /* A lost context reports errors for ever. */
+    /* A lost GL context never stops to report errors. */
     for (int i = 0; i < 16 && glGetError() != GL_NO_ERROR; i++) {
     }
 }
@@ -96,7 +96,7 @@ static int gl_result(void)
     }
 }
 
-/* Zeroes for layers of up to @bytes: the same ones over and over. */
+/* An iovec of zeroes: all entries are the same memory. */
 struct zeroes {
     struct iovec *iov;
     uint64_t n;
@@ -142,8 +142,8 @@ static int upload_zeroes(const vr_args *args, uint32_t level,
 }
 
 /*
- * Clear by an upload of zeroes: the renderer knows how each format and target
- * is uploaded. It cannot do multisampled or, on GLES, depth textures.
+ * Clear by uploading zeroes with the renderer, which supports each format and
+ * target but multisampled and, on GLES, depth textures.
  */
 static int zero_by_transfer(const struct virgl_reclaim_allocator *a,
                             const vr_args *args)
@@ -177,11 +177,11 @@ static int zero_buffer(const struct virgl_reclaim_allocator *a,
         return 0;
     }
 
-    vr_forget_gl_errors();
+    vr_clear_gl_errors();
     glGetIntegerv(GL_COPY_WRITE_BUFFER_BINDING, &old);
     glBindBuffer(GL_COPY_WRITE_BUFFER, name);
 
-    /* The renderer does not look whether GL had the memory. */
+    /* The renderer does not check for GL_OUT_OF_MEMORY. */
     glGetBufferParameteri64v(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
     if (size < args->width) {
         ret = -ENOMEM;
@@ -194,7 +194,7 @@ static int zero_buffer(const struct virgl_reclaim_allocator *a,
     }
 
     glBindBuffer(GL_COPY_WRITE_BUFFER, old);
-    vr_forget_gl_errors();
+    vr_clear_gl_errors();
     return ret;
 }
 
@@ -205,7 +205,7 @@ struct texture {
     bool integer;
 };
 
-/* The target that the renderer made of a resource's. */
+/* The GL target that the renderer uses for a resource. */
 static int texture_target(const vr_args *args)
 {
     if (args->nr_samples) {
@@ -237,7 +237,7 @@ static void query_texture(int target, uint32_t name, struct texture *tex)
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_DEPTH_SIZE, &tex->depth);
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_STENCIL_SIZE,
                              &tex->stencil);
-    /* There may be only one of the two, as in an alpha format. */
+    /* Alpha formats have no red channel. */
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_RED_TYPE, &red);
     glGetTexLevelParameteriv(image, 0, GL_TEXTURE_ALPHA_TYPE, &alpha);
 
@@ -276,13 +276,13 @@ static int clear_texture(const struct virgl_reclaim_allocator *a,
     int ret = 0;
 
     if (!epoxy_is_desktop_gl() && epoxy_gl_version() < 31) {
-        /* Nothing can be asked about a texture. */
+        /* There are no queries of texture levels. */
         tex.depth = args->bind & VIRGL_RES_BIND_DEPTH_STENCIL;
     } else {
         query_texture(target, name, &tex);
-        vr_forget_gl_errors();
+        vr_clear_gl_errors();
         if (!tex.width) {
-            /* The renderer does not look whether GL had the memory. */
+            /* The renderer does not check for GL_OUT_OF_MEMORY. */
             return -ENOMEM;
         }
     }
@@ -310,7 +310,7 @@ static int zero_texture(const struct virgl_reclaim_allocator *a,
     GLint old = 0;
     int ret;
 
-    vr_forget_gl_errors();
+    vr_clear_gl_errors();
     glGetIntegerv(gl_targets[target].binding, &old);
     ret = clear_texture(a, args, target, name);
     /* An upload leaves the texture bound as well. */
@@ -324,7 +324,7 @@ int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
     if (args->target != VR_TARGET_BUFFER) {
         return zero_texture(a, args, name);
     }
-    /* What the renderer allocates for a custom buffer is zero. */
+    /* The renderer zeroes the memory of custom buffers itself. */
     return name ? zero_buffer(a, args, name) : 0;
 }
 

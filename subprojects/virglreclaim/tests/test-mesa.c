@@ -29,7 +29,7 @@ struct run {
     char *seen;                 /* what the program has printed, or NULL */
 };
 
-static void count_stored(const struct run *run, const vr_args *args)
+static void count_compressed(const struct run *run, const vr_args *args)
 {
     g_hash_table_add(run->ids, GUINT_TO_POINTER(args->handle));
     g_hash_table_add(run->targets, GUINT_TO_POINTER(args->target));
@@ -46,7 +46,7 @@ static void evict(struct vtest *v, uint32_t id)
     int ret = virgl_reclaim_resource_compress(v->vr, id);
 
     if (ret == 0 && resident) {
-        count_stored(run, virgl_reclaim_resource_args(v->vr, id));
+        count_compressed(run, virgl_reclaim_resource_args(v->vr, id));
     }
     if (ret == 0 && run->mode == LOSE) {
         virgl_reclaim_resource_purge(v->vr, id, NULL);

@@ -4,7 +4,7 @@
  * of its object when the resource is purged.
  */
 
-#include "books.h"
+#include "instance.h"
 #include "commands.h"
 #include "renderer.h"
 
@@ -201,8 +201,8 @@ static void purge(struct world *w, uint32_t id)
     g_assert_cmpint(alive, ==, model);
     g_assert_cmpint(!released, ==, alive);
     g_assert_true(before || !alive);
-    if (storage->forgotten && !model) {
-        vr_storage_free(w->vr, storage);
+    if (storage->free_on_last_ref && !model) {
+        vr_references_free_storage(w->vr, storage);
     }
 }
 
@@ -250,7 +250,7 @@ static void test_random(Fixture *f, gconstpointer data)
         for (int i = 0; i < COMMANDS; i++) {
             run_command(w);
         }
-        g_assert_cmpuint(f->vr->lost, ==, 0);
+        g_assert_cmpuint(f->vr->untracked, ==, 0);
         for (uint32_t id = FIRST_TEXTURE; id < END; id++) {
             if (below(w, 3) == 0) {
                 purge(w, id);

@@ -125,47 +125,48 @@ static void test_check(Fixture *f, gconstpointer data)
 
     (void)f;
     (void)data;
-    g_assert_cmpint(vr_check_transfer(&args, SIZE, &t), ==, 0);
-    g_assert_cmpint(vr_check_transfer(&args, SIZE - 1, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, 0);
+    g_assert_cmpint(vr_transfer_validate(&args, SIZE - 1, &t), ==, -EINVAL);
     /* More backing than 32 bits can say is not little. */
-    g_assert_cmpint(vr_check_transfer(&args, 1ull << 32, &t), ==, 0);
+    g_assert_cmpint(vr_transfer_validate(&args, 1ull << 32, &t), ==, 0);
     t.offset = 1ull << 32;
-    g_assert_cmpint(vr_check_transfer(&args, 1ull << 32, &t), ==, -EINVAL);
-    g_assert_cmpint(vr_check_transfer(&args, (1ull << 32) + SIZE, &t), ==, 0);
+    g_assert_cmpint(vr_transfer_validate(&args, 1ull << 32, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, (1ull << 32) + SIZE, &t), ==,
+                    0);
     t.offset = UINT64_MAX - 1;
-    g_assert_cmpint(vr_check_transfer(&args, UINT64_MAX, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, UINT64_MAX, &t), ==, -EINVAL);
     t.offset = 0;
     t.stride = ROW - 4;
-    g_assert_cmpint(vr_check_transfer(&args, SIZE, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, -EINVAL);
     t.stride = UINT32_MAX;
-    g_assert_cmpint(vr_check_transfer(&args, SIZE, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, -EINVAL);
     t.stride = 0;
     t.level = 1;
-    g_assert_cmpint(vr_check_transfer(&args, SIZE, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, -EINVAL);
     t.level = 0;
     t.x = UINT32_MAX;
-    g_assert_cmpint(vr_check_transfer(&args, SIZE, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, -EINVAL);
     t.x = 0;
     t.z = 1;
-    g_assert_cmpint(vr_check_transfer(&args, SIZE, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, -EINVAL);
 
     /* The size of a buffer is in bytes, and it has one row. */
     t = (struct virgl_reclaim_transfer) { .w = 100, .h = 1, .d = 1 };
-    g_assert_cmpint(vr_check_transfer(&buffer, 100, &t), ==, 0);
+    g_assert_cmpint(vr_transfer_validate(&buffer, 100, &t), ==, 0);
     t.w = 101;
-    g_assert_cmpint(vr_check_transfer(&buffer, 101, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&buffer, 101, &t), ==, -EINVAL);
     t.w = 1;
     t.h = 2;
-    g_assert_cmpint(vr_check_transfer(&buffer, 101, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&buffer, 101, &t), ==, -EINVAL);
     t.h = 0;
     t.offset = 101;
-    g_assert_cmpint(vr_check_transfer(&buffer, 100, &t), ==, -EINVAL);
+    g_assert_cmpint(vr_transfer_validate(&buffer, 100, &t), ==, -EINVAL);
 
     /* Compressed rows are rows of blocks. */
     args.format = FORMAT_DXT1;
     t = (struct virgl_reclaim_transfer) { WHOLE };
-    g_assert_cmpint(vr_check_transfer(&args, WIDTH * HEIGHT / 2, &t), ==, 0);
-    g_assert_cmpint(vr_check_transfer(&args, WIDTH * HEIGHT / 2 - 1, &t), ==,
+    g_assert_cmpint(vr_transfer_validate(&args, WIDTH * HEIGHT / 2, &t), ==, 0);
+    g_assert_cmpint(vr_transfer_validate(&args, WIDTH * HEIGHT / 2 - 1, &t), ==,
                     -EINVAL);
 }
 

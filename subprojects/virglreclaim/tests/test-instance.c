@@ -268,14 +268,14 @@ static void test_reset(Fixture *f, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add_test("/books/unknown", test_unknown);
-    add_test("/books/create", test_create);
-    add_test("/books/refused", test_refused);
-    add_test("/books/refused-late", test_refused_late);
-    add_test("/books/no-memory", test_no_memory);
-    add_test("/books/backing", test_backing);
-    add_test("/books/contexts", test_contexts);
-    add_test("/books/stats", test_stats);
-    add_test("/books/reset", test_reset);
+    add_test("/instance/unknown", test_unknown);
+    add_test("/instance/create", test_create);
+    add_test("/instance/refused", test_refused);
+    add_test("/instance/refused-late", test_refused_late);
+    add_test("/instance/no-memory", test_no_memory);
+    add_test("/instance/backing", test_backing);
+    add_test("/instance/contexts", test_contexts);
+    add_test("/instance/stats", test_stats);
+    add_test("/instance/reset", test_reset);
     return g_test_run();
 }

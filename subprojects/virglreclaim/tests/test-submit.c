@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is stored comes back when a command stream may use it. */
 
-#include "books.h"
+#include "instance.h"
 #include "commands.h"
 #include "renderer.h"
 
@@ -106,12 +106,12 @@ static void test_each(Fixture *f, gconstpointer data)
 /* Two that the library looks for in one place, in which it counts. */
 static void test_one(Fixture *f, gconstpointer data)
 {
-    enum { OTHER = RES + VR_STORED_IDS };
+    enum { OTHER = RES + VR_COMPRESSED_IDS };
 
     (void)data;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
-    for (uint32_t id = RES; id <= OTHER; id += VR_STORED_IDS) {
+    for (uint32_t id = RES; id <= OTHER; id += VR_COMPRESSED_IDS) {
         make_small_buffer(f, id, SIZE);
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
                         0);
@@ -141,9 +141,9 @@ static void test_others(Fixture *f, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add_test("/use/copy", test_copy);
-    add_test("/use/each", test_each);
-    add_test("/use/one", test_one);
-    add_test("/use/others", test_others);
+    add_test("/submit/copy", test_copy);
+    add_test("/submit/each", test_each);
+    add_test("/submit/one", test_one);
+    add_test("/submit/others", test_others);
     return g_test_run();
 }

@@ -4,15 +4,15 @@
  * an id that was another's is zero, and shows nothing of what was there.
  */
 
-#include "kinds.h"
+#include "resource-types.h"
 
 #include <string.h>
 
 /* Small enough for many rounds, with a row that is not all of a page. */
 static struct virgl_renderer_resource_create_args small_args(
-    const struct kind *kind, uint32_t id)
+    const struct resource_type *type, uint32_t id)
 {
-    struct virgl_renderer_resource_create_args args = kind_args(kind, id);
+    struct virgl_renderer_resource_create_args args = type_args(type, id);
 
     if (args.target == VR_TARGET_BUFFER) {
         args.width = 100003;
@@ -45,20 +45,22 @@ static bool each_byte(Fixture *f, const vr_args *args, bool write)
     return zero;
 }
 
-static bool is_zero(Fixture *f, const struct kind *kind, const vr_args *args)
+static bool is_zero(Fixture *f, const struct resource_type *type,
+                    const vr_args *args)
 {
-    return kind->flags & KIND_UNSEEN ? each_byte(f, args, false)
+    return type->flags & TYPE_UNSEEN ? each_byte(f, args, false)
                                      : each_layer(args, false);
 }
 
-static void fill_all(Fixture *f, const struct kind *kind, const vr_args *args)
+static void fill_all(Fixture *f, const struct resource_type *type,
+                     const vr_args *args)
 {
-    if (kind->flags & KIND_UNSEEN) {
+    if (type->flags & TYPE_UNSEEN) {
         each_byte(f, args, true);
     } else {
         each_layer(args, true);
     }
-    g_assert_false(is_zero(f, kind, args));
+    g_assert_false(is_zero(f, type, args));
 }
 
 /* Leave a pattern in the memory that is free. */
@@ -79,33 +81,33 @@ static void dirty_heap(uint64_t bytes)
  * llvmpipe clears what it allocates, other drivers do not. So what is filled is
  * cleared once more, as it is when new.
  */
-static void test_kind(Fixture *f, gconstpointer data)
+static void test_type(Fixture *f, gconstpointer data)
 {
-    const struct kind *kind = data;
-    struct virgl_renderer_resource_create_args args = small_args(kind, 1);
+    const struct resource_type *type = data;
+    struct virgl_renderer_resource_create_args args = small_args(type, 1);
     uint64_t bytes = virgl_reclaim_args_bytes(&args);
 
-    if (kind->flags & KIND_GL_ONLY && g_getenv("VIRGLRECLAIM_TEST_GLES")) {
+    if (type->flags & TYPE_GL_ONLY && g_getenv("VIRGLRECLAIM_TEST_GLES")) {
         g_test_skip("no such upload or readback with GLES");
         return;
     }
     for (int round = 0; round < 3; round++) {
         g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-        g_assert_true(is_zero(f, kind, &args));
-        fill_all(f, kind, &args);
+        g_assert_true(is_zero(f, type, &args));
+        fill_all(f, type, &args);
 
         if (gl_name(1)) {
             virgl_renderer_force_ctx_0();
             g_assert_cmpint(vr_zero(&vr_libc, &args, gl_name(1)), ==, 0);
-            g_assert_true(is_zero(f, kind, &args));
-            fill_all(f, kind, &args);
+            g_assert_true(is_zero(f, type, &args));
+            fill_all(f, type, &args);
         }
         g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 1, NULL), ==, 0);
         dirty_heap(bytes);
         g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
-        g_assert_true(is_zero(f, kind, &args));
+        g_assert_true(is_zero(f, type, &args));
 
-        fill_all(f, kind, &args);
+        fill_all(f, type, &args);
         g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, 1), ==, 0);
         dirty_heap(bytes);
     }
@@ -114,15 +116,15 @@ static void test_kind(Fixture *f, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    for (size_t i = 0; i < n_kinds; i++) {
-        g_autofree char *path = g_strdup_printf("/kinds-zero/%s",
-                                                kinds[i].name);
+    for (size_t i = 0; i < n_resource_types; i++) {
+        g_autofree char *path = g_strdup_printf("/zero-types/%s",
+                                                resource_types[i].name);
 
         /* Multisampled ones cannot be looked at like this: see test-zero. */
-        if (!(kinds[i].flags & (KIND_NO_STORAGE | KIND_NO_TRANSFER |
-                                KIND_VIEWED | KIND_SMALL))) {
-            g_test_add(path, Fixture, &kinds[i], fixture_set_up, test_kind,
-                       fixture_tear_down);
+        if (!(resource_types[i].flags & (TYPE_NO_STORAGE | TYPE_NO_TRANSFER |
+                                TYPE_VIEWED | TYPE_SMALL))) {
+            g_test_add(path, Fixture, &resource_types[i], fixture_set_up,
+                       test_type, fixture_tear_down);
         }
     }
     return g_test_run();

@@ -1,55 +1,55 @@
 /* SPDX-License-Identifier: MIT */
-/* Resources whose contents are stored away. */
+/* Resources with compressed contents. */
 
-#include "books.h"
+#include "instance.h"
 
 #include <errno.h>
 #include <time.h>
 
-/* What saves less than this share of its storage is not worth the while. */
-#define LEAST_GAIN 8
+/* Compression must save at least 1 / MIN_GAIN of the storage. */
+#define MIN_GAIN 8
 
 void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max)
 {
     vr->compress_max = max;
 }
 
-/* One more is stored, or one less. */
-static void count_stored(struct virgl_reclaim *vr,
+/* Add @n, 1 or -1, to the statistics of compressed resources. */
+static void count_compressed(struct virgl_reclaim *vr,
                          const struct vr_resource *res, int n)
 {
-    vr->stored_ids[res->args.handle % VR_STORED_IDS] += n;
+    vr->compressed_ids[res->args.handle % VR_COMPRESSED_IDS] += n;
     vr->stats.compressed += n;
     vr->stats.compressed_bytes += n * res->contents.bytes;
     vr->stats.uncompressed_bytes += n * res->bytes;
 }
 
-void vr_store_forget(struct virgl_reclaim *vr, struct vr_resource *res)
+void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    count_stored(vr, res, -1);
+    count_compressed(vr, res, -1);
     vr_contents_free(&vr->allocator, &res->contents);
 }
 
-/* Store */
+/* Compress */
 
 static int save(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    uint64_t worth = res->bytes - res->bytes / LEAST_GAIN;
+    uint64_t gain_max = res->bytes - res->bytes / MIN_GAIN;
     uint64_t used = vr->stats.compressed_bytes;
-    uint64_t room = used < vr->compress_max ? vr->compress_max - used : 0;
+    uint64_t left = used < vr->compress_max ? vr->compress_max - used : 0;
     int ret;
 
-    if (vr_storage_referenced(vr, res->storage)) {
-        res->storage->wanted = true;
+    if (vr_references_exist(vr, res->storage)) {
+        res->storage->notify_unref = true;
         return -EBUSY;
     }
     virgl_renderer_force_ctx_0();
     ret = vr_contents_save(&vr->allocator, &res->args, res->storage->name,
-                           worth < room ? worth : room, &res->contents);
-    return ret == -ENOSPC && worth < room ? -EFBIG : ret;
+                           gain_max < left ? gain_max : left, &res->contents);
+    return ret == -ENOSPC && gain_max < left ? -EFBIG : ret;
 }
 
-static void count_kept(struct virgl_reclaim *vr, int error)
+static void count_skipped(struct virgl_reclaim *vr, int error)
 {
     enum virgl_reclaim_skipped why;
 
@@ -93,18 +93,18 @@ int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id)
 
     ret = save(vr, res);
     if (ret) {
-        count_kept(vr, ret);
+        count_skipped(vr, ret);
         return ret;
     }
-    vr_make_homeless(vr, res, NULL);
+    vr_release_storage(vr, res, NULL);
     res->state = VIRGL_RECLAIM_COMPRESSED;
-    count_stored(vr, res, 1);
+    count_compressed(vr, res, 1);
     vr->stats.compressions++;
     vr_report(vr, compressed, id, res->contents.bytes);
     return 0;
 }
 
-/* Restore */
+/* Decompress */
 
 static uint64_t now_us(void)
 {
@@ -125,7 +125,7 @@ static void count_time(struct virgl_reclaim *vr, uint64_t us)
     vr->stats.decompressions++;
 }
 
-int vr_store_restore(struct virgl_reclaim *vr, struct vr_resource *res)
+int vr_compression_restore(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     uint64_t start = now_us(), us;
     int ret = vr_make_resident(vr, res);
@@ -136,11 +136,11 @@ int vr_store_restore(struct virgl_reclaim *vr, struct vr_resource *res)
     ret = vr_contents_load(&vr->allocator, &res->args, res->storage->name,
                            &res->contents);
     if (ret) {
-        vr_make_homeless(vr, res, NULL);
+        vr_release_storage(vr, res, NULL);
         res->state = VIRGL_RECLAIM_COMPRESSED;
         return ret;
     }
-    vr_store_forget(vr, res);
+    vr_compression_discard(vr, res);
     vr_contexts_attach(vr, res);
     us = now_us() - start;
     count_time(vr, us);

@@ -4,7 +4,7 @@
  * whether a renderer would do so or not. The renderer here does.
  */
 
-#include "books.h"
+#include "instance.h"
 
 #include <glib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
     return 0;
 }
 
-void vr_storage_drop(uint32_t id)
+void vr_storage_unref(uint32_t id)
 {
     (void)id;
 }
@@ -41,14 +41,14 @@ bool vr_storage_alive(const struct vr_storage *storage)
     return storage->references && !all_deleted;
 }
 
-bool vr_storage_empty(const struct vr_storage *storage)
+bool vr_storage_truncate(const struct vr_storage *storage)
 {
     (void)storage;
     return false;
 }
 
-void vr_stale_unbind(struct virgl_reclaim *vr,
-                     const struct vr_storage *storage)
+void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
+                               const struct vr_storage *storage)
 {
     (void)vr, (void)storage;
 }
@@ -95,7 +95,7 @@ static void check(struct virgl_reclaim *vr, unsigned a, unsigned b, unsigned c)
     g_assert_cmpuint(vr_find(vr, A)->storage->references, ==, a);
     g_assert_cmpuint(vr_find(vr, B)->storage->references, ==, b);
     g_assert_cmpuint(vr_find(vr, C)->storage->references, ==, c);
-    g_assert_cmpuint(vr->lost, ==, 0);
+    g_assert_cmpuint(vr->untracked, ==, 0);
 }
 
 /* What no renderer can have carried out */
@@ -162,8 +162,8 @@ static void test_bad(gconstpointer data)
     check(vr, 1, 0, 0);
     memcpy(args, b->args, sizeof(b->args));
     run(vr, b->code, b->type, args, b->n);
-    g_assert_true(vr_find_ctx(vr, CTX)->references.stopped);
-    g_assert_cmpuint(vr->lost, ==, 1);
+    g_assert_true(vr_find_ctx(vr, CTX)->references.in_error);
+    g_assert_cmpuint(vr->untracked, ==, 1);
     g_assert_true(virgl_reclaim_resource_referenced(vr, C));
     g_assert_cmphex(last_header, ==, vr_header(VR_DESTROY_OBJECT, 0, 0));
     virgl_reclaim_free(vr);
@@ -181,7 +181,7 @@ static void test_unknown(void)
 
         RUN(codes[i], 0, 4, 0, A);
         g_assert_true(virgl_reclaim_resource_referenced(vr, C));
-        g_assert_false(vr_find_ctx(vr, CTX)->references.stopped);
+        g_assert_false(vr_find_ctx(vr, CTX)->references.in_error);
         RUN(VR_SET_INDEX_BUFFER, 0, B, 2, 0);
         g_assert_cmpuint(vr_find(vr, A)->storage->references, ==, 0);
         g_assert_cmpuint(vr_find(vr, B)->storage->references, ==, 1);
@@ -352,23 +352,24 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autofree char *path = g_strconcat("/model/bad/", bad[i].name, NULL);
+        g_autofree char *path = g_strconcat("/tracking/bad/", bad[i].name,
+                                            NULL);
 
         g_test_add_data_func(path, &bad[i], test_bad);
     }
-    g_test_add_func("/model/unknown", test_unknown);
-    g_test_add_func("/model/no-slots", test_no_slots);
-    g_test_add_data_func("/model/framebuffer",
+    g_test_add_func("/tracking/unknown", test_unknown);
+    g_test_add_func("/tracking/no-slots", test_no_slots);
+    g_test_add_data_func("/tracking/framebuffer",
                          GUINT_TO_POINTER(VR_OBJECT_SURFACE),
                          test_framebuffer);
-    g_test_add_data_func("/model/framebuffer-msaa",
+    g_test_add_data_func("/tracking/framebuffer-msaa",
                          GUINT_TO_POINTER(VR_OBJECT_MSAA_SURFACE),
                          test_framebuffer);
-    g_test_add_func("/model/views", test_views);
-    g_test_add_func("/model/stages", test_stages);
-    g_test_add_func("/model/vertices", test_vertices);
-    g_test_add_func("/model/same-id", test_same_id);
-    g_test_add_func("/model/detached-ghost", test_detached_ghost);
-    g_test_add_func("/model/untracked-release", test_untracked_release);
+    g_test_add_func("/tracking/views", test_views);
+    g_test_add_func("/tracking/stages", test_stages);
+    g_test_add_func("/tracking/vertices", test_vertices);
+    g_test_add_func("/tracking/same-id", test_same_id);
+    g_test_add_func("/tracking/detached-ghost", test_detached_ghost);
+    g_test_add_func("/tracking/untracked-release", test_untracked_release);
     return g_test_run();
 }

@@ -391,17 +391,17 @@ int main(int argc, char **argv)
      * First: once malloc() has failed the thread goes on in an arena of which
      * malloc_trim() does not return the end.
      */
-    add_test("/store/rss", test_rss);
-    add_test("/store/stats", test_stats);
-    add_test("/store/off", test_off);
-    add_test("/store/attach", test_attach);
-    add_test("/store/referenced", test_referenced);
-    add_test("/store/unreferenced", test_unreferenced);
-    add_test("/store/limit", test_limit);
-    add_test("/store/no-gain", test_no_gain);
-    add_test("/store/format", test_format);
-    add_test("/store/nothing", test_nothing);
-    add_test("/store/thrown-away", test_thrown_away);
-    add_test("/store/no-memory", test_no_memory);
+    add_test("/compress/rss", test_rss);
+    add_test("/compress/stats", test_stats);
+    add_test("/compress/off", test_off);
+    add_test("/compress/attach", test_attach);
+    add_test("/compress/referenced", test_referenced);
+    add_test("/compress/unreferenced", test_unreferenced);
+    add_test("/compress/limit", test_limit);
+    add_test("/compress/no-gain", test_no_gain);
+    add_test("/compress/format", test_format);
+    add_test("/compress/nothing", test_nothing);
+    add_test("/compress/thrown-away", test_thrown_away);
+    add_test("/compress/no-memory", test_no_memory);
     return g_test_run();
 }

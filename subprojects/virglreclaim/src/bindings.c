@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands that let go of what is bound, in all contexts. */
+/* Unbinding of storage in all contexts, by commands of the library's own. */
 
-#include "books.h"
+#include "instance.h"
 
 #include <string.h>
 
-/* Longer than any of them. */
-#define ROOM 128
+/* Words in a stream; more than any of these commands takes. */
+#define STREAM_WORDS 128
 
 struct writer {
     struct virgl_reclaim *vr;
     struct vr_context *context;
     const struct vr_storage *storage;
-    bool all;                   /* or only what has no reference */
-    uint32_t words[ROOM];
+    bool all;                   /* else what the renderer does not count */
+    uint32_t words[STREAM_WORDS];
     uint32_t n;
 };
 
 static void flush(struct writer *w)
 {
     if (virgl_renderer_submit_cmd(w->words, w->context->id, w->n)) {
-        vr_references_stop(w->vr, w->context);
+        vr_references_set_error(w->vr, w->context);
     } else {
         vr_references_read(w->vr, w->context, w->words, w->n);
     }
     w->n = 0;
 }
 
-/* Room for a command with @length zeroes, to be filled in. */
+/* Append a command with @length arguments, all zero; returns these. */
 static uint32_t *command(struct writer *w, uint32_t code, uint32_t length)
 {
     uint32_t *args;
 
-    if (w->n + 1 + length > ROOM) {
+    if (w->n + 1 + length > STREAM_WORDS) {
         flush(w);
     }
     w->words[w->n] = vr_header(code, 0, length);
@@ -42,7 +42,7 @@ static uint32_t *command(struct writer *w, uint32_t code, uint32_t length)
     return args;
 }
 
-/* All but the one that goes are set as they were: the renderer knows them. */
+/* Vertex buffers are set all at once: keep the others as they are. */
 static void unbind_vertex_buffer(struct writer *w, const struct vr_sub *sub)
 {
     uint32_t *args = command(w, VR_SET_VERTEX_BUFFERS, sub->n_vertex * 3);
@@ -130,8 +130,8 @@ static void unbind_ctx(struct writer *w)
     }
 }
 
-void vr_references_unbind(struct virgl_reclaim *vr, struct vr_storage *storage,
-                          bool all)
+void vr_bindings_unbind(struct virgl_reclaim *vr, struct vr_storage *storage,
+                        bool all)
 {
     struct writer w = { .vr = vr, .storage = storage, .all = all };
     const struct vr_entry *entry;
@@ -140,7 +140,7 @@ void vr_references_unbind(struct virgl_reclaim *vr, struct vr_storage *storage,
     while (storage->references &&
            (entry = vr_table_next(&vr->contexts, &pos))) {
         w.context = entry->value;
-        if (!w.context->references.stopped) {
+        if (!w.context->references.in_error) {
             unbind_ctx(&w);
         }
     }

@@ -8,7 +8,7 @@
  */
 
 #include "commands.h"
-#include "kinds.h"
+#include "resource-types.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,9 +42,9 @@ static void upload(const struct virgl_renderer_resource_create_args *args,
     }
 }
 
-static void *pattern(const struct kind *kind)
+static void *pattern(const struct resource_type *type)
 {
-    struct virgl_renderer_resource_create_args args = kind_args(kind, 1);
+    struct virgl_renderer_resource_create_args args = type_args(type, 1);
     struct vr_level level = vr_args_level(&args, 0);
     void *data = g_malloc(level.layer_bytes);
 
@@ -63,52 +63,52 @@ static void upload_custom(Fixture *f, uint32_t id, void *data, size_t size)
                     ==, 0);
 }
 
-static void view(Fixture *f, const struct kind *kind, uint32_t id)
+static void view(Fixture *f, const struct resource_type *type, uint32_t id)
 {
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==, 0);
     g_assert_cmpint(create_sampler_view(f->vr, CTX, 1000 + id, id,
-                                        kind->format, kind->target), ==, 0);
+                                        type->format, type->target), ==, 0);
 }
 
-static uint32_t create_all(Fixture *f, const struct kind *kind)
+static uint32_t create_all(Fixture *f, const struct resource_type *type)
 {
-    g_autofree void *data = pattern(kind);
+    g_autofree void *data = pattern(type);
     uint64_t bytes = 0;
     uint32_t id = 0;
 
     while (bytes < TOTAL) {
-        struct virgl_renderer_resource_create_args args = kind_args(kind,
+        struct virgl_renderer_resource_create_args args = type_args(type,
                                                                     ++id);
 
         g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-        if (kind->flags & KIND_NO_STORAGE) {
+        if (type->flags & TYPE_NO_STORAGE) {
             bytes += args.width;
         } else {
             bytes += virgl_reclaim_resource_bytes(f->vr, id);
         }
-        if (kind->flags & KIND_UNSEEN) {
+        if (type->flags & TYPE_UNSEEN) {
             upload_custom(f, id, data, args.width);
-        } else if (!(kind->flags & (KIND_NO_STORAGE | KIND_NO_TRANSFER))) {
+        } else if (!(type->flags & (TYPE_NO_STORAGE | TYPE_NO_TRANSFER))) {
             upload(&args, data);
         }
-        if (kind->flags & KIND_VIEWED) {
-            view(f, kind, id);
+        if (type->flags & TYPE_VIEWED) {
+            view(f, type, id);
         }
     }
     return id;
 }
 
-static struct measured measure(Fixture *f, const struct kind *kind)
+static struct measured measure(Fixture *f, const struct resource_type *type)
 {
     struct virgl_reclaim_stats stats;
     struct measured m = { 0 };
     uint64_t before;
 
-    if (kind->flags & KIND_VIEWED) {
+    if (type->flags & TYPE_VIEWED) {
         g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     }
     before = rss_trimmed();
-    m.resources = create_all(f, kind);
+    m.resources = create_all(f, type);
     m.rise = rss_trimmed() - before;
     virgl_reclaim_get_stats(f->vr, &stats);
     m.ledger = stats.resident_bytes;
@@ -121,7 +121,7 @@ static struct measured measure(Fixture *f, const struct kind *kind)
     virgl_reclaim_get_stats(f->vr, &stats);
     m.deferred = stats.deferred;
 
-    if (kind->flags & KIND_VIEWED) {
+    if (type->flags & TYPE_VIEWED) {
         g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
         m.fall_later = before - rss_trimmed();
     }
@@ -134,26 +134,26 @@ static double mib(int64_t bytes)
     return bytes * 10 / (1 << 20) / 10.0;
 }
 
-static void test_kind(Fixture *f, gconstpointer data)
+static void test_type(Fixture *f, gconstpointer data)
 {
-    const struct kind *kind = data;
+    const struct resource_type *type = data;
     struct measured m;
 
     if (!memory_is_seen()) {
         return;
     }
-    m = measure(f, kind);
+    m = measure(f, type);
     g_test_message("%u resources: ledger %.1f MiB, RSS rose by %.1f, "
                    "fell by %.1f", m.resources, mib(m.ledger), mib(m.rise),
                    mib(m.fall));
-    if (kind->flags & KIND_VIEWED) {
+    if (type->flags & TYPE_VIEWED) {
         g_assert_cmpuint(m.deferred, ==, m.resources);
         g_assert_cmpint(m.fall, <, m.ledger / 100);
         g_assert_cmpfloat(m.fall_later, >=, 0.98 * m.ledger);
         return;
     }
     g_assert_cmpuint(m.deferred, ==, 0);
-    if (kind->flags & KIND_NO_STORAGE) {
+    if (type->flags & TYPE_NO_STORAGE) {
         g_assert_cmpuint(m.ledger, ==, 0);
         g_assert_cmpint(m.rise, <, TOTAL / 100);
         return;
@@ -161,19 +161,19 @@ static void test_kind(Fixture *f, gconstpointer data)
     g_assert_cmpuint(m.ledger, >=, TOTAL);
     g_assert_cmpfloat(m.fall, >=, 0.98 * m.ledger);
     g_assert_cmpfloat(m.ledger, >=,
-                      (kind->flags & KIND_SMALL ? 0.7 : 0.95) * m.rise);
+                      (type->flags & TYPE_SMALL ? 0.7 : 0.95) * m.rise);
     g_assert_cmpfloat(m.ledger, <=, 1.05 * m.rise);
 }
 
-static void print_kind(const struct kind *kind)
+static void print_type(const struct resource_type *type)
 {
     struct measured m;
     Fixture f;
 
     fixture_set_up(&f, NULL);
-    m = measure(&f, kind);
+    m = measure(&f, type);
     fixture_tear_down(&f, NULL);
-    printf("| %s | %u | %.1f | %.1f | %.1f | %s |\n", kind->name, m.resources,
+    printf("| %s | %u | %.1f | %.1f | %.1f | %s |\n", type->name, m.resources,
            mib(m.ledger), mib(m.rise), mib(m.fall), m.deferred ? "yes" : "no");
     fflush(stdout);
 }
@@ -182,8 +182,8 @@ static void print_table(void)
 {
     printf("| kind | resources | ledger | RSS rose by | RSS fell by | "
            "still referenced |\n|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < n_kinds; i++) {
-        print_kind(&kinds[i]);
+    for (size_t i = 0; i < n_resource_types; i++) {
+        print_type(&resource_types[i]);
     }
 }
 
@@ -195,10 +195,11 @@ int main(int argc, char **argv)
     }
 
     g_test_init(&argc, &argv, NULL);
-    for (size_t i = 0; i < n_kinds; i++) {
-        g_autofree char *path = g_strdup_printf("/kinds/%s", kinds[i].name);
+    for (size_t i = 0; i < n_resource_types; i++) {
+        g_autofree char *path = g_strdup_printf("/resource-types/%s",
+                                                resource_types[i].name);
 
-        g_test_add(path, Fixture, &kinds[i], fixture_set_up, test_kind,
+        g_test_add(path, Fixture, &resource_types[i], fixture_set_up, test_type,
                    fixture_tear_down);
     }
     return g_test_run();

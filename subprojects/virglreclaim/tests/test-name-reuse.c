@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Deferred storage when the GL hands a name out again. */
 
-#include "books.h"
+#include "instance.h"
 
 #include <glib.h>
 
@@ -27,7 +27,7 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
     return 0;
 }
 
-void vr_storage_drop(uint32_t id)
+void vr_storage_unref(uint32_t id)
 {
     alive[name_of[id]] = referenced;
 }
@@ -37,14 +37,14 @@ bool vr_storage_alive(const struct vr_storage *storage)
     return alive[storage->name];
 }
 
-bool vr_storage_empty(const struct vr_storage *storage)
+bool vr_storage_truncate(const struct vr_storage *storage)
 {
     (void)storage;
     return false;
 }
 
-void vr_stale_unbind(struct virgl_reclaim *vr,
-                     const struct vr_storage *storage)
+void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
+                               const struct vr_storage *storage)
 {
     (void)vr;
     (void)storage;
@@ -161,9 +161,9 @@ static void test_stranger(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/names/new-resource", test_new_resource);
-    g_test_add_func("/names/own-name", test_own_name);
-    g_test_add_func("/names/other-kind", test_other_kind);
-    g_test_add_func("/names/stranger", test_stranger);
+    g_test_add_func("/name-reuse/new-resource", test_new_resource);
+    g_test_add_func("/name-reuse/own-name", test_own_name);
+    g_test_add_func("/name-reuse/other-kind", test_other_kind);
+    g_test_add_func("/name-reuse/stranger", test_stranger);
     return g_test_run();
 }

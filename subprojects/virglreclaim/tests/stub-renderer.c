@@ -4,7 +4,7 @@
  * matters: it does nothing.
  */
 
-#include "books.h"
+#include "instance.h"
 #include "contents.h"
 
 #include <errno.h>

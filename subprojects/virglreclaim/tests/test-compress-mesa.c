@@ -2,7 +2,7 @@
 /* The resources of a program that draws with Mesa are stored away. */
 
 #include "commands.h"
-#include "kinds.h"
+#include "resource-types.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ enum {
              DISPLAY_TARGET | VIRGL_RES_BIND_SCANOUT | VIRGL_RES_BIND_SHARED,
 };
 
-static const struct kind mesa[] = {
+static const struct resource_type mesa[] = {
     { "front", VR_TARGET_2D, FORMAT_BGRA8, WINDOW, 800, 600, 1, 1, 0, 0, 0 },
     { "back", VR_TARGET_2D, FORMAT_BGRX8, WINDOW, 800, 600, 1, 1, 0, 0, 0 },
     { "depth", VR_TARGET_2D, FORMAT_S8Z24, VIRGL_RES_BIND_DEPTH_STENCIL,
@@ -36,7 +36,7 @@ static const struct kind mesa[] = {
     { "constants", VR_TARGET_BUFFER, FORMAT_R8,
       VIRGL_RES_BIND_CONSTANT_BUFFER, 65536, 1, 1, 1, 0, 0, 0 },
     { "query", VR_TARGET_BUFFER, FORMAT_R8, VIRGL_RES_BIND_CUSTOM,
-      4096, 1, 1, 1, 0, 0, KIND_UNSEEN },
+      4096, 1, 1, 1, 0, 0, TYPE_UNSEEN },
 };
 
 /* Fills it, or returns a checksum of all that it has. */
@@ -64,7 +64,7 @@ static void test_mesa(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     for (uint32_t i = 0; i < G_N_ELEMENTS(mesa); i++) {
         struct virgl_renderer_resource_create_args args =
-            kind_args(&mesa[i], 1 + i);
+            type_args(&mesa[i], 1 + i);
 
         g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, 1 + i),
@@ -99,6 +99,6 @@ static void test_mesa(Fixture *f, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add_test("/store-mesa/window", test_mesa);
+    add_test("/compress-mesa/window", test_mesa);
     return g_test_run();
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A deleted texture lives on for as long as another GL context has it bound,
- * and says its name when asked (OpenGL 4.6, 5.1.3). The renderer leaves bound
- * what it bound last, in a GL context for each sub-context. A texture that it
- * has deleted it does not use any more: what is still bound can be unbound.
+ * and queries of the binding return its name (OpenGL 4.6, 5.1.3). The renderer
+ * leaves its last bindings in place, in one GL context per sub-context. It
+ * does not use a texture after it has deleted it, so these bindings can be
+ * removed.
  */
 
-#include "books.h"
+#include "instance.h"
 
 #include <epoxy/gl.h>
 
@@ -46,23 +47,23 @@ static void unbind_images(GLint name)
     }
 }
 
-/* In the GL context that is current. */
+/* Unbind in the current GL context. */
 static void unbind(const struct vr_storage *storage)
 {
-    vr_forget_gl_errors();
+    vr_clear_gl_errors();
     unbind_units(storage->target, storage->binding, storage->name);
     unbind_images(storage->name);
-    vr_forget_gl_errors();
+    vr_clear_gl_errors();
 }
 
-/* A command is what makes the renderer change to another GL context. */
+/* The renderer makes the GL context of a sub-context current on a command. */
 static bool enter(struct virgl_reclaim *vr, struct vr_context *context,
                   uint32_t sub)
 {
     uint32_t words[] = { vr_header(VR_SET_SUB_CTX, 0, 1), sub };
 
     if (virgl_renderer_submit_cmd(words, context->id, 2)) {
-        vr_references_stop(vr, context);
+        vr_references_set_error(vr, context);
         return false;
     }
     return true;
@@ -84,8 +85,8 @@ static void unbind_in(struct virgl_reclaim *vr, struct vr_context *context,
     enter(vr, context, refs->current->id);
 }
 
-void vr_stale_unbind(struct virgl_reclaim *vr,
-                     const struct vr_storage *storage)
+void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
+                               const struct vr_storage *storage)
 {
     const struct vr_entry *entry;
     uint32_t pos = 0;
@@ -96,7 +97,7 @@ void vr_stale_unbind(struct virgl_reclaim *vr,
     while ((entry = vr_table_next(&vr->contexts, &pos))) {
         struct vr_context *context = entry->value;
 
-        if (!context->references.stopped &&
+        if (!context->references.in_error &&
             vr_table_find(&context->resources, storage->id)) {
             unbind_in(vr, context, storage);
         }

@@ -100,24 +100,24 @@ static struct virgl_renderer_resource_create_args args_of(
  * Every byte there is, and small when compressed: it begins again after 251,
  * but for the layers and levels, which all differ.
  */
-static void fill_piece(const struct vr_piece *piece, uint8_t *data)
+static void fill_tile(const struct vr_tile *tile, uint8_t *data)
 {
     uint8_t bytes[251];
 
-    fill(bytes, sizeof(bytes), 1 + piece->level * 1000 + piece->z);
-    for (size_t i = 0; i < piece->size; i++) {
+    fill(bytes, sizeof(bytes), 1 + tile->level * 1000 + tile->z);
+    for (size_t i = 0; i < tile->size; i++) {
         data[i] = bytes[i % sizeof(bytes)] ^ (i % 7 == 0);
     }
 }
 
 /* Depth is a fraction, in the first word of each pixel's. */
 static void fill_depth(const struct vr_readback *rb,
-                       const struct vr_piece *piece, void *data)
+                       const struct vr_tile *tile, void *data)
 {
     uint32_t words = rb->block.bytes / sizeof(float);
     float *depth = data;
 
-    for (size_t i = 0; i < piece->size / sizeof(*depth); i += words) {
+    for (size_t i = 0; i < tile->size / sizeof(*depth); i += words) {
         uint32_t bits = (i * 2654435761u) >> 8 & ~(0xfffu << (i % 12));
 
         depth[i] = bits / 16777215.0;
@@ -128,26 +128,26 @@ static void fill_depth(const struct vr_readback *rb,
 static char *contents(const vr_args *args, bool write)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    struct vr_piece piece = { 0 };
+    struct vr_tile tile = { 0 };
     g_autofree uint8_t *data = NULL;
     struct vr_readback rb;
 
     virgl_renderer_force_ctx_0();
     g_assert_cmpint(vr_readback_begin(&rb, args, gl_name(args->handle)), ==,
                     0);
-    data = g_malloc(vr_readback_max_piece(&rb) + 1);
-    while (vr_readback_next(&rb, &piece)) {
+    data = g_malloc(vr_readback_max_tile(&rb) + 1);
+    while (vr_readback_next(&rb, &tile)) {
         if (write) {
-            fill_piece(&piece, data);
+            fill_tile(&tile, data);
             if (rb.type == GL_FLOAT ||
                 rb.type == GL_FLOAT_32_UNSIGNED_INT_24_8_REV) {
-                fill_depth(&rb, &piece, data);
+                fill_depth(&rb, &tile, data);
             }
-            g_assert_cmpint(vr_readback_write(&rb, &piece, data), ==, 0);
+            g_assert_cmpint(vr_readback_write(&rb, &tile, data), ==, 0);
         } else {
-            g_assert_cmpint(vr_readback_read(&rb, &piece, data), ==, 0);
+            g_assert_cmpint(vr_readback_read(&rb, &tile, data), ==, 0);
         }
-        g_checksum_update(sum, data, piece.size);
+        g_checksum_update(sum, data, tile.size);
     }
     vr_readback_end(&rb);
     return g_strdup(g_checksum_get_string(sum));
@@ -208,7 +208,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(combinations); i++) {
-        g_autofree char *path = g_strdup_printf("/exact/%s",
+        g_autofree char *path = g_strdup_printf("/lossless/%s",
                                                 combinations[i].name);
 
         g_test_add(path, Fixture, &combinations[i], fixture_set_up,
