@@ -95,7 +95,7 @@ static void delete_name(struct virgl_reclaim *vr, uint32_t name)
     g_assert_cmpint(virgl_reclaim_ctx_destroy(vr, 1), ==, 0);
 }
 
-static struct virgl_reclaim *deferred_books(void)
+static struct virgl_reclaim *deferred_instance(void)
 {
     struct virgl_reclaim *vr = virgl_reclaim_new();
     uint64_t released;
@@ -111,7 +111,7 @@ static struct virgl_reclaim *deferred_books(void)
 /* The name goes to a new resource before anyone looked. */
 static void test_new_resource(void)
 {
-    struct virgl_reclaim *vr = deferred_books();
+    struct virgl_reclaim *vr = deferred_instance();
 
     make(vr, 2, VR_TARGET_2D, 5);
     check(vr, 0, SIZE, SIZE);
@@ -121,7 +121,7 @@ static void test_new_resource(void)
 /* The name goes to the very resource that had it. */
 static void test_own_name(void)
 {
-    struct virgl_reclaim *vr = deferred_books();
+    struct virgl_reclaim *vr = deferred_instance();
 
     next_name = 5;
     g_assert_cmpint(virgl_reclaim_resource_restore(vr, 1), ==, 0);
@@ -138,7 +138,7 @@ static void test_own_name(void)
 /* Buffers have names of their own. */
 static void test_other_kind(void)
 {
-    struct virgl_reclaim *vr = deferred_books();
+    struct virgl_reclaim *vr = deferred_instance();
 
     make(vr, 2, VR_TARGET_BUFFER, 5);
     check(vr, 1, 0, 0);
@@ -148,7 +148,7 @@ static void test_other_kind(void)
 /* What the renderer made itself is not seen: too long alive, not too short. */
 static void test_stranger(void)
 {
-    struct virgl_reclaim *vr = deferred_books();
+    struct virgl_reclaim *vr = deferred_instance();
 
     /* The view was destroyed, and something else got the name. */
     check(vr, 1, 0, 0);
