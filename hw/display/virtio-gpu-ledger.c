@@ -13,23 +13,27 @@
 
 struct VirtIOGPULedger {
     GHashTable *entries;
+    guint64 limit;
     VirtIOGPULedgerStats stats;
 };
 
 /*
- * Entries outlive the storage they are about. As slices they lie side by side,
- * and not in the heap between storages, of which each would keep a page.
+ * Entries outlive the storage they describe. As slices they lie side by side,
+ * not in the heap between storages, where each would keep a page from being
+ * returned to the operating system.
  */
-static void free_entry(gpointer entry)
+static void virtio_gpu_ledger_free_entry(gpointer entry)
 {
     g_slice_free(VirtIOGPULedgerEntry, entry);
 }
 
-VirtIOGPULedger *virtio_gpu_ledger_new(void)
+VirtIOGPULedger *virtio_gpu_ledger_new(guint64 limit)
 {
     VirtIOGPULedger *ledger = g_new0(VirtIOGPULedger, 1);
 
-    ledger->entries = g_hash_table_new_full(NULL, NULL, NULL, free_entry);
+    ledger->limit = limit;
+    ledger->entries = g_hash_table_new_full(NULL, NULL, NULL,
+                                            virtio_gpu_ledger_free_entry);
     return ledger;
 }
 
@@ -41,59 +45,105 @@ void virtio_gpu_ledger_free(VirtIOGPULedger *ledger)
     }
 }
 
-/* Derive the total of all storage from its parts. */
-static void sum_up(VirtIOGPULedger *ledger)
+bool virtio_gpu_ledger_fits(const VirtIOGPULedger *ledger, guint64 more)
+{
+    const VirtIOGPULedgerCompressed *c = &ledger->stats.compressed;
+    guint64 held = ledger->stats.host_bytes - c->compressed_bytes +
+                   c->uncompressed_bytes;
+
+    return !ledger->limit ||
+           (held < ledger->limit && more < ledger->limit - held);
+}
+
+/* Derive the total of all host memory from its parts. */
+static void virtio_gpu_ledger_sum_up(VirtIOGPULedger *ledger)
 {
     VirtIOGPULedgerStats *stats = &ledger->stats;
 
     stats->host_bytes = stats->in[VIRTIO_GPU_LEDGER_RESIDENT].size +
-                        stats->in[VIRTIO_GPU_LEDGER_RESIDENT].array_bytes +
-                        stats->in[VIRTIO_GPU_LEDGER_EVICTED].size +
+                        stats->in[VIRTIO_GPU_LEDGER_RESIDENT].iov_bytes +
+                        stats->in[VIRTIO_GPU_LEDGER_EVICTED].size -
+                        stats->compressed.uncompressed_bytes +
+                        stats->compressed.compressed_bytes +
                         stats->deferred_bytes;
     stats->host_bytes_peak = MAX(stats->host_bytes_peak, stats->host_bytes);
 }
 
 /* Take @entry out of the totals, before it changes or goes ... */
-static void uncount(VirtIOGPULedger *ledger, const VirtIOGPULedgerEntry *entry)
+static void virtio_gpu_ledger_uncount(VirtIOGPULedger *ledger,
+                                      const VirtIOGPULedgerEntry *entry)
 {
     VirtIOGPULedgerTotals *in = &ledger->stats.in[entry->state];
+    VirtIOGPULedgerCompressed *c = &ledger->stats.compressed;
 
     in->resources--;
     in->size -= entry->size;
     in->backing_bytes -= entry->backing_bytes;
-    in->array_bytes -= entry->array_bytes;
+    in->iov_bytes -= entry->iov_bytes;
+    in->released_bytes -= entry->released_bytes;
+    if (entry->compressed_bytes) {
+        c->resources--;
+        c->compressed_bytes -= entry->compressed_bytes;
+        c->uncompressed_bytes -= entry->size;
+    }
 }
 
 /* ... and put it back in, after. */
-static void count(VirtIOGPULedger *ledger, const VirtIOGPULedgerEntry *entry)
+static void virtio_gpu_ledger_count(VirtIOGPULedger *ledger,
+                                    const VirtIOGPULedgerEntry *entry)
 {
     VirtIOGPULedgerTotals *in = &ledger->stats.in[entry->state];
+    VirtIOGPULedgerCompressed *c = &ledger->stats.compressed;
 
     in->resources++;
     in->size += entry->size;
     in->backing_bytes += entry->backing_bytes;
-    in->array_bytes += entry->array_bytes;
+    in->iov_bytes += entry->iov_bytes;
+    in->released_bytes += entry->released_bytes;
+    if (entry->compressed_bytes) {
+        c->resources++;
+        c->compressed_bytes += entry->compressed_bytes;
+        c->uncompressed_bytes += entry->size;
+    }
 }
 
-/* The only place where a resource changes. */
-static void change(VirtIOGPULedger *ledger, VirtIOGPULedgerEntry *entry,
-                   VirtIOGPULedgerState state, guint64 backing_bytes,
-                   guint64 array_bytes)
+/*
+ * The only place where a resource changes: it gets the state and the bytes of
+ * @to; id, size and opaque stay.
+ */
+static void virtio_gpu_ledger_change(VirtIOGPULedger *ledger,
+                                     VirtIOGPULedgerEntry *entry,
+                                     VirtIOGPULedgerEntry to)
 {
-    uncount(ledger, entry);
-    entry->state = state;
-    entry->backing_bytes = backing_bytes;
-    entry->array_bytes = array_bytes;
-    count(ledger, entry);
-    sum_up(ledger);
+    virtio_gpu_ledger_uncount(ledger, entry);
+    entry->state = to.state;
+    entry->backing_bytes = to.backing_bytes;
+    entry->iov_bytes = to.iov_bytes;
+    entry->compressed_bytes = to.compressed_bytes;
+    entry->released_bytes = to.released_bytes;
+    virtio_gpu_ledger_count(ledger, entry);
+    virtio_gpu_ledger_sum_up(ledger);
 }
 
-void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger)
+void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer)
 {
+    VirtIOGPULedgerStats *stats = &ledger->stats;
+
+    if (defer) {
+        stats->deferred += stats->in[VIRTIO_GPU_LEDGER_RESIDENT].resources +
+                           stats->in[VIRTIO_GPU_LEDGER_EVICTED].resources;
+        stats->deferred_bytes = stats->host_bytes -
+            stats->in[VIRTIO_GPU_LEDGER_RESIDENT].iov_bytes;
+    } else {
+        stats->deferred = 0;
+        stats->deferred_bytes = 0;
+    }
     g_hash_table_remove_all(ledger->entries);
-    memset(ledger->stats.in, 0, sizeof(ledger->stats.in));
-    ledger->stats.deferred_bytes = 0;
-    sum_up(ledger);
+    memset(stats->in, 0, sizeof(stats->in));
+    stats->compressed.resources = 0;
+    stats->compressed.compressed_bytes = 0;
+    stats->compressed.uncompressed_bytes = 0;
+    virtio_gpu_ledger_sum_up(ledger);
 }
 
 VirtIOGPULedgerEntry *virtio_gpu_ledger_add(VirtIOGPULedger *ledger,
@@ -112,8 +162,8 @@ VirtIOGPULedgerEntry *virtio_gpu_ledger_add(VirtIOGPULedger *ledger,
     entry->size = size;
     entry->opaque = opaque;
     g_hash_table_insert(ledger->entries, GUINT_TO_POINTER(id), entry);
-    count(ledger, entry);
-    sum_up(ledger);
+    virtio_gpu_ledger_count(ledger, entry);
+    virtio_gpu_ledger_sum_up(ledger);
     return entry;
 }
 
@@ -126,19 +176,23 @@ VirtIOGPULedgerEntry *virtio_gpu_ledger_find(const VirtIOGPULedger *ledger,
 void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry)
 {
-    uncount(ledger, entry);
-    sum_up(ledger);
+    virtio_gpu_ledger_uncount(ledger, entry);
+    virtio_gpu_ledger_sum_up(ledger);
     g_hash_table_remove(ledger->entries, GUINT_TO_POINTER(entry->id));
 }
 
 void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry, guint64 bytes,
-                              guint64 array_bytes)
+                              guint64 iov_bytes)
 {
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
-    g_assert(entry->backing_bytes == 0);
+    g_assert(!entry->backing_bytes && !entry->compressed_bytes);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_RESIDENT, bytes, array_bytes);
+    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+        .state = VIRTIO_GPU_LEDGER_RESIDENT,
+        .backing_bytes = bytes,
+        .iov_bytes = iov_bytes,
+    });
     ledger->stats.attaches++;
 }
 
@@ -147,7 +201,9 @@ void virtio_gpu_ledger_detach(VirtIOGPULedger *ledger,
 {
     g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_EVICTED, 0, 0);
+    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+        .state = VIRTIO_GPU_LEDGER_EVICTED,
+    });
     ledger->stats.detaches++;
 }
 
@@ -157,17 +213,12 @@ void virtio_gpu_ledger_purge(VirtIOGPULedger *ledger,
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
     g_assert(released <= entry->size);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_PURGED, 0, 0);
-    virtio_gpu_ledger_set_deferred(ledger, ledger->stats.deferred_bytes +
-                                           entry->size - released);
+    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+        .state = VIRTIO_GPU_LEDGER_PURGED,
+        .released_bytes = released,
+    });
     ledger->stats.purges++;
     ledger->stats.released_bytes_total += released;
-}
-
-void virtio_gpu_ledger_set_deferred(VirtIOGPULedger *ledger, guint64 bytes)
-{
-    ledger->stats.deferred_bytes = bytes;
-    sum_up(ledger);
 }
 
 void virtio_gpu_ledger_restore(VirtIOGPULedger *ledger,
@@ -175,7 +226,9 @@ void virtio_gpu_ledger_restore(VirtIOGPULedger *ledger,
 {
     g_assert(entry->state == VIRTIO_GPU_LEDGER_PURGED);
 
-    change(ledger, entry, VIRTIO_GPU_LEDGER_RESIDENT, 0, 0);
+    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+        .state = VIRTIO_GPU_LEDGER_RESIDENT,
+    });
     ledger->stats.restores++;
 }
 
@@ -186,12 +239,88 @@ void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
     g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
     g_assert(entry->backing_bytes == 0);
 
-    change(ledger, entry, state, 0, 0);
+    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+        .state = state,
+        .released_bytes = state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0,
+    });
 }
 
-void virtio_gpu_ledger_refuse(VirtIOGPULedger *ledger)
+void virtio_gpu_ledger_defer(VirtIOGPULedger *ledger, guint64 bytes)
 {
-    ledger->stats.refused++;
+    ledger->stats.deferred++;
+    ledger->stats.deferred_bytes += bytes;
+    /* No new peak: it is taken from its resource next, or was before. */
+    ledger->stats.host_bytes += bytes;
+}
+
+void virtio_gpu_ledger_release(VirtIOGPULedger *ledger, guint32 id,
+                               guint64 bytes, bool purged)
+{
+    VirtIOGPULedgerEntry *entry = virtio_gpu_ledger_find(ledger, id);
+
+    g_assert(ledger->stats.deferred);
+    g_assert(bytes <= ledger->stats.deferred_bytes);
+
+    ledger->stats.deferred--;
+    ledger->stats.deferred_bytes -= bytes;
+    if (purged) {
+        ledger->stats.released_bytes_total += bytes;
+    }
+    if (entry && entry->state == VIRTIO_GPU_LEDGER_PURGED) {
+        virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+            .state = VIRTIO_GPU_LEDGER_PURGED,
+            .released_bytes = bytes,
+        });
+    }
+    virtio_gpu_ledger_sum_up(ledger);
+}
+
+void virtio_gpu_ledger_release_all(VirtIOGPULedger *ledger)
+{
+    ledger->stats.deferred = 0;
+    ledger->stats.deferred_bytes = 0;
+    virtio_gpu_ledger_sum_up(ledger);
+}
+
+void virtio_gpu_ledger_compress(VirtIOGPULedger *ledger,
+                                VirtIOGPULedgerEntry *entry, guint64 bytes)
+{
+    g_assert(entry->state == VIRTIO_GPU_LEDGER_EVICTED);
+    g_assert(!entry->compressed_bytes && bytes);
+
+    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+        .state = VIRTIO_GPU_LEDGER_EVICTED,
+        .compressed_bytes = bytes,
+    });
+    ledger->stats.compressed.compressions++;
+}
+
+void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
+                                  VirtIOGPULedgerEntry *entry, guint64 us)
+{
+    int bucket = 0;
+
+    g_assert(entry->compressed_bytes);
+
+    while (us >> (bucket + 1) && bucket < VIRTIO_GPU_LEDGER_TIME_BUCKETS - 1) {
+        bucket++;
+    }
+    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
+        .state = VIRTIO_GPU_LEDGER_EVICTED,
+    });
+    ledger->stats.compressed.decompress_us[bucket]++;
+    ledger->stats.compressed.decompressions++;
+}
+
+void virtio_gpu_ledger_skip(VirtIOGPULedger *ledger,
+                            VirtIOGPULedgerSkip reason)
+{
+    ledger->stats.compressed.skipped[reason]++;
+}
+
+void virtio_gpu_ledger_error(VirtIOGPULedger *ledger)
+{
+    ledger->stats.errors++;
 }
 
 void virtio_gpu_ledger_foreach(VirtIOGPULedger *ledger,

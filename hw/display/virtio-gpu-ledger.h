@@ -3,38 +3,60 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Who holds how much: for each resource id its state, the bytes of host
- * storage behind it and the bytes of guest memory mapped for it, with running
- * totals for each state. The ledger only counts. It knows nothing of QEMU,
- * pixman or GL, needs only GLib, and does no locking.
+ * Accounts host and guest memory of resources: for each resource id its state,
+ * the bytes of host storage and the bytes of guest memory mapped for it, with
+ * running totals for each state, of compressed contents and of deferred
+ * storage; and the limit of all host memory. It is the only place where any of
+ * this is counted.
+ *
+ * The ledger knows nothing of QEMU, pixman or GL and needs only GLib. It does
+ * no locking: QEMU calls it with the BQL held. All sizes are in bytes.
  */
 
 #ifndef HW_DISPLAY_VIRTIO_GPU_LEDGER_H
 #define HW_DISPLAY_VIRTIO_GPU_LEDGER_H
 
+#include <stdbool.h>
 #include <glib.h>
 
 /* Where the memory of a resource is, see docs/specs/virtio-gpu-reclaim.rst. */
 typedef enum VirtIOGPULedgerState {
     /* Has host storage; guest pages are mapped, or were never attached. */
     VIRTIO_GPU_LEDGER_RESIDENT,
-    /* Has host storage with defined contents; no guest page is mapped. */
+    /* Contents are kept by the host; no guest page is mapped. */
     VIRTIO_GPU_LEDGER_EVICTED,
-    /* Contents are gone; no guest page is mapped. */
+    /* Contents are lost; no guest page is mapped. */
     VIRTIO_GPU_LEDGER_PURGED,
     VIRTIO_GPU_LEDGER_STATES,
 } VirtIOGPULedgerState;
 
-/* One resource. Only the ledger writes to it, but for @opaque. */
+/* Why the contents of an evicted resource were not compressed. */
+typedef enum VirtIOGPULedgerSkip {
+    VIRTIO_GPU_LEDGER_SKIP_REFERENCED,  /* a context refers to them */
+    VIRTIO_GPU_LEDGER_SKIP_FORMAT,      /* cannot be read back losslessly */
+    VIRTIO_GPU_LEDGER_SKIP_NO_GAIN,     /* would hardly be smaller */
+    VIRTIO_GPU_LEDGER_SKIP_LIMIT,       /* over the limit of compressed data */
+    VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY,
+    VIRTIO_GPU_LEDGER_SKIP_REASONS,
+} VirtIOGPULedgerSkip;
+
+/* Bucket i counts times below 2^(i+1) microseconds, the last one the rest. */
+#define VIRTIO_GPU_LEDGER_TIME_BUCKETS 24
+
+/* One resource. Only the ledger writes to it, except for @opaque. */
 typedef struct VirtIOGPULedgerEntry {
     guint32 id;
     VirtIOGPULedgerState state;
-    /* Host storage that the resource has unless it is purged. */
+    /* Host storage of the resource when it is not purged or compressed. */
     guint64 size;
     /* Guest memory that is mapped: 0 if nothing is attached. */
     guint64 backing_bytes;
-    /* What the host keeps to remember where that is. */
-    guint64 array_bytes;
+    /* Host memory of the iovec and address arrays of that mapping. */
+    guint64 iov_bytes;
+    /* EVICTED: compressed contents in place of storage; 0 if it has storage. */
+    guint64 compressed_bytes;
+    /* PURGED: how much of its storage is known to be released. */
+    guint64 released_bytes;
     void *opaque;
 } VirtIOGPULedgerEntry;
 
@@ -44,100 +66,229 @@ typedef struct VirtIOGPULedgerTotals {
     /* Sum of their sizes: for purged ones, of what they no longer have. */
     guint64 size;
     guint64 backing_bytes;
-    guint64 array_bytes;
+    guint64 iov_bytes;
+    guint64 released_bytes;
 } VirtIOGPULedgerTotals;
 
+/* Resources whose contents are compressed. */
+typedef struct VirtIOGPULedgerCompressed {
+    guint64 resources;
+    guint64 compressed_bytes;       /* that their contents take now */
+    guint64 uncompressed_bytes;     /* that their storage would take */
+    /* What follows is counted since the ledger was made. */
+    guint64 compressions;
+    guint64 decompressions;
+    guint64 decompress_us[VIRTIO_GPU_LEDGER_TIME_BUCKETS];
+    guint64 skipped[VIRTIO_GPU_LEDGER_SKIP_REASONS];
+} VirtIOGPULedgerCompressed;
+
 /*
- * All that is counted. @in, @deferred_bytes and @host_bytes describe the
- * present, the rest only grows for as long as the ledger lives.
+ * All that is counted. @in, @deferred, @deferred_bytes and @host_bytes describe
+ * the present, the rest only grows for as long as the ledger lives.
  */
 typedef struct VirtIOGPULedgerStats {
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
-    /* Storage that resources have given up and that is not gone yet. */
+    VirtIOGPULedgerCompressed compressed;
+    /* Storage detached from its resource, which something still refers to. */
+    guint64 deferred;
     guint64 deferred_bytes;
-    /* All storage held: of what is not purged, deferred, and arrays. */
+    /* All host memory: storage, compressed contents, deferred, arrays. */
     guint64 host_bytes;
     guint64 host_bytes_peak;
     guint64 attaches;
     guint64 detaches;
     guint64 purges;
     guint64 restores;
-    guint64 refused;
+    guint64 errors;
     guint64 released_bytes_total;
 } VirtIOGPULedgerStats;
 
 typedef struct VirtIOGPULedger VirtIOGPULedger;
 typedef void (*VirtIOGPULedgerFunc)(VirtIOGPULedgerEntry *entry, void *opaque);
 
-VirtIOGPULedger *virtio_gpu_ledger_new(void);
+/**
+ * virtio_gpu_ledger_new: Make an empty ledger.
+ * @limit: bytes that all host memory must stay below; 0 for no limit
+ *
+ * Returns: the ledger, to be freed by virtio_gpu_ledger_free().
+ */
+VirtIOGPULedger *virtio_gpu_ledger_new(guint64 limit);
+
+/**
+ * virtio_gpu_ledger_free: Free a ledger and all its entries.
+ * @ledger: the ledger, or NULL
+ */
 void virtio_gpu_ledger_free(VirtIOGPULedger *ledger);
 
-/* Forget every resource. Counters and the peak stay. */
-void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger);
+/**
+ * virtio_gpu_ledger_fits: Whether more host memory stays below the limit.
+ * @ledger: the ledger
+ * @more: bytes to be allocated on top of all that is counted
+ *
+ * Like the stock 2D device this stops one byte short of the limit. Compressed
+ * contents count in their uncompressed size, so that they can always come back.
+ */
+bool virtio_gpu_ledger_fits(const VirtIOGPULedger *ledger, guint64 more);
 
-/*
- * Add a RESIDENT resource of @size bytes of host storage, nothing attached.
- * Returns NULL, and changes nothing, if @id is 0 or in use.
+/**
+ * virtio_gpu_ledger_clear: All resources end; counters and the peak stay.
+ * @ledger: the ledger
+ * @defer: host storage is released later: count it as deferred until
+ *         virtio_gpu_ledger_release_all(); else it is gone now
+ */
+void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer);
+
+/**
+ * virtio_gpu_ledger_add: Add a RESIDENT resource with nothing attached.
+ * @ledger: the ledger
+ * @id: resource id
+ * @size: bytes of its host storage
+ * @opaque: for the caller
+ *
+ * Returns: the entry, owned by the ledger; NULL, and nothing is changed, if @id
+ * is 0 or in use.
  */
 VirtIOGPULedgerEntry *virtio_gpu_ledger_add(VirtIOGPULedger *ledger,
                                             guint32 id, guint64 size,
                                             void *opaque);
 
-/* Returns NULL if there is no such resource. */
+/**
+ * virtio_gpu_ledger_find: Look up a resource.
+ * @ledger: the ledger
+ * @id: resource id
+ *
+ * Returns: the entry, owned by the ledger, or NULL.
+ */
 VirtIOGPULedgerEntry *virtio_gpu_ledger_find(const VirtIOGPULedger *ledger,
                                              guint32 id);
 
-/* Forget one resource, in whatever state; @entry is freed. */
+/**
+ * virtio_gpu_ledger_remove: Remove a resource in any state.
+ * @ledger: the ledger
+ * @entry: the resource; freed
+ */
 void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry);
 
-/*
- * @bytes of guest memory were attached to a resource that had none attached
- * and that is not purged: it is RESIDENT. The host keeps @array_bytes for it
- * until they are let go.
+/**
+ * virtio_gpu_ledger_attach: Guest memory was attached: RESIDENT.
+ * @ledger: the ledger
+ * @entry: a resource that is not PURGED and has nothing attached
+ * @bytes: of guest memory
+ * @iov_bytes: of host memory that the arrays of the mapping take
  */
 void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry, guint64 bytes,
-                              guint64 array_bytes);
+                              guint64 iov_bytes);
 
-/* The guest memory of a RESIDENT resource was let go: it is EVICTED. */
+/**
+ * virtio_gpu_ledger_detach: Guest memory was detached: EVICTED.
+ * @ledger: the ledger
+ * @entry: a RESIDENT resource
+ */
 void virtio_gpu_ledger_detach(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry);
 
-/*
- * The contents of a resource were dropped, and its guest memory let go: it is
- * PURGED. That returned @released bytes at once; the rest of its size is
- * deferred.
+/**
+ * virtio_gpu_ledger_purge: Contents were dropped, memory detached: PURGED.
+ * @ledger: the ledger
+ * @entry: a resource that is not PURGED
+ * @released: bytes of its storage that are gone already; what is not is
+ *            reported by virtio_gpu_ledger_defer()
  */
 void virtio_gpu_ledger_purge(VirtIOGPULedger *ledger,
                              VirtIOGPULedgerEntry *entry, guint64 released);
 
-/* Correct what is deferred: storage goes when its last user lets go of it. */
-void virtio_gpu_ledger_set_deferred(VirtIOGPULedger *ledger, guint64 bytes);
-
-/*
- * A PURGED resource has storage again, all zero: it is RESIDENT with nothing
- * attached.
+/**
+ * virtio_gpu_ledger_restore: Storage was made again, all zero: RESIDENT.
+ * @ledger: the ledger
+ * @entry: a PURGED resource
  */
 void virtio_gpu_ledger_restore(VirtIOGPULedger *ledger,
                                VirtIOGPULedgerEntry *entry);
 
-/*
- * A RESIDENT resource with nothing attached turns out to be in @state: it comes
- * from a stream. Nothing happened to it, so that nothing is counted.
+/**
+ * virtio_gpu_ledger_enter: Set the state of a resource that was migrated.
+ * @ledger: the ledger
+ * @entry: a RESIDENT resource with nothing attached
+ * @state: the state it had at the source; no event is counted
  */
 void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
                              VirtIOGPULedgerEntry *entry,
                              VirtIOGPULedgerState state);
 
-/* A request that concerns resources was turned down. */
-void virtio_gpu_ledger_refuse(VirtIOGPULedger *ledger);
+/**
+ * virtio_gpu_ledger_defer: Storage left its resource and is not released yet.
+ * @ledger: the ledger
+ * @bytes: of storage
+ *
+ * To be followed, or preceded, by the purge or removal of that resource.
+ */
+void virtio_gpu_ledger_defer(VirtIOGPULedger *ledger, guint64 bytes);
 
-/* Call @func for each resource; it must not add or remove any. */
+/**
+ * virtio_gpu_ledger_release: Deferred storage was released.
+ * @ledger: the ledger
+ * @id: the PURGED resource that had it last, or 0
+ * @bytes: as given to virtio_gpu_ledger_defer()
+ * @purged: it had been deferred by a purge
+ */
+void virtio_gpu_ledger_release(VirtIOGPULedger *ledger, guint32 id,
+                               guint64 bytes, bool purged);
+
+/**
+ * virtio_gpu_ledger_release_all: All deferred storage was released.
+ * @ledger: the ledger
+ */
+void virtio_gpu_ledger_release_all(VirtIOGPULedger *ledger);
+
+/**
+ * virtio_gpu_ledger_compress: Contents were compressed, storage released.
+ * @ledger: the ledger
+ * @entry: an EVICTED resource with storage
+ * @bytes: of the compressed contents, at least 1
+ */
+void virtio_gpu_ledger_compress(VirtIOGPULedger *ledger,
+                                VirtIOGPULedgerEntry *entry, guint64 bytes);
+
+/**
+ * virtio_gpu_ledger_decompress: Compressed contents are in storage again.
+ * @ledger: the ledger
+ * @entry: a resource whose contents are compressed
+ * @us: microseconds that it took
+ */
+void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
+                                  VirtIOGPULedgerEntry *entry, guint64 us);
+
+/**
+ * virtio_gpu_ledger_skip: Contents were not compressed.
+ * @ledger: the ledger
+ * @reason: why
+ */
+void virtio_gpu_ledger_skip(VirtIOGPULedger *ledger,
+                            VirtIOGPULedgerSkip reason);
+
+/**
+ * virtio_gpu_ledger_error: A command, or one resource of a purge, was rejected.
+ * @ledger: the ledger
+ */
+void virtio_gpu_ledger_error(VirtIOGPULedger *ledger);
+
+/**
+ * virtio_gpu_ledger_foreach: Call a function for each resource.
+ * @ledger: the ledger
+ * @func: function; it must not add or remove resources
+ * @opaque: for it
+ */
 void virtio_gpu_ledger_foreach(VirtIOGPULedger *ledger,
                                VirtIOGPULedgerFunc func, void *opaque);
 
-/* The numbers as of now. */
+/**
+ * virtio_gpu_ledger_stats: Current numbers.
+ * @ledger: the ledger
+ *
+ * Returns: the numbers, kept up to date for as long as the ledger lives.
+ */
 const VirtIOGPULedgerStats *
 virtio_gpu_ledger_stats(const VirtIOGPULedger *ledger);
 

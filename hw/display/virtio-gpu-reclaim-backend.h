@@ -1,230 +1,150 @@
 /*
- * Virtio GPU: storage of resources, as reclaim sees it
+ * Virtio GPU: what a storage backend does for reclaim
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * virtio-gpu-reclaim.c knows commands and states. What host storage is, and
- * how to drop it and make it again, is known to a backend: pixman images in
- * virtio-gpu-reclaim-2d.c, virglrenderer in virtio-gpu-reclaim-virgl.c.
+ * A backend knows what host storage is, how to release it and how to make it
+ * again: pixman images in virtio-gpu-reclaim-2d.c, virglrenderer in
+ * virtio-gpu-reclaim-virgl.c. It knows neither commands nor accounting: it is
+ * given validated structures in host byte order, and returns 0 or a negative
+ * errno value. What happens to storage later, by itself, it reports as an
+ * event.
+ *
+ * All functions are called in the main loop with the BQL held.
  */
 
 #ifndef HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H
 #define HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H
 
 #include "hw/virtio/virtio-gpu.h"
-#include "hw/virtio/virtio-gpu-reclaim.h"
-#include "virtio-gpu-ledger.h"
-
-/* Guest memory that is mapped for a resource. */
-typedef struct VirtIOGPUReclaimMapping {
-    struct iovec *iov;
-    uint64_t *addrs;            /* guest address of each @iov */
-    uint32_t iov_cnt;
-    uint64_t bytes;
-} VirtIOGPUReclaimMapping;
-
-/* Why contents were not stored away, in the order of reclaim-stats. */
-#define VIRTIO_GPU_RECLAIM_KEPT_REASONS 5
-/* Restores that took less than 2, 4, 8, ... microseconds, and the rest. */
-#define VIRTIO_GPU_RECLAIM_TIME_BUCKETS 24
-
-/* Contents stored away; to the ledger these resources are evicted. */
-typedef struct VirtIOGPUReclaimStored {
-    uint64_t resources;
-    uint64_t bytes;                 /* that their contents take */
-    uint64_t of_bytes;              /* that their storage took */
-    uint64_t stores, restores;      /* ever, as what follows */
-    uint64_t kept[VIRTIO_GPU_RECLAIM_KEPT_REASONS];
-    uint64_t restore_us[VIRTIO_GPU_RECLAIM_TIME_BUCKETS];
-} VirtIOGPUReclaimStored;
-
-/* What a backend knows better than the ledger. */
-typedef struct VirtIOGPUReclaimAudit {
-    uint64_t deferred;              /* storages given up, but not gone yet */
-    uint64_t deferred_bytes;
-    uint64_t purged_released_bytes; /* gone, of what is purged now */
-    uint64_t released_bytes_total;  /* gone by purges, ever */
-    VirtIOGPUReclaimStored stored;
-} VirtIOGPUReclaimAudit;
+#include "virtio-gpu-reclaim-map.h"
 
 typedef void (*VirtIOGPUReclaimCtxFunc)(uint32_t id, const char *name,
                                         uint64_t resources,
                                         uint64_t host_bytes, void *opaque);
 
 /*
- * Functions that take an entry are called in a state where they make sense:
- * attach() if it has storage and no backing, detach() with backing, destroy()
- * and purge() without. They return 0 or a negative errno value and leave the
- * ledger to the caller.
+ * A resource is what a create function has put in *@res. Functions that take
+ * one are called in a state where they make sense: attach() when nothing is
+ * attached, detach() with backing, destroy(), purge() and compress() without,
+ * restore() when it has no storage. Optional functions may be NULL.
  */
 typedef struct VirtIOGPUReclaimBackend {
-    /* What is kept of a mapping for each of its iov_cnt. */
-    size_t array_bytes;
-    /*
-     * Carry out the creation of a resource, or anything else that only this
-     * backend has. Returns false if the command is none of its business.
-     */
-    bool (*command)(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd);
-    /* Whether the resource has an image of @r to show. */
-    bool (*check_show)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
-                       const struct virtio_gpu_rect *r);
-    /* Optional: whether a cursor can be made of it, if that is less. */
-    bool (*check_cursor)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
-    /* Takes what @map points to, if it succeeds. */
-    int (*attach)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
-                  VirtIOGPUReclaimMapping *map);
+    /* Host memory kept for each entry of a mapping, in bytes. */
+    size_t iov_bytes;
+    /* A fence is signalled later than the command in front of it returns. */
+    bool has_fences;
+
+    /* Bytes of storage; -EINVAL or -ENOMEM if there can be no such storage. */
+    int (*size_2d)(const struct virtio_gpu_resource_create_2d *c2d,
+                   uint64_t *bytes);
+    int (*create_2d)(VirtIOGPU *g,
+                     const struct virtio_gpu_resource_create_2d *c2d,
+                     void **res);
+    /* GL only. */
+    int (*size_3d)(const struct virtio_gpu_resource_create_3d *c3d,
+                   uint64_t *bytes);
+    int (*create_3d)(VirtIOGPU *g,
+                     const struct virtio_gpu_resource_create_3d *c3d,
+                     void **res);
+    /* 2D only: a guest blob, whose memory is attached next. */
+    int (*create_blob)(VirtIOGPU *g,
+                       const struct virtio_gpu_resource_create_blob *cblob,
+                       void **res);
+    void (*destroy)(VirtIOGPU *g, void *res);
+
+    /* Takes what @map points to if it succeeds. */
+    int (*attach)(VirtIOGPU *g, void *res, VirtIOGPUReclaimMapping *map);
     /* When this returns no guest page of the resource is referred to. */
-    void (*detach)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
-    void (*destroy)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
-    int (*purge)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
-                 uint64_t *released);
-    int (*restore)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
+    void (*detach)(VirtIOGPU *g, void *res);
+    /* 0, or -ENOTSUP if resources of this type never can be. */
+    int (*can_purge)(VirtIOGPU *g, void *res);
+    /* Returns the bytes of storage that are gone at once. */
+    uint64_t (*purge)(VirtIOGPU *g, void *res);
+    /* Make storage again: with its contents if compressed, or all zero. */
+    int (*restore)(VirtIOGPU *g, void *res);
     /*
-     * Optional: store the contents of an evicted resource away. Then attach()
-     * and restore() bring them back.
+     * Optional: compress the contents and release the storage. -EBUSY if
+     * something refers to it, -ENOTSUP if it cannot be read back, -EFBIG if it
+     * would hardly get smaller, -ENOSPC if over the limit, -ENOMEM.
      */
-    int (*store)(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
-    /* Stop showing a resource on a scanout. */
+    int (*compress)(VirtIOGPU *g, void *res);
+
+    /* Whether @r of the resource can be scanned out. */
+    bool (*can_scanout)(VirtIOGPU *g, void *res,
+                        const struct virtio_gpu_rect *r);
+    /* Whether a cursor image can be read from the resource. */
+    bool (*can_cursor)(VirtIOGPU *g, void *res);
     void (*disable_scanout)(VirtIOGPU *g, int scanout_id);
-    /* Optional: look what has become of deferred storage. */
-    void (*audit)(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit);
-    /* Optional: call @func for each rendering context. */
-    void (*contexts)(VirtIOGPU *g, VirtIOGPUReclaimCtxFunc func, void *opaque);
-    /* Optional: the device is reset, and nothing is attached any more. */
+
+    /*
+     * 2D only, which leaves these two to the stock handlers: whether they
+     * stay within the blob, or within the backing.
+     */
+    bool (*can_scanout_blob)(VirtIOGPU *g, void *res,
+                             const struct virtio_gpu_set_scanout_blob *ss);
+    bool (*can_transfer_2d)(VirtIOGPU *g, void *res,
+                            const struct virtio_gpu_transfer_to_host_2d *t2d);
+
+    /*
+     * GL only. -ESRCH if there is no such context, -ENODATA for a transfer
+     * without backing, -EINVAL for one that does not fit.
+     */
+    int (*transfer_2d)(VirtIOGPU *g, void *res,
+                       const struct virtio_gpu_transfer_to_host_2d *t2d);
+    int (*transfer_3d)(VirtIOGPU *g, void *res,
+                       const struct virtio_gpu_transfer_host_3d *t3d,
+                       bool to_host);
+    int (*ctx_create)(VirtIOGPU *g, uint32_t ctx, const char *name,
+                      uint32_t len);
+    int (*ctx_destroy)(VirtIOGPU *g, uint32_t ctx);
+    int (*ctx_attach)(VirtIOGPU *g, uint32_t ctx, void *res);
+    int (*ctx_detach)(VirtIOGPU *g, uint32_t ctx, void *res);
+    int (*submit)(VirtIOGPU *g, uint32_t ctx, void *commands, size_t words);
+    void (*ctx_foreach)(VirtIOGPU *g, VirtIOGPUReclaimCtxFunc func,
+                        void *opaque);
+
+    /* Return freed heap memory to the operating system. */
+    void (*trim)(void);
+    /*
+     * Optional: the device is reset and nothing is attached any more. Storage
+     * is released later, and renderer_reset() is reported then.
+     */
     void (*reset)(VirtIOGPU *g);
-    /* Optional. */
+    /* Optional: the device ends. */
     void (*free)(VirtIOGPU *g);
 } VirtIOGPUReclaimBackend;
 
-typedef struct VirtIOGPUReclaimStore VirtIOGPUReclaimStore;
-typedef struct VirtIOGPUReclaimTrim VirtIOGPUReclaimTrim;
+/* What a backend reports as it happens. */
+typedef struct VirtIOGPUReclaimEvents {
+    /* A purge or unref left @bytes of storage that something refers to. */
+    void (*storage_deferred)(VirtIOGPU *g, uint64_t bytes);
+    /* It is gone; @id: the purged resource that had it, or 0. */
+    void (*storage_released)(VirtIOGPU *g, uint32_t id, uint64_t bytes,
+                             bool purged);
+    void (*compressed)(VirtIOGPU *g, uint32_t id, uint64_t bytes);
+    void (*decompressed)(VirtIOGPU *g, uint32_t id, uint64_t us);
+    /* Nothing refers any more to what compress() found busy. */
+    void (*unreferenced)(VirtIOGPU *g, uint32_t id);
+    void (*renderer_reset)(VirtIOGPU *g);
+} VirtIOGPUReclaimEvents;
 
+typedef struct VirtIOGPULedger VirtIOGPULedger;
+typedef struct VirtIOGPUTrim VirtIOGPUTrim;
+typedef struct VirtIOGPUReclaimCompress VirtIOGPUReclaimCompress;
+
+/* Of one device. Backends use the first three members only. */
 struct VirtIOGPUReclaim {
+    /* NULL until the renderer has started, and if it failed to. */
     const VirtIOGPUReclaimBackend *backend;
     void *backend_data;
+    const VirtIOGPUReclaimEvents *events;
     VirtIOGPULedger *ledger;
-    VirtIOGPUReclaimTrim *trim;
-    /* NULL with x-evicted-store=off. */
-    VirtIOGPUReclaimStore *store;
-    /* While it is migrated: what the stock stream cannot say. */
+    VirtIOGPUTrim *trim;
+    /* NULL with x-evicted-compress=off. */
+    VirtIOGPUReclaimCompress *compress;
+    /* While migrating: resources that the stock stream cannot describe. */
     QTAILQ_HEAD(, VirtIOGPUReclaimSaved) saved;
 };
-
-/* virtio-gpu-reclaim.c */
-
-/* Fail @cmd with @error and tell the log of guest errors why. */
-void G_GNUC_PRINTF(4, 5)
-virtio_gpu_reclaim_refuse(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                          enum virtio_gpu_ctrl_type error,
-                          const char *fmt, ...);
-
-/* Refuse @cmd for a negative errno value of a backend. */
-void virtio_gpu_reclaim_refuse_errno(VirtIOGPU *g,
-                                     struct virtio_gpu_ctrl_command *cmd,
-                                     uint32_t resource_id, int err);
-
-/* Read the @size bytes that @cmd must have, or refuse it. */
-bool virtio_gpu_reclaim_read(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                             void *buf, size_t size);
-
-/* Find a resource, or refuse @cmd. */
-VirtIOGPULedgerEntry *
-virtio_gpu_reclaim_find(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                        uint32_t id);
-
-/*
- * Whether a resource of @size bytes may be created as @id: refuse @cmd if the
- * id is 0 or taken, or if it goes over the limit.
- */
-bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
-                                   struct virtio_gpu_ctrl_command *cmd,
-                                   uint32_t id, uint64_t size);
-
-/*
- * Whether @more bytes of storage stay below max_hostmem, with all that is
- * held.
- */
-bool virtio_gpu_reclaim_within_limit(VirtIOGPU *g, uint64_t more);
-
-/* How many pieces the backing of a resource of @size bytes can be in. */
-uint64_t virtio_gpu_reclaim_max_entries(uint64_t size);
-
-/* Bring the ledger up to date with storage that went since a purge. */
-void virtio_gpu_reclaim_audit(VirtIOGPU *g, VirtIOGPUReclaimAudit *audit);
-
-/*
- * Give a resource that has none its storage again; others are left alone.
- * Returns 0 or a negative errno value.
- */
-int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
-
-/* Whether a scanout or a cursor shows it. */
-bool virtio_gpu_reclaim_is_shown(VirtIOGPU *g, uint32_t id);
-
-/* virtio-gpu-reclaim-trim.c */
-
-/*
- * @bytes of storage were freed. As a rule they are still in the heap, and
- * would stay there: trim it soon if @worth_a_trim bytes were freed by now.
- */
-void virtio_gpu_reclaim_freed(VirtIOGPU *g, uint64_t bytes,
-                              uint64_t worth_a_trim);
-/* How often that was done, and how many microseconds it took in all. */
-uint64_t virtio_gpu_reclaim_trims(const VirtIOGPUReclaim *r, uint64_t *us);
-void virtio_gpu_reclaim_trim_init(VirtIOGPU *g);
-void virtio_gpu_reclaim_trim_free(VirtIOGPUReclaim *r);
-
-/* virtio-gpu-reclaim-store.c: without effect if x-evicted-store=off. */
-
-/* The resource is evicted, or may be, and can be stored: do so some time. */
-void virtio_gpu_reclaim_store_evicted(VirtIOGPU *g,
-                                      VirtIOGPULedgerEntry *entry);
-/* Give a resource that is evicted its storage again, if it has none. */
-int virtio_gpu_reclaim_store_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
-/* There are no resources any more. */
-void virtio_gpu_reclaim_store_reset(VirtIOGPU *g);
-void virtio_gpu_reclaim_store_init(VirtIOGPU *g);
-void virtio_gpu_reclaim_store_free(VirtIOGPUReclaim *r);
-
-/* virtio-gpu-reclaim-check.c */
-
-/*
- * Whether @cmd may go to a stock handler, as far as that has no checks of its
- * own: refuse it if not. A resource that is to be shown has storage then.
- */
-bool virtio_gpu_reclaim_check(VirtIOGPU *g,
-                              struct virtio_gpu_ctrl_command *cmd);
-
-/* virtio-gpu-reclaim-map.c */
-
-/*
- * Map the @nr_entries entries of guest memory at @offset of @cmd. On failure
- * @cmd is refused and nothing is mapped.
- */
-bool virtio_gpu_reclaim_map(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                            size_t offset, uint32_t nr_entries,
-                            VirtIOGPUReclaimMapping *map);
-void virtio_gpu_reclaim_unmap(VirtIOGPU *g, VirtIOGPUReclaimMapping *map);
-
-/* virtio-gpu-reclaim-vmstate.c */
-
-/* Forget what was read of a stream that came to no end. */
-void virtio_gpu_reclaim_vmstate_free(VirtIOGPUReclaim *r);
-
-/* virtio-gpu-reclaim-trace.c */
-
-/* Turn on the trace events that the command line asks for. */
-void virtio_gpu_reclaim_trace_init(void);
-
-/* virtio-gpu-reclaim-2d.c */
-extern const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d;
-
-/*
- * Make a resource that has no image yet. Returns NULL if the id is taken, or
- * there can be no such resource.
- */
-VirtIOGPULedgerEntry *
-virtio_gpu_reclaim_2d_load_purged(VirtIOGPU *g, uint32_t id, uint32_t width,
-                                  uint32_t height, uint32_t format);
 
 #endif /* HW_DISPLAY_VIRTIO_GPU_RECLAIM_BACKEND_H */

@@ -4,29 +4,41 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A resource that comes back from the guest's swap is scattered over single
- * pages, so there can be as many entries as it has pages, and most of those
- * that are adjacent in the guest are worth one mapping.
+ * pages, so there can be as many entries as it has pages; entries that are
+ * adjacent in the guest share a mapping.
  */
 
 #include "qemu/osdep.h"
-#include "qemu/iov.h"
 #include "qemu/units.h"
+#include "qapi/error.h"
 #include "exec/address-spaces.h"
 #include "sysemu/dma.h"
-#include "virtio-gpu-reclaim-backend.h"
+#include "virtio-gpu-reclaim-map.h"
 
-/* Entries read from the command at a time: 8 KiB of stack. */
-#define CHUNK 512
+#define GUEST_PAGE_SIZE 4096
 
-/* The stream of the 2D device has 32 bits for the length of a mapping. */
+/*
+ * Entries that an attach may have on top of one for each page of the
+ * resource: stock drivers may give a resource more memory than it needs, and
+ * stock devices have always taken this many.
+ */
+#define ATTACH_SLACK 16384
+
+/* The 2D device's migration stream has 32 bits for the length of a mapping. */
 #define RUN_MAX (1 * GiB)
+
+uint64_t virtio_gpu_reclaim_max_entries(uint64_t size)
+{
+    return DIV_ROUND_UP(size, GUEST_PAGE_SIZE) + ATTACH_SLACK;
+}
 
 /*
  * dma_memory_map() would serve anything that is not RAM through a bounce
  * buffer, of which there is one for all devices, by reading from it: not for
  * something that stays mapped.
  */
-static bool is_ram(AddressSpace *as, hwaddr addr, hwaddr *len)
+static bool virtio_gpu_reclaim_map_is_ram(AddressSpace *as, hwaddr addr,
+                                          hwaddr *len)
 {
     MemoryRegion *mr;
     hwaddr xlat;
@@ -37,8 +49,9 @@ static bool is_ram(AddressSpace *as, hwaddr addr, hwaddr *len)
     return memory_access_is_direct(mr, true);
 }
 
-static void append(VirtIOGPUReclaimMapping *map, uint32_t *room,
-                   hwaddr addr, void *host, hwaddr len)
+static void virtio_gpu_reclaim_map_append(VirtIOGPUReclaimMapping *map,
+                                          uint32_t *room, hwaddr addr,
+                                          void *host, hwaddr len)
 {
     if (map->iov_cnt == *room) {
         *room = MAX(*room * 2, 16);
@@ -53,24 +66,27 @@ static void append(VirtIOGPUReclaimMapping *map, uint32_t *room,
 }
 
 /* Map @len bytes at @addr: one mapping for each memory region they span. */
-static bool map_run(VirtIOGPU *g, VirtIOGPUReclaimMapping *map, uint32_t *room,
-                    hwaddr addr, hwaddr len)
+static bool virtio_gpu_reclaim_map_run(VirtIOGPU *g,
+                                       VirtIOGPUReclaimMapping *map,
+                                       uint32_t *room, hwaddr addr, hwaddr len,
+                                       Error **errp)
 {
     AddressSpace *as = VIRTIO_DEVICE(g)->dma_as;
 
     while (len) {
         hwaddr part = len;
-        void *host;
+        void *host = NULL;
 
-        if (!is_ram(as, addr, &part)) {
-            return false;
+        if (virtio_gpu_reclaim_map_is_ram(as, addr, &part)) {
+            host = dma_memory_map(as, addr, &part, DMA_DIRECTION_TO_DEVICE,
+                                  MEMTXATTRS_UNSPECIFIED);
         }
-        host = dma_memory_map(as, addr, &part, DMA_DIRECTION_TO_DEVICE,
-                              MEMTXATTRS_UNSPECIFIED);
         if (!host) {
+            error_setg(errp, "0x%" PRIx64 " bytes at 0x%" PRIx64
+                       " are not all in RAM", len, addr);
             return false;
         }
-        append(map, room, addr, host, part);
+        virtio_gpu_reclaim_map_append(map, room, addr, host, part);
         addr += part;
         len -= part;
     }
@@ -84,63 +100,43 @@ void virtio_gpu_reclaim_unmap(VirtIOGPU *g, VirtIOGPUReclaimMapping *map)
     memset(map, 0, sizeof(*map));
 }
 
-bool virtio_gpu_reclaim_map(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd,
-                            size_t offset, uint32_t nr_entries,
-                            VirtIOGPUReclaimMapping *map)
+bool virtio_gpu_reclaim_map(VirtIOGPU *g,
+                            const struct virtio_gpu_mem_entry *entries,
+                            uint32_t nr_entries, VirtIOGPUReclaimMapping *map,
+                            Error **errp)
 {
-    struct virtio_gpu_mem_entry entries[CHUNK];
     hwaddr run_addr = 0, run_len = 0;
     uint32_t room = 0, i;
-    size_t size;
 
     memset(map, 0, sizeof(*map));
-    size = iov_size(cmd->elem.out_sg, cmd->elem.out_num);
-    if (size < offset || (size - offset) / sizeof(entries[0]) < nr_entries) {
-        virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                                  "%zu bytes cannot hold %u memory entries",
-                                  size, nr_entries);
-        return false;
-    }
-
     for (i = 0; i < nr_entries; i++) {
-        uint64_t addr;
-        uint32_t len;
+        uint64_t addr = le64_to_cpu(entries[i].addr);
+        uint32_t len = le32_to_cpu(entries[i].length);
 
-        if (i % CHUNK == 0) {
-            iov_to_buf(cmd->elem.out_sg, cmd->elem.out_num,
-                       offset + (size_t)i * sizeof(entries[0]), entries,
-                       MIN(CHUNK, nr_entries - i) * sizeof(entries[0]));
-        }
-        addr = le64_to_cpu(entries[i % CHUNK].addr);
-        len = le32_to_cpu(entries[i % CHUNK].length);
         if (len == 0 || addr > UINT64_MAX - len) {
-            virtio_gpu_reclaim_refuse(
-                g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                "memory entry %u has %u bytes at 0x%" PRIx64, i, len, addr);
+            error_setg(errp, "memory entry %u has %u bytes at 0x%" PRIx64, i,
+                       len, addr);
             goto fail;
         }
         if (run_len && addr == run_addr + run_len && run_len + len <= RUN_MAX) {
             run_len += len;
             continue;
         }
-        if (!map_run(g, map, &room, run_addr, run_len)) {
-            goto not_ram;
+        if (!virtio_gpu_reclaim_map_run(g, map, &room, run_addr, run_len,
+                                        errp)) {
+            goto fail;
         }
         run_addr = addr;
         run_len = len;
     }
-    if (!map_run(g, map, &room, run_addr, run_len)) {
-        goto not_ram;
+    if (!virtio_gpu_reclaim_map_run(g, map, &room, run_addr, run_len, errp)) {
+        goto fail;
     }
-    /* No more than that is counted. */
+    /* Host memory is accounted by iov_cnt: keep no room beyond it. */
     map->iov = g_renew(struct iovec, map->iov, map->iov_cnt);
     map->addrs = g_renew(uint64_t, map->addrs, map->iov_cnt);
     return true;
 
-not_ram:
-    virtio_gpu_reclaim_refuse(g, cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                              "0x%" PRIx64 " bytes at 0x%" PRIx64
-                              " are not all in RAM", run_len, run_addr);
 fail:
     virtio_gpu_reclaim_unmap(g, map);
     return false;

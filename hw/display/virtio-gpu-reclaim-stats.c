@@ -3,22 +3,27 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What of the memory of resources is where, as a QOM property of the device:
- * docs/interop/virtio-gpu-reclaim-stats.rst
+ * The numbers of the ledger as a QOM property of the device:
+ * docs/interop/virtio-gpu-reclaim-stats.rst. Reading it costs nothing but
+ * what the visitor takes: everything has been counted.
  */
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "hw/qdev-properties.h"
+#include "virtio-gpu-ledger.h"
 #include "virtio-gpu-reclaim-backend.h"
+#include "virtio-gpu-reclaim-trim.h"
 
-typedef struct StatsField {
+typedef struct VirtIOGPUStatsField {
     const char *name;
     uint64_t value;
-} StatsField;
+} VirtIOGPUStatsField;
 
-static bool visit_fields(Visitor *v, const StatsField *fields, Error **errp)
+static bool virtio_gpu_stats_visit_fields(Visitor *v,
+                                          const VirtIOGPUStatsField *fields,
+                                          Error **errp)
 {
     for (; fields->name; fields++) {
         uint64_t value = fields->value;
@@ -30,29 +35,32 @@ static bool visit_fields(Visitor *v, const StatsField *fields, Error **errp)
     return true;
 }
 
-static bool visit_group(Visitor *v, const char *name, const StatsField *fields,
-                        Error **errp)
+static bool virtio_gpu_stats_visit_group(Visitor *v, const char *name,
+                                         const VirtIOGPUStatsField *fields,
+                                         Error **errp)
 {
     bool ok;
 
     if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return false;
     }
-    ok = visit_fields(v, fields, errp) && visit_check_struct(v, errp);
+    ok = virtio_gpu_stats_visit_fields(v, fields, errp) &&
+         visit_check_struct(v, errp);
     visit_end_struct(v, NULL);
     return ok;
 }
 
-typedef struct VisitContexts {
+typedef struct VirtIOGPUStatsContexts {
     Visitor *v;
     Error **errp;
     bool ok;
-} VisitContexts;
+} VirtIOGPUStatsContexts;
 
-static void visit_context(uint32_t id, const char *name, uint64_t resources,
-                          uint64_t host_bytes, void *opaque)
+static void virtio_gpu_stats_visit_context(uint32_t id, const char *name,
+                                           uint64_t resources,
+                                           uint64_t host_bytes, void *opaque)
 {
-    VisitContexts *vc = opaque;
+    VirtIOGPUStatsContexts *vc = opaque;
     uint64_t id64 = id;
     char *str = (char *)name;
 
@@ -63,7 +71,7 @@ static void visit_context(uint32_t id, const char *name, uint64_t resources,
     if (vc->ok) {
         vc->ok = visit_type_uint64(vc->v, "id", &id64, vc->errp) &&
                  visit_type_str(vc->v, "name", &str, vc->errp) &&
-                 visit_fields(vc->v, (StatsField[]) {
+                 virtio_gpu_stats_visit_fields(vc->v, (VirtIOGPUStatsField[]) {
                      { "resources", resources },
                      { "host-bytes", host_bytes },
                      { } }, vc->errp) &&
@@ -72,31 +80,33 @@ static void visit_context(uint32_t id, const char *name, uint64_t resources,
     }
 }
 
-static bool visit_contexts(VirtIOGPU *g, Visitor *v, Error **errp)
+static bool virtio_gpu_stats_visit_contexts(VirtIOGPU *g, Visitor *v,
+                                            Error **errp)
 {
     const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
-    VisitContexts vc = { .v = v, .errp = errp, .ok = true };
+    VirtIOGPUStatsContexts vc = { .v = v, .errp = errp, .ok = true };
 
     if (!visit_start_list(v, "contexts", NULL, 0, errp)) {
         return false;
     }
-    if (backend && backend->contexts) {
-        backend->contexts(g, visit_context, &vc);
+    if (backend && backend->ctx_foreach) {
+        backend->ctx_foreach(g, virtio_gpu_stats_visit_context, &vc);
     }
     vc.ok = vc.ok && visit_check_list(v, errp);
     visit_end_list(v, NULL);
     return vc.ok;
 }
 
-static bool visit_times(Visitor *v, const uint64_t *times, Error **errp)
+static bool virtio_gpu_stats_visit_times(Visitor *v, const uint64_t *times,
+                                         Error **errp)
 {
     bool ok = true;
     int i;
 
-    if (!visit_start_list(v, "restore-us", NULL, 0, errp)) {
+    if (!visit_start_list(v, "decompress-us", NULL, 0, errp)) {
         return false;
     }
-    for (i = 0; ok && i < VIRTIO_GPU_RECLAIM_TIME_BUCKETS; i++) {
+    for (i = 0; ok && i < VIRTIO_GPU_LEDGER_TIME_BUCKETS; i++) {
         uint64_t n = times[i];
 
         ok = visit_type_uint64(v, NULL, &n, errp);
@@ -106,100 +116,110 @@ static bool visit_times(Visitor *v, const uint64_t *times, Error **errp)
     return ok;
 }
 
-static bool visit_stored(Visitor *v, const VirtIOGPUReclaimStored *stored,
-                         Error **errp)
+static bool
+virtio_gpu_stats_visit_compressed(Visitor *v,
+                                  const VirtIOGPULedgerCompressed *c,
+                                  Error **errp)
 {
+    const guint64 *skipped = c->skipped;
     bool ok;
 
-    if (!visit_start_struct(v, "evicted-store", NULL, 0, errp)) {
+    if (!visit_start_struct(v, "compressed", NULL, 0, errp)) {
         return false;
     }
-    ok = visit_fields(v, (StatsField[]) {
-             { "resources", stored->resources },
-             { "stored-bytes", stored->bytes },
-             { "of-bytes", stored->of_bytes },
-             { "ratio-percent", stored->of_bytes ?
-                                stored->bytes * 100 / stored->of_bytes : 0 },
-             { "stores", stored->stores },
-             { "restores", stored->restores },
+    ok = virtio_gpu_stats_visit_fields(v, (VirtIOGPUStatsField[]) {
+             { "resources", c->resources },
+             { "compressed-bytes", c->compressed_bytes },
+             { "uncompressed-bytes", c->uncompressed_bytes },
+             { "ratio-percent", c->uncompressed_bytes ?
+               c->compressed_bytes * 100 / c->uncompressed_bytes : 0 },
+             { "compressions", c->compressions },
+             { "decompressions", c->decompressions },
              { } }, errp) &&
-         visit_times(v, stored->restore_us, errp) &&
-         visit_group(v, "kept", (StatsField[]) {
-             { "referenced", stored->kept[0] },
-             { "format", stored->kept[1] },
-             { "no-gain", stored->kept[2] },
-             { "limit", stored->kept[3] },
-             { "no-memory", stored->kept[4] },
+         virtio_gpu_stats_visit_times(v, c->decompress_us, errp) &&
+         virtio_gpu_stats_visit_group(v, "skipped", (VirtIOGPUStatsField[]) {
+             { "referenced", skipped[VIRTIO_GPU_LEDGER_SKIP_REFERENCED] },
+             { "format", skipped[VIRTIO_GPU_LEDGER_SKIP_FORMAT] },
+             { "no-gain", skipped[VIRTIO_GPU_LEDGER_SKIP_NO_GAIN] },
+             { "limit", skipped[VIRTIO_GPU_LEDGER_SKIP_LIMIT] },
+             { "no-memory", skipped[VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY] },
              { } }, errp) &&
          visit_check_struct(v, errp);
     visit_end_struct(v, NULL);
     return ok;
 }
 
-static void get_stats(Object *obj, Visitor *v, const char *name, void *opaque,
-                      Error **errp)
+static bool virtio_gpu_stats_visit_states(Visitor *v,
+                                          const VirtIOGPULedgerStats *s,
+                                          Error **errp)
+{
+    const VirtIOGPULedgerTotals *resident = &s->in[VIRTIO_GPU_LEDGER_RESIDENT];
+    const VirtIOGPULedgerTotals *evicted = &s->in[VIRTIO_GPU_LEDGER_EVICTED];
+    const VirtIOGPULedgerTotals *purged = &s->in[VIRTIO_GPU_LEDGER_PURGED];
+
+    return virtio_gpu_stats_visit_group(v, "resident", (VirtIOGPUStatsField[]) {
+               { "resources", resident->resources },
+               { "host-bytes", resident->size },
+               { "backing-bytes", resident->backing_bytes },
+               { "iov-bytes", resident->iov_bytes },
+               { } }, errp) &&
+           virtio_gpu_stats_visit_group(v, "evicted", (VirtIOGPUStatsField[]) {
+               { "resources", evicted->resources },
+               { "host-bytes", evicted->size -
+                               s->compressed.uncompressed_bytes },
+               { "compressed-bytes", s->compressed.compressed_bytes },
+               { } }, errp) &&
+           virtio_gpu_stats_visit_compressed(v, &s->compressed, errp) &&
+           virtio_gpu_stats_visit_group(v, "purged", (VirtIOGPUStatsField[]) {
+               { "resources", purged->resources },
+               { "released-bytes", purged->released_bytes },
+               { } }, errp) &&
+           virtio_gpu_stats_visit_group(v, "deferred", (VirtIOGPUStatsField[]) {
+               { "resources", s->deferred },
+               { "host-bytes", s->deferred_bytes },
+               { } }, errp);
+}
+
+static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
+                                 void *opaque, Error **errp)
 {
     VirtIOGPU *g = VIRTIO_GPU(obj);
     const VirtIOGPULedgerStats *s;
-    const VirtIOGPULedgerTotals *in;
-    VirtIOGPUReclaimAudit a;
     uint64_t trims, trim_us;
 
     if (!g->reclaim) {
         error_setg(errp, "%s needs a realized device with x-reclaim=on", name);
         return;
     }
-    virtio_gpu_reclaim_audit(g, &a);
-    trims = virtio_gpu_reclaim_trims(g->reclaim, &trim_us);
+    trims = virtio_gpu_trim_count(g->reclaim->trim, &trim_us);
     s = virtio_gpu_ledger_stats(g->reclaim->ledger);
-    in = s->in;
 
     if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return;
     }
-    if (visit_group(v, "resident", (StatsField[]) {
-            { "resources", in[VIRTIO_GPU_LEDGER_RESIDENT].resources },
-            { "host-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].size },
-            { "backing-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].backing_bytes },
-            { "array-bytes", in[VIRTIO_GPU_LEDGER_RESIDENT].array_bytes },
-            { } }, errp) &&
-        visit_group(v, "evicted", (StatsField[]) {
-            { "resources", in[VIRTIO_GPU_LEDGER_EVICTED].resources },
-            { "host-bytes", in[VIRTIO_GPU_LEDGER_EVICTED].size -
-                            a.stored.of_bytes },
-            { "stored-bytes", a.stored.bytes },
-            { } }, errp) &&
-        visit_stored(v, &a.stored, errp) &&
-        visit_group(v, "purged", (StatsField[]) {
-            { "resources", in[VIRTIO_GPU_LEDGER_PURGED].resources },
-            { "released-bytes", a.purged_released_bytes },
-            { } }, errp) &&
-        visit_group(v, "deferred", (StatsField[]) {
-            { "resources", a.deferred },
-            { "host-bytes", a.deferred_bytes },
-            { } }, errp) &&
-        visit_fields(v, (StatsField[]) {
-            { "host-bytes", s->host_bytes - a.stored.of_bytes +
-                            a.stored.bytes },
+    if (virtio_gpu_stats_visit_states(v, s, errp) &&
+        virtio_gpu_stats_visit_fields(v, (VirtIOGPUStatsField[]) {
+            { "host-bytes", s->host_bytes },
             { "host-bytes-peak", s->host_bytes_peak },
             { "host-bytes-limit", g->conf_max_hostmem },
             { "attaches", s->attaches },
             { "detaches", s->detaches },
             { "purges", s->purges },
             { "restores", s->restores },
-            { "refused", s->refused },
-            { "released-bytes-total", a.released_bytes_total },
+            { "errors", s->errors },
+            { "released-bytes-total", s->released_bytes_total },
             { "trims", trims },
             { "trim-us", trim_us },
             { } }, errp) &&
-        visit_contexts(g, v, errp)) {
+        virtio_gpu_stats_visit_contexts(g, v, errp)) {
         visit_check_struct(v, errp);
     }
     visit_end_struct(v, NULL);
 }
 
 /* "info qtree" can only print strings. */
-static int print_stats(Object *obj, Property *prop, char *dest, size_t len)
+static int virtio_gpu_stats_print(Object *obj, Property *prop, char *dest,
+                                  size_t len)
 {
     VirtIOGPU *g = VIRTIO_GPU(obj);
 
@@ -217,6 +237,6 @@ static int print_stats(Object *obj, Property *prop, char *dest, size_t len)
 const PropertyInfo virtio_gpu_reclaim_prop_stats = {
     .name = "VirtioGpuReclaimStats",
     .description = "memory of resources by state (needs x-reclaim=on)",
-    .get = get_stats,
-    .print = print_stats,
+    .get = virtio_gpu_stats_get,
+    .print = virtio_gpu_stats_print,
 };

@@ -1,5 +1,5 @@
 /*
- * Virtio GPU: what was freed goes back to the operating system
+ * Virtio GPU: return freed heap memory to the operating system
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -10,12 +10,8 @@
 
 #include "qemu/osdep.h"
 #include "qemu/timer.h"
-#include "virtio-gpu-reclaim-backend.h"
+#include "virtio-gpu-reclaim-trim.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
-
-#ifdef CONFIG_MALLOC_TRIM
-#include <malloc.h>
-#endif
 
 /*
  * A burst has ended when nothing was freed for so long. With the trim itself
@@ -23,7 +19,7 @@
  */
 #define QUIET_MS 40
 
-/* A guest that does not stop to free has its memory given back this often. */
+/* A guest that frees without a pause has its memory returned this often. */
 #define BURST_MS 400
 
 /*
@@ -32,101 +28,83 @@
  */
 #define REST 4
 
-/*
- * Deferred storage goes without notice, and looking for it costs a GL call
- * for each piece.
- */
-#define DEFERRED_POLL_MS 1000
-
-struct VirtIOGPUReclaimTrim {
+struct VirtIOGPUTrim {
     QEMUTimer *timer;
+    void (*trim)(void *opaque);
+    void *opaque;
     uint64_t bytes;             /* freed since the last trim */
     bool due;                   /* enough of them */
     int64_t first_ms, last_ms;  /* when the burst began, and was last seen */
     int64_t not_before_ms;
-    uint64_t deferred;          /* when last looked at */
     uint64_t trims, us;
 };
 
-static int64_t now_ms(void)
+static int64_t virtio_gpu_trim_now_ms(void)
 {
     return qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
 }
 
-static int64_t due_ms(const VirtIOGPUReclaimTrim *t)
+static int64_t virtio_gpu_trim_due_ms(const VirtIOGPUTrim *t)
 {
     return MAX(MIN(t->last_ms + QUIET_MS, t->first_ms + BURST_MS),
                t->not_before_ms);
 }
 
-static void trim_heap(VirtIOGPUReclaimTrim *t)
+static void virtio_gpu_trim_timer(void *opaque)
 {
-    int64_t start = g_get_monotonic_time(), us;
+    VirtIOGPUTrim *t = opaque;
+    int64_t start, us;
 
-#ifdef CONFIG_MALLOC_TRIM
-    malloc_trim(0);
-#endif
+    if (virtio_gpu_trim_now_ms() < virtio_gpu_trim_due_ms(t)) {
+        timer_mod(t->timer, virtio_gpu_trim_due_ms(t));
+        return;
+    }
+    start = g_get_monotonic_time();
+    t->trim(t->opaque);
     us = g_get_monotonic_time() - start;
-    trace_virtio_gpu_reclaim_trim(t->bytes, t->deferred, us);
+    trace_virtio_gpu_reclaim_trim(t->bytes, us);
     t->trims++;
     t->us += us;
     t->bytes = 0;
     t->due = false;
-    t->not_before_ms = now_ms() + us * REST / 1000;
+    t->not_before_ms = virtio_gpu_trim_now_ms() + us * REST / 1000;
 }
 
-static void trim(void *opaque)
+void virtio_gpu_trim_schedule(VirtIOGPUTrim *t, uint64_t bytes,
+                              uint64_t threshold)
 {
-    VirtIOGPU *g = opaque;
-    VirtIOGPUReclaimTrim *t = g->reclaim->trim;
-    uint64_t deferred = t->deferred;
-    VirtIOGPUReclaimAudit now;
-
-    if (t->due && now_ms() < due_ms(t)) {
-        timer_mod(t->timer, due_ms(t));
-        return;
-    }
-    virtio_gpu_reclaim_audit(g, &now);
-    t->deferred = now.deferred_bytes;
-    if (t->due || t->deferred < deferred) {
-        trim_heap(t);
-    }
-    if (t->deferred) {
-        timer_mod(t->timer, now_ms() + DEFERRED_POLL_MS);
-    }
-}
-
-void virtio_gpu_reclaim_freed(VirtIOGPU *g, uint64_t bytes,
-                              uint64_t worth_a_trim)
-{
-    VirtIOGPUReclaimTrim *t = g->reclaim->trim;
-
     t->bytes += bytes;
-    if (t->bytes < worth_a_trim) {
+    if (t->bytes < threshold) {
         return;
     }
-    t->last_ms = now_ms();
+    t->last_ms = virtio_gpu_trim_now_ms();
     if (!t->due) {
         t->due = true;
         t->first_ms = t->last_ms;
-        timer_mod_anticipate(t->timer, due_ms(t));
+        timer_mod(t->timer, virtio_gpu_trim_due_ms(t));
     }
 }
 
-uint64_t virtio_gpu_reclaim_trims(const VirtIOGPUReclaim *r, uint64_t *us)
+uint64_t virtio_gpu_trim_count(const VirtIOGPUTrim *t, uint64_t *us)
 {
-    *us = r->trim->us;
-    return r->trim->trims;
+    *us = t->us;
+    return t->trims;
 }
 
-void virtio_gpu_reclaim_trim_init(VirtIOGPU *g)
+VirtIOGPUTrim *virtio_gpu_trim_new(void (*trim)(void *opaque), void *opaque)
 {
-    g->reclaim->trim = g_new0(VirtIOGPUReclaimTrim, 1);
-    g->reclaim->trim->timer = timer_new_ms(QEMU_CLOCK_REALTIME, trim, g);
+    VirtIOGPUTrim *t = g_new0(VirtIOGPUTrim, 1);
+
+    t->trim = trim;
+    t->opaque = opaque;
+    t->timer = timer_new_ms(QEMU_CLOCK_REALTIME, virtio_gpu_trim_timer, t);
+    return t;
 }
 
-void virtio_gpu_reclaim_trim_free(VirtIOGPUReclaim *r)
+void virtio_gpu_trim_free(VirtIOGPUTrim *t)
 {
-    timer_free(r->trim->timer);
-    g_free(r->trim);
+    if (t) {
+        timer_free(t->timer);
+        g_free(t);
+    }
 }

@@ -26,6 +26,7 @@
 #include "hw/virtio/virtio-gpu-pixman.h"
 #include "hw/display/edid.h"
 #include "ui/console.h"
+#include "virtio-gpu-ledger.h"
 #include "virtio-gpu-reclaim-backend.h"
 
 #define RAM_SIZE (1 * MiB)
@@ -240,6 +241,7 @@ static void send_command(const void *bytes, size_t size, size_t room)
     cmd->elem.in_num = room ? 1 : 0;
     cmd->error = 0;
     cmd->finished = false;
+    memset(&cmd->reclaim, 0, sizeof(cmd->reclaim));
     QTAILQ_INSERT_TAIL(&gpu->cmdq, cmd, next);
     virtio_gpu_process_cmdq(gpu);
     assert(answers == before + 1);
@@ -276,7 +278,7 @@ static void reset(void)
     assert(virtio_gpu_ledger_stats(gpu->reclaim->ledger)->host_bytes == 0);
 }
 
-/* The books are those of the resources there are. */
+/* The accounting is that of the resources there are. */
 static void check(void)
 {
     const VirtIOGPULedgerStats *s =
@@ -350,7 +352,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else if (kind == ARRAY_SIZE(types)) {
             reset();
         } else if (kind == ARRAY_SIZE(types) + 1) {
-            virtio_gpu_reclaim_cursor(gpu, n ? data[0] : 0);
+            virtio_gpu_reclaim_prepare_cursor(gpu, n ? data[0] : 0);
         } else if (kind == ARRAY_SIZE(types) + 2) {
             /* Anything, with less than a header, too. */
             send_command(data, n, room);

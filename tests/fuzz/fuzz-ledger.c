@@ -23,14 +23,16 @@
 typedef struct Naive {
     bool live;
     VirtIOGPULedgerState state;
-    guint64 size, backing, arrays;
+    guint64 size, backing, iov, released, compressed;
 } Naive;
 
-typedef struct Books {
+typedef struct Model {
     Naive res[IDS];
     guint64 deferred, peak;
-    guint64 attaches, detaches, purges, restores, refused, released;
-} Books;
+    unsigned n_deferred;
+    guint64 compressions, decompressions;
+    guint64 attaches, detaches, purges, restores, errors, released;
+} Model;
 
 static guint64 number(const uint8_t *op)
 {
@@ -38,21 +40,22 @@ static guint64 number(const uint8_t *op)
     return (guint64)(op[2] | op[3] << 8 | op[4] << 16) << (op[5] % 24);
 }
 
-static void remember_peak(Books *b)
+static void remember_peak(Model *b)
 {
     guint64 sum = b->deferred;
     int i;
 
     for (i = 0; i < IDS; i++) {
         if (b->res[i].live) {
-            sum += b->res[i].arrays;
-            sum += b->res[i].state == PURGED ? 0 : b->res[i].size;
+            sum += b->res[i].iov;
+            sum += b->res[i].state == PURGED ? 0 :
+                   b->res[i].compressed ?: b->res[i].size;
         }
     }
     b->peak = MAX(b->peak, sum);
 }
 
-static void apply(VirtIOGPULedger *ledger, Books *b, const uint8_t *op)
+static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
 {
     guint32 id = op[1] % IDS;
     Naive *n = &b->res[id];
@@ -60,7 +63,7 @@ static void apply(VirtIOGPULedger *ledger, Books *b, const uint8_t *op)
     guint64 value = number(op);
 
     g_assert(!e == !n->live);
-    switch (op[0] % 10) {
+    switch (op[0] % 12) {
     case 0:
         e = virtio_gpu_ledger_add(ledger, id, value, n);
         g_assert(!e == (!id || n->live));
@@ -76,11 +79,12 @@ static void apply(VirtIOGPULedger *ledger, Books *b, const uint8_t *op)
         }
         break;
     case 2:
-        if (e && n->state != PURGED && !n->backing && value) {
+        if (e && n->state != PURGED && !n->backing && !n->compressed &&
+            value) {
             virtio_gpu_ledger_attach(ledger, e, value, value >> 8);
             n->state = RESIDENT;
             n->backing = value;
-            n->arrays = value >> 8;
+            n->iov = value >> 8;
             b->attaches++;
         }
         break;
@@ -88,16 +92,21 @@ static void apply(VirtIOGPULedger *ledger, Books *b, const uint8_t *op)
         if (e && n->state == RESIDENT) {
             virtio_gpu_ledger_detach(ledger, e);
             n->state = EVICTED;
-            n->backing = n->arrays = 0;
+            n->backing = n->iov = 0;
             b->detaches++;
         }
         break;
     case 4:
         if (e && n->state != PURGED) {
             value = MIN(value, n->size);
+            if (value < n->size) {
+                virtio_gpu_ledger_defer(ledger, n->size - value);
+                b->n_deferred++;
+            }
             virtio_gpu_ledger_purge(ledger, e, value);
             n->state = PURGED;
-            n->backing = n->arrays = 0;
+            n->backing = n->iov = n->compressed = 0;
+            n->released = value;
             b->deferred += n->size - value;
             b->released += value;
             b->purges++;
@@ -107,39 +116,63 @@ static void apply(VirtIOGPULedger *ledger, Books *b, const uint8_t *op)
         if (e && n->state == PURGED) {
             virtio_gpu_ledger_restore(ledger, e);
             n->state = RESIDENT;
+            n->released = 0;
             b->restores++;
         }
         break;
     case 6:
-        virtio_gpu_ledger_set_deferred(ledger, value);
-        b->deferred = value;
+        if (b->n_deferred) {
+            value = b->n_deferred == 1 ? b->deferred : MIN(value, b->deferred);
+            virtio_gpu_ledger_release(ledger, id, value, op[5] & 1);
+            b->n_deferred--;
+            b->deferred -= value;
+            b->released += op[5] & 1 ? value : 0;
+            if (e && n->state == PURGED) {
+                n->released = value;
+            }
+        }
         break;
     case 7:
-        virtio_gpu_ledger_refuse(ledger);
-        b->refused++;
+        virtio_gpu_ledger_error(ledger);
+        b->errors++;
         break;
     case 8:
         if (e && n->state == RESIDENT && !n->backing) {
             n->state = value % VIRTIO_GPU_LEDGER_STATES;
+            n->released = n->state == PURGED ? n->size : 0;
             virtio_gpu_ledger_enter(ledger, e, n->state);
         }
         break;
     case 9:
         if (op[5] == 0) {
-            virtio_gpu_ledger_clear(ledger);
+            virtio_gpu_ledger_clear(ledger, false);
             memset(b->res, 0, sizeof(b->res));
-            b->deferred = 0;
+            b->deferred = b->n_deferred = 0;
+        }
+        break;
+    case 10:
+        if (e && n->state == EVICTED && !n->compressed && value) {
+            virtio_gpu_ledger_compress(ledger, e, value);
+            n->compressed = value;
+            b->compressions++;
+        }
+        break;
+    case 11:
+        if (e && n->compressed) {
+            virtio_gpu_ledger_decompress(ledger, e, value);
+            n->compressed = 0;
+            b->decompressions++;
         }
         break;
     }
     remember_peak(b);
 }
 
-static void compare(const VirtIOGPULedger *ledger, const Books *b)
+static void compare(const VirtIOGPULedger *ledger, const Model *b)
 {
     const VirtIOGPULedgerStats *s = virtio_gpu_ledger_stats(ledger);
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES] = { 0 };
-    guint64 host = b->deferred;
+    guint64 host = b->deferred, compressed = 0;
     int i;
 
     for (i = 0; i < IDS; i++) {
@@ -149,17 +182,24 @@ static void compare(const VirtIOGPULedger *ledger, const Books *b)
             in[n->state].resources++;
             in[n->state].size += n->size;
             in[n->state].backing_bytes += n->backing;
-            in[n->state].array_bytes += n->arrays;
-            host += n->arrays + (n->state == PURGED ? 0 : n->size);
+            in[n->state].iov_bytes += n->iov;
+            in[n->state].released_bytes += n->released;
+            compressed += n->compressed;
+            host += n->iov + (n->state == PURGED ? 0 :
+                              n->compressed ?: n->size);
         }
     }
     g_assert(memcmp(in, s->in, sizeof(in)) == 0);
+    g_assert(s->deferred == b->n_deferred);
     g_assert(s->deferred_bytes == b->deferred);
+    g_assert(s->compressed.compressed_bytes == compressed);
+    g_assert(s->compressed.compressions == b->compressions);
+    g_assert(s->compressed.decompressions == b->decompressions);
     g_assert(s->host_bytes == host);
     g_assert(s->host_bytes_peak == b->peak);
     g_assert(s->attaches == b->attaches && s->detaches == b->detaches);
     g_assert(s->purges == b->purges && s->restores == b->restores);
-    g_assert(s->refused == b->refused);
+    g_assert(s->errors == b->errors);
     g_assert(s->released_bytes_total == b->released);
 }
 
@@ -172,17 +212,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    VirtIOGPULedger *ledger = virtio_gpu_ledger_new();
-    Books books = { 0 };
+    VirtIOGPULedger *ledger = virtio_gpu_ledger_new(0);
+    Model model = { 0 };
     int n = 0, live = 0, i;
 
     for (; size >= OP_BYTES; data += OP_BYTES, size -= OP_BYTES) {
-        apply(ledger, &books, data);
-        compare(ledger, &books);
+        apply(ledger, &model, data);
+        compare(ledger, &model);
     }
     virtio_gpu_ledger_foreach(ledger, count, &n);
     for (i = 0; i < IDS; i++) {
-        live += books.res[i].live;
+        live += model.res[i].live;
     }
     g_assert(n == live);
     virtio_gpu_ledger_free(ledger);

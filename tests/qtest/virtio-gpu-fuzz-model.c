@@ -300,6 +300,9 @@ static uint32_t want_purge(const FuzzModel *m, const FuzzCommand *c)
     if (!m->negotiated) {
         return UNSPEC;
     }
+    if (FIELD(c, struct virtio_gpu_ctrl_hdr, flags) & VIRTIO_GPU_FLAG_FENCE) {
+        return BAD_PARAMETER;
+    }
     if (c->out_len < head || n == 0 || n > QVIRTIO_GPU_MAX_PURGE ||
         c->out_len - head < n * 4 ||
         c->in_len < sizeof(struct virtio_gpu_resp_purge) + n * 4) {
@@ -340,7 +343,7 @@ static char *follow_purge(FuzzModel *m, const FuzzCommand *c)
             return g_strdup_printf("purge of resource %u: result %u, not %u",
                                    id, result, want);
         }
-        m->counters.refused += result != VIRTIO_GPU_PURGE_PURGED;
+        m->counters.errors += result != VIRTIO_GPU_PURGE_PURGED;
         if (result == VIRTIO_GPU_PURGE_PURGED && res->state != FUZZ_PURGED) {
             res->state = FUZZ_PURGED;
             res->backing = 0;
@@ -593,7 +596,7 @@ char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c)
     if (!good) {
         /* All is as before, of a purged resource as well. */
         m->errors++;
-        m->counters.refused++;
+        m->counters.errors++;
         return NULL;
     }
     m->ok++;
@@ -647,7 +650,8 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
         "resident", "evicted", "purged",
     };
     uint64_t n[FUZZ_STATES] = { 0 }, size[FUZZ_STATES] = { 0 }, backing = 0;
-    uint64_t entries = 0, arrays, got_size = 0, host = qdict_get_int(stats, "host-bytes");
+    uint64_t host = qdict_get_int(stats, "host-bytes"), got_size;
+    uint64_t entries = 0, iov_bytes;
     GHashTableIter iter;
     char *why = NULL;
     void *value;
@@ -663,12 +667,12 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
         entries += res->entries;
     }
 
-    arrays = qdict_get_int(qdict_get_qdict(stats, "resident"), "array-bytes");
-    if (arrays > entries * ENTRY_MAX || !arrays != !entries) {
-        return g_strdup_printf("reclaim-stats: array-bytes is %" PRIu64
-                               " for %" PRIu64 " entries", arrays, entries);
+    iov_bytes = qdict_get_int(qdict_get_qdict(stats, "resident"), "iov-bytes");
+    if (iov_bytes > entries * ENTRY_MAX || !iov_bytes != !entries) {
+        return g_strdup_printf("reclaim-stats: iov-bytes is %" PRIu64
+                               " for %" PRIu64 " entries", iov_bytes, entries);
     }
-    got_size = arrays;
+    got_size = iov_bytes;
     for (s = 0; s < FUZZ_STATES; s++) {
         QDict *in = qdict_get_qdict(stats, names[s]);
         const char *bytes = s == FUZZ_PURGED ? "released-bytes" : "host-bytes";
@@ -685,13 +689,13 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
         differs(&why, stats, "", "detaches", m->counters.detaches) ||
         differs(&why, stats, "", "purges", m->counters.purges) ||
         differs(&why, stats, "", "restores", m->counters.restores) ||
-        differs(&why, stats, "", "refused", m->counters.refused)) {
+        differs(&why, stats, "", "errors", m->counters.errors)) {
         return why;
     }
     got_size += qdict_get_int(qdict_get_qdict(stats, "deferred"),
                               "host-bytes");
     got_size += qdict_get_int(qdict_get_qdict(stats, "evicted"),
-                              "stored-bytes");
+                              "compressed-bytes");
     if (host != got_size) {
         return g_strdup_printf("reclaim-stats: host-bytes is %" PRIu64
                                ", its parts %" PRIu64, host, got_size);

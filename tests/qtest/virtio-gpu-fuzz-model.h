@@ -36,7 +36,7 @@ typedef struct FuzzResource {
 
 /* Numbers of "reclaim-stats" that only grow. */
 typedef struct FuzzCounters {
-    uint64_t attaches, detaches, purges, restores, refused;
+    uint64_t attaches, detaches, purges, restores, errors;
 } FuzzCounters;
 
 typedef struct FuzzModel {
@@ -76,7 +76,7 @@ char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c);
 /* Follow a command on the cursor queue, which has no responses. */
 void fuzz_model_cursor(FuzzModel *m, const FuzzCommand *c);
 
-/* To be called after that, with "reclaim-stats", if m->maybe_restored is set. */
+/* To be called then, with "reclaim-stats", if m->maybe_restored is set. */
 void fuzz_model_resolve(FuzzModel *m, QDict *stats);
 
 /*

@@ -127,16 +127,16 @@ static void check_stats(Fuzz *f)
     }
 }
 
-/* How often contents of evicted resources were stored away. */
-static int64_t get_stores(Fuzz *f)
+/* How often contents of evicted resources were compressed. */
+static int64_t get_compressions(Fuzz *f)
 {
     QDict *resp = get_stats(f);
-    QDict *store = qdict_get_qdict(qdict_get_qdict(resp, "return"),
-                                   "evicted-store");
-    int64_t stores = qdict_get_int(store, "stores");
+    QDict *compressed = qdict_get_qdict(qdict_get_qdict(resp, "return"),
+                                        "compressed");
+    int64_t compressions = qdict_get_int(compressed, "compressions");
 
     qobject_unref(resp);
-    return stores;
+    return compressions;
 }
 
 /* What a device that was reset holds: nothing, soon. */
@@ -155,7 +155,7 @@ static void check_empty(Fuzz *f)
             .detaches = qdict_get_int(stats, "detaches"),
             .purges = qdict_get_int(stats, "purges"),
             .restores = qdict_get_int(stats, "restores"),
-            .refused = qdict_get_int(stats, "refused"),
+            .errors = qdict_get_int(stats, "errors"),
         };
         qobject_unref(resp);
     } while (host && g_get_monotonic_time() - start < QUIET_US);
@@ -356,7 +356,7 @@ static void test_fuzz(const void *data)
     args = g_strdup_printf("%s -device %s,id=" QVIRTIO_GPU_ID ",x-reclaim=on,"
                            "max_hostmem=%dM,max_outputs=%d 2>>%s",
                            f.gl ? "-display egl-headless" : "",
-                           f.gl ? "virtio-gpu-gl-pci,x-evicted-store=memory"
+                           f.gl ? "virtio-gpu-gl-pci,x-evicted-compress=on"
                                 : "virtio-gpu-pci",
                            LIMIT_MB, FUZZ_SCANOUTS, f.stderr_path);
     f.gpu = qvirtio_gpu_boot(args);
@@ -373,11 +373,11 @@ static void test_fuzz(const void *data)
 
     g_test_message("%s: %" PRIu64 " commands in %" PRIu64 " rounds, %.0f a "
                    "second; %" PRIu64 " went well, %" PRIu64 " did not, "
-                   "%" PRIu64 " resources purged, %" PRIi64 " stored away",
+                   "%" PRIu64 " resources purged, %" PRIi64 " compressed",
                    f.name, f.commands, f.rounds,
                    f.commands * 1e6 / (g_get_monotonic_time() - f.start),
                    f.model->ok, f.model->errors, f.model->purged,
-                   get_stores(&f));
+                   get_compressions(&f));
     qtest_remove_abrt_handler(&f);
     qvirtio_gpu_shutdown(f.gpu);
     fuzz_gen_free(f.gen);

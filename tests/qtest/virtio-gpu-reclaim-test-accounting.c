@@ -22,7 +22,7 @@ static void test_create(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 13. */
+/* spec: Errors 1. */
 static void test_create_3d(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -48,7 +48,7 @@ static void test_create_3d(const void *data)
     res.height = cpu_to_le32(UINT32_MAX);
     g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, BAD_PARAMETER);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, want);
-    g_assert_cmpuint(get_stat(gpu, "refused"), ==, 2);
+    g_assert_cmpuint(get_stat(gpu, "errors"), ==, 2);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -145,13 +145,13 @@ static void test_sizes(const void *data)
 }
 
 /*
- * spec: Device 13, 11. Nothing is allocated for what is refused, and the
+ * spec: Device 14; Errors 1. Nothing is allocated for what is refused, and the
  * arrays of mappings count, too.
  */
 static void test_limit(const void *data)
 {
     const Device *dev = data;
-    const uint64_t limit = 3 * (BYTES + ARRAY(dev)) + 1;
+    const uint64_t limit = 3 * (BYTES + IOV_BYTES(dev)) + 1;
     g_autofree char *props = g_strdup_printf(",max_hostmem=%" PRIu64, limit);
     QVirtioGPU *gpu = start_with(dev, props);
     struct virtio_gpu_mem_entry entries[4];
@@ -177,7 +177,7 @@ static void test_limit(const void *data)
     check_stats(gpu, (Stats) { .resident = 3, .resident_host = 3 * BYTES,
                                .resident_backing = 2 * BYTES, .purged = 1,
                                .purged_released = BYTES, .host = 3 * BYTES,
-                               .attaches = 3, .purges = 1, .refused = 4,
+                               .attaches = 3, .purges = 1, .errors = 4,
                                .released_total = BYTES });
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==,
                     dev->gl ? NO_MEMORY : BAD_PARAMETER);
@@ -197,12 +197,12 @@ static void test_limit(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 11. A cursor that is over the limit is none. */
+/* spec: Device 14. A cursor that is over the limit is none. */
 static void test_limit_cursor(const void *data)
 {
     const Device *dev = data;
     g_autofree char *props = g_strdup_printf(",max_hostmem=%u",
-                                             BYTES + ARRAY(dev) + 1);
+                                             BYTES + IOV_BYTES(dev) + 1);
     QVirtioGPU *gpu = start_with(dev, props);
     struct virtio_gpu_update_cursor cursor = {
         .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_UPDATE_CURSOR),

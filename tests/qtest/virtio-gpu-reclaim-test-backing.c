@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-/* spec: Device 1, 2. */
+/* spec: Device 2, 3. */
 static void test_round_trip(const void *data)
 {
     const Device *dev = data;
@@ -33,7 +33,7 @@ static void test_round_trip(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 4. */
+/* spec: Device 5. */
 static void test_attach_twice(const void *data)
 {
     const Device *dev = data;
@@ -45,11 +45,11 @@ static void test_attach_twice(const void *data)
     check_contents(dev, gpu, 1, HERE, RED);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .resident_backing = BYTES, .host = BYTES,
-                               .attaches = 1, .refused = 1 });
+                               .attaches = 1, .errors = 1 });
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 5. */
+/* spec: Device 6. */
 static void test_detach_nothing(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -64,11 +64,11 @@ static void test_detach_nothing(const void *data)
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, UNSPEC);
     check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,
                                .attaches = 1, .detaches = 1, .purges = 1,
-                               .refused = 4, .released_total = BYTES });
+                               .errors = 4, .released_total = BYTES });
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 4. */
+/* spec: Device 5. */
 static void test_attach_bad_count(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -91,11 +91,11 @@ static void test_attach_bad_count(const void *data)
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, 0), ==, BAD_PARAMETER);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .host = BYTES,
-                               .refused = ARRAY_SIZE(counts) + 2 });
+                               .errors = ARRAY_SIZE(counts) + 2 });
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 4. */
+/* spec: Device 5. */
 static void test_attach_bad_address(const void *data)
 {
     const Device *dev = data;
@@ -124,7 +124,7 @@ static void test_attach_bad_address(const void *data)
     }
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .host = BYTES,
-                               .refused = 2 * ARRAY_SIZE(bad) });
+                               .errors = 2 * ARRAY_SIZE(bad) });
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     set_contents(gpu, 1, HERE, RED);
     check_contents(dev, gpu, 1, HERE, RED);
@@ -145,7 +145,7 @@ static void scatter(struct virtio_gpu_mem_entry *entries, uint32_t n,
     }
 }
 
-/* spec: Device 3. */
+/* spec: Device 4. */
 static void test_attach_many(const void *data)
 {
     const Device *dev = data;
@@ -239,19 +239,20 @@ static void test_attach_arrays(const void *data)
         entries[i].length = cpu_to_le32(PAGE);
     }
     g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 100), ==, OK);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES + ARRAY(dev));
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES + IOV_BYTES(dev));
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
     backwards(entries, 100, HERE);
     g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 100), ==, OK);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES + 100 * ARRAY(dev));
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
+                     BYTES + 100 * IOV_BYTES(dev));
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
     qvirtio_gpu_shutdown(gpu);
 }
 
 /*
- * spec: Device 3. 256 MiB in pages of which no two are adjacent: the stock
+ * spec: Device 4. 256 MiB in pages of which no two are adjacent: the stock
  * limit of 16384 entries is a quarter of it. (The guest is smaller than that,
  * so that pages occur twice.)
  */
@@ -272,7 +273,8 @@ static void test_attach_256m(const void *data)
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = size,
                                .resident_backing = size, .host = size,
                                .attaches = 1 });
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, size + n * ARRAY(dev));
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
+                     size + n * IOV_BYTES(dev));
     /* Its last row is in its last pages. */
     g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, 1, side, 1,
                                            size - side * 4), ==, OK);

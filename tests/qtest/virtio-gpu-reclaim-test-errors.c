@@ -9,7 +9,7 @@
 #include "virtio-gpu-fuzz-queue.h"
 #include "standard-headers/linux/virtio_ring.h"
 
-/* spec: Device 13. */
+/* spec: Errors 1. */
 static void test_create_bad(const void *data)
 {
     const Device *dev = data;
@@ -27,11 +27,11 @@ static void test_create_bad(const void *data)
     check_contents(dev, gpu, 1, HERE, RED);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .resident_backing = BYTES, .host = BYTES,
-                               .attaches = 1, .refused = 3 });
+                               .attaches = 1, .errors = 3 });
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 13. Every command that has a body, without it. */
+/* spec: Errors 1. Every command that has a body, without it. */
 static void test_truncated(const void *data)
 {
     const Device *dev = data;
@@ -61,12 +61,12 @@ static void test_truncated(const void *data)
         g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
                                         sizeof(cmd)), ==, BAD_PARAMETER);
     }
-    check_stats(gpu, (Stats) { .refused = n });
+    check_stats(gpu, (Stats) { .errors = n });
     qvirtio_gpu_shutdown(gpu);
 }
 
 /*
- * spec: Device 13. The stock device answers these never, and keeps them, with
+ * spec: Errors 1. The stock device answers these never, and keeps them, with
  * a header of whatever was in memory, until the next reset.
  */
 static void test_no_header(const void *data)
@@ -86,12 +86,12 @@ static void test_no_header(const void *data)
         g_assert_cmphex(resp.flags, ==, 0);
         g_assert_cmphex(resp.fence_id, ==, 0);
     }
-    check_stats(gpu, (Stats) { .refused = sizeof(cmd) - 1 });
+    check_stats(gpu, (Stats) { .errors = sizeof(cmd) - 1 });
     make(gpu, 1);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 4, 5, 18. Every command in a state that it is not for. */
+/* spec: Device 5, 6, 18. Every command in a state that it is not for. */
 static void test_out_of_order(const void *data)
 {
     const Device *dev = data;
@@ -117,14 +117,14 @@ static void test_out_of_order(const void *data)
                     BAD_PARAMETER);
     check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,
                                .attaches = 2, .detaches = 1, .purges = 1,
-                               .refused = 9, .released_total = BYTES });
+                               .errors = 9, .released_total = BYTES });
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
     g_assert_cmphex(purge_one(gpu, 1), ==, UNKNOWN);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, BAD_RESOURCE);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 13. */
+/* spec: Errors 1. */
 static void test_contexts(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -148,7 +148,7 @@ static void test_contexts(const void *data)
                     OK);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DESTROY, 1, 0), ==,
                     BAD_CONTEXT);
-    g_assert_cmpuint(get_stat(gpu, "refused"), ==, 5);
+    g_assert_cmpuint(get_stat(gpu, "errors"), ==, 5);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -175,7 +175,7 @@ static uint32_t transfer(QVirtioGPU *gpu, struct virtio_gpu_transfer_host_3d t)
     transfer(gpu, (struct virtio_gpu_transfer_host_3d) { __VA_ARGS__ })
 #define WHOLE .box.w = SIDE, .box.h = SIDE, .box.d = 1
 
-/* spec: Device 14, 13. What the renderer is not to see, or refuses. */
+/* spec: Errors 1, 2. What the renderer is not to see, or refuses. */
 static void test_transfer_3d(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -205,7 +205,7 @@ static void test_transfer_3d(const void *data)
     g_assert_cmphex(TRANSFER(WHOLE, .stride = SIDE * 4 - 1), ==, BAD_PARAMETER);
     g_assert_cmphex(TRANSFER(WHOLE, .stride = SIDE * 4 + 4), ==, BAD_PARAMETER);
     g_assert_cmphex(TRANSFER(WHOLE, .hdr.ctx_id = 9), ==, BAD_CONTEXT);
-    refused = get_stat(gpu, "refused");
+    refused = get_stat(gpu, "errors");
     g_assert_cmpuint(refused, ==, 2 * 14);
 
     /* The renderer says this one: the context does not have the resource. */
@@ -238,7 +238,7 @@ static void test_submit_size(const void *data)
     g_assert_cmphex(submit(gpu, 1, &nop, 1, 8), ==, BAD_PARAMETER);
     g_assert_cmphex(submit(gpu, 1, &nop, 1, UINT32_MAX), ==, BAD_PARAMETER);
     /* Not by the stock handler, which would first allocate that much. */
-    g_assert_cmpuint(get_stat(gpu, "refused"), ==, 2);
+    g_assert_cmpuint(get_stat(gpu, "errors"), ==, 2);
     qvirtio_gpu_shutdown(gpu);
 }
 

@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-/* spec: Device 13. */
+/* spec: Errors 1. */
 static void test_unref(const void *data)
 {
     const Device *dev = data;
@@ -24,9 +24,9 @@ static void test_unref(const void *data)
         g_assert_cmphex(qvirtio_gpu_unref(gpu, id), ==, BAD_RESOURCE);
     }
     check_stats(gpu, (Stats) { .attaches = 3, .detaches = 1, .purges = 1,
-                               .refused = 3, .released_total = BYTES });
+                               .errors = 3, .released_total = BYTES });
     g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==,
-                     3 * (BYTES + ARRAY(dev)));
+                     3 * (BYTES + IOV_BYTES(dev)));
     /* The ids are free again. */
     make(gpu, 3);
     qvirtio_gpu_shutdown(gpu);
@@ -40,7 +40,7 @@ static void check_reset(QVirtioGPU *gpu, int times)
                                .released_total = times * BYTES });
 }
 
-/* spec: Device 15. */
+/* spec: Device 19. */
 static void test_reset(const void *data)
 {
     const Device *dev = data;
@@ -68,7 +68,7 @@ static void test_reset_without_driver(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 15. Contexts go as well, and their ids are free. */
+/* spec: Device 19. Contexts go as well, and their ids are free. */
 static void test_reset_contexts(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -112,7 +112,7 @@ static void test_two_devices(const void *data)
                              .resident_backing = BYTES, .host = BYTES,
                              .attaches = 1 });
     qvirtio_gpu_start(b, RECLAIM);
-    check_stats(b, (Stats) { .attaches = 2, .purges = 1, .refused = 1,
+    check_stats(b, (Stats) { .attaches = 2, .purges = 1, .errors = 1,
                              .released_total = BYTES });
     check_contents(dev, a, 1, HERE, RED);
     g_assert_cmphex(purge_one(a, 1), ==, PURGED);
@@ -234,7 +234,7 @@ static void check_way(const Device *dev, const char *args, uint64_t features,
 }
 
 /*
- * spec: Device 1, 15. Nothing refers to what was let go: memory that can be
+ * spec: Device 2, 19. Nothing refers to what was let go: memory that can be
  * unplugged, and really goes, has no mapping left.
  */
 static void test_nothing_mapped(const void *data)
@@ -300,7 +300,7 @@ static bool is_pending(QVirtioGPU *gpu)
 }
 
 /*
- * spec: Device 15. A driver is unloaded while the device has resources in each
+ * spec: Device 19. A driver is unloaded while the device has resources in each
  * state, contexts that use them, and a fence that is pending: all of it goes,
  * nothing more is written to the driver's memory, and the next driver finds a
  * new device.

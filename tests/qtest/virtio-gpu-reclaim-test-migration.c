@@ -75,6 +75,7 @@ static void check_populated(const Device *dev, QVirtioGPU *gpu)
     check_contents(dev, gpu, 1, HERE, RED);
 }
 
+/* spec: Device 20. */
 static void test_migrate(const void *data)
 {
     const Device *dev = data;
@@ -186,6 +187,7 @@ static void snapshot(QVirtioGPU *gpu, const char *command)
     run_job(gpu->qts, "snap");
 }
 
+/* spec: Device 20. */
 static void test_snapshot(const void *data)
 {
     const Device *dev = data;
@@ -225,6 +227,7 @@ static void test_snapshot(const void *data)
     unlink(path);
 }
 
+/* spec: Device 20. */
 static void test_migrate_blocked(const void *data)
 {
     QVirtioGPU *gpu = start(data);

@@ -22,7 +22,7 @@ QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resource_purge, ids) != 32);
 QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resp_purge, count) != 24);
 QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_resp_purge, result) != 32);
 
-/* spec: Device 9. */
+/* spec: Device 12. */
 static void test_purge(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -70,7 +70,7 @@ static void test_purge_lets_go(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 11, 12. */
+/* spec: Device 14, 15. */
 static void test_purge_zero(const void *data)
 {
     const Device *dev = data;
@@ -92,7 +92,7 @@ static void test_purge_zero(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 12. A new resource has nothing of an old one. */
+/* spec: Device 15. A new resource has nothing of an old one. */
 static void test_new_zero(const void *data)
 {
     const Device *dev = data;
@@ -137,7 +137,7 @@ static void test_purge_batch(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 7. */
+/* spec: Device 8. */
 static void test_purge_bad_count(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -149,11 +149,11 @@ static void test_purge_bad_count(const void *data)
                     BAD_PARAMETER);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .resident_backing = BYTES, .host = BYTES,
-                               .attaches = 1, .refused = 2 });
+                               .attaches = 1, .errors = 2 });
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 7. */
+/* spec: Device 8. */
 static void test_purge_bad_size(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -175,7 +175,7 @@ static void test_purge_bad_size(const void *data)
     g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, 0), ==, 0);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .resident_backing = BYTES, .host = BYTES,
-                               .attaches = 1, .refused = 3 });
+                               .attaches = 1, .errors = 3 });
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -192,12 +192,12 @@ static void test_purge_unknown(const void *data)
                     VIRTIO_GPU_RESP_OK_PURGE);
     g_assert_cmpmem(result, sizeof(result), want, sizeof(want));
     check_stats(gpu, (Stats) { .purged = 2, .purged_released = 2 * BYTES,
-                               .attaches = 2, .purges = 2, .refused = 3,
+                               .attaches = 2, .purges = 2, .errors = 3,
                                .released_total = 2 * BYTES });
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 8. */
+/* spec: Device 10. */
 static void test_purge_scanout(const void *data)
 {
     const Device *dev = data;
@@ -211,14 +211,14 @@ static void test_purge_scanout(const void *data)
     check_screen(dev, gpu, RED);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .resident_backing = BYTES, .host = BYTES,
-                               .attaches = 1, .refused = 1 });
+                               .attaches = 1, .errors = 1 });
     check_contents(dev, gpu, 1, HERE, RED);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 8, 11. */
+/* spec: Device 10, 14. */
 static void test_purge_cursor(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -240,7 +240,7 @@ static void test_purge_cursor(const void *data)
     g_assert_cmphex(purge_one(gpu, 1), ==, BUSY);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .host = BYTES, .attaches = 1, .purges = 1,
-                               .restores = 1, .refused = 2,
+                               .restores = 1, .errors = 2,
                                .released_total = BYTES });
     /* No resource, no cursor, no crash; and the id is not taken for shown. */
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);

@@ -39,7 +39,7 @@ static void fill_host(QVirtioGPU *gpu, uint32_t side, uint32_t n)
     }
 }
 
-/* spec: Device 10. */
+/* spec: Device 13. */
 static void test_purge(const void *data)
 {
     const Device *dev = data;
@@ -49,7 +49,7 @@ static void test_purge(const void *data)
 
     fill_host(gpu, 1024, 16);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
-                     64 * MiB + 16 * ARRAY(dev));
+                     64 * MiB + 16 * IOV_BYTES(dev));
     before = rss_anon(gpu);
     g_assert_cmpuint(before, >, 64 * MiB);
     for (i = 0; i < 16; i++) {
@@ -144,7 +144,7 @@ static void test_deferred(const void *data)
     set_contents(gpu, 2, HERE, RED);
     g_usleep(200000);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
-                     size + BYTES + ARRAY(&dev_gl));
+                     size + BYTES + IOV_BYTES(&dev_gl));
     before = rss_anon(gpu);
     g_assert_cmpuint(before, >, size);
     g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),

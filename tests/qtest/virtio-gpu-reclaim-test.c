@@ -47,11 +47,13 @@ int main(int argc, char **argv)
     add_use_cases();
     add_fences_cases();
     add_errors_cases();
-    add_past_bugs_cases();
+    add_regression_cases();
     add_lifecycle_cases();
     add_migration_cases();
-    add_stream_cases();
+    add_migration_error_cases();
     add_rss_cases();
-    add_store_cases();
+    add_compress_cases();
+    add_blob_cases();
+    add_hostile_cases();
     return g_test_run();
 }

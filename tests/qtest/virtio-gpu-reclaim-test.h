@@ -32,6 +32,7 @@
 #define PURGED VIRTIO_GPU_PURGE_PURGED
 #define BUSY VIRTIO_GPU_PURGE_BUSY
 #define UNKNOWN VIRTIO_GPU_PURGE_UNKNOWN_ID
+#define UNSUPPORTED VIRTIO_GPU_PURGE_UNSUPPORTED
 
 /* The usual resource: 4 bytes for each pixel. */
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
@@ -68,8 +69,8 @@ typedef struct Device {
 
 extern const Device dev_2d, dev_gl, dev_2d_mmio, dev_gl_mmio;
 
-/* What the host keeps of each mapping: an iovec, in 2D an address, too. */
-#define ARRAY(dev) ((dev)->gl ? 16u : 24u)
+/* Host memory of each mapping: an iovec, in 2D an address, too. */
+#define IOV_BYTES(dev) ((dev)->gl ? 16u : 24u)
 
 /* The devices that a case runs on. */
 enum {
@@ -101,14 +102,16 @@ void add_backing_cases(void);
 void add_purge_cases(void);
 void add_use_cases(void);
 void add_errors_cases(void);
-void add_past_bugs_cases(void);
+void add_regression_cases(void);
 void add_accounting_cases(void);
 void add_lifecycle_cases(void);
 void add_migration_cases(void);
-void add_stream_cases(void);
+void add_migration_error_cases(void);
 void add_rss_cases(void);
-void add_store_cases(void);
+void add_compress_cases(void);
 void add_fences_cases(void);
+void add_blob_cases(void);
+void add_hostile_cases(void);
 
 /* Boot a device with @args, or start it with @props besides x-reclaim=on. */
 QVirtioGPU *boot(const Device *dev, const char *args);
@@ -125,7 +128,7 @@ typedef struct Stats {
     uint64_t purged, purged_released;
     uint64_t deferred, deferred_host;
     uint64_t host;
-    uint64_t attaches, detaches, purges, restores, refused, released_total;
+    uint64_t attaches, detaches, purges, restores, errors, released_total;
 } Stats;
 
 #define CHECK(dict, name, want) \
@@ -179,6 +182,26 @@ void check_contents(const Device *dev, QVirtioGPU *gpu, uint32_t id,
 
 /* Make the host's copy of a resource, which has @addr attached, @pixel. */
 void set_contents(QVirtioGPU *gpu, uint32_t id, uint64_t addr, uint32_t pixel);
+
+/*
+ * A device with blobs of guest memory, and @options of the command line. QEMU
+ * requires /dev/udmabuf for them; where there is none
+ * tests/qtest/udmabuf-shim.c is preloaded. Without either the case is skipped,
+ * and NULL returned.
+ */
+QVirtioGPU *start_with_blobs(const Device *dev, const char *options);
+
+/* Blob @id of @size bytes; its entry, if any, has @bytes of memory at HERE. */
+uint32_t create_blob(QVirtioGPU *gpu, uint32_t id, uint32_t entries,
+                     uint32_t bytes, uint64_t size);
+
+/* An image in blob 1, and the rectangle of it that is scanned out. */
+typedef struct ScanoutBlob {
+    uint32_t width, height, stride, offset;
+    uint32_t x, y, r_width, r_height;
+} ScanoutBlob;
+
+uint32_t scanout_blob(QVirtioGPU *gpu, const ScanoutBlob *image);
 
 /* virtio-gpu-reclaim-test-migration.c */
 

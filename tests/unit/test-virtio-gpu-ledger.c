@@ -12,6 +12,9 @@
 #define EVICTED VIRTIO_GPU_LEDGER_EVICTED
 #define PURGED VIRTIO_GPU_LEDGER_PURGED
 
+/* More than any case has but that of the limit. */
+#define LIMIT (G_GUINT64_CONSTANT(1) << 40)
+
 typedef struct Fixture {
     VirtIOGPULedger *ledger;
     const VirtIOGPULedgerStats *stats;
@@ -19,7 +22,7 @@ typedef struct Fixture {
 
 static void setup(Fixture *f, gconstpointer data)
 {
-    f->ledger = virtio_gpu_ledger_new();
+    f->ledger = virtio_gpu_ledger_new(LIMIT);
     f->stats = virtio_gpu_ledger_stats(f->ledger);
 }
 
@@ -102,15 +105,15 @@ static void test_round_trip(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->detaches, ==, 1);
 }
 
-/* Arrays are memory of the host, for as long as something is attached. */
-static void test_arrays(Fixture *f, gconstpointer data)
+/* The arrays of a mapping are host memory while something is attached. */
+static void test_iov_bytes(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
     VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 10, NULL);
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 24);
     virtio_gpu_ledger_attach(f->ledger, e2, 8192, 48);
-    g_assert_cmpuint(f->stats->in[RESIDENT].array_bytes, ==, 72);
+    g_assert_cmpuint(f->stats->in[RESIDENT].iov_bytes, ==, 72);
     g_assert_cmpuint(f->stats->host_bytes, ==, 110 + 72);
     virtio_gpu_ledger_detach(f->ledger, e);
     g_assert_cmpuint(f->stats->host_bytes, ==, 110 + 48);
@@ -175,25 +178,157 @@ static void test_deferred(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
 
+    virtio_gpu_ledger_defer(f->ledger, 70);
     virtio_gpu_ledger_purge(f->ledger, e, 30);
+    g_assert_cmpuint(f->stats->deferred, ==, 1);
     g_assert_cmpuint(f->stats->deferred_bytes, ==, 70);
     g_assert_cmpuint(f->stats->host_bytes, ==, 70);
     g_assert_cmpuint(f->stats->released_bytes_total, ==, 30);
+    g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==, 30);
 
     /* The old storage is still there when the new one is made. */
     virtio_gpu_ledger_restore(f->ledger, e);
+    g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 170);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 170);
 
-    virtio_gpu_ledger_set_deferred(f->ledger, 0);
+    virtio_gpu_ledger_release(f->ledger, 0, 70, true);
+    g_assert_cmpuint(f->stats->deferred, ==, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 100);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 170);
+    g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
+}
+
+/* Storage is released while its resource is purged, or after an unref. */
+static void test_release(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 10, NULL);
+
+    virtio_gpu_ledger_defer(f->ledger, 100);
+    virtio_gpu_ledger_purge(f->ledger, e, 0);
+    virtio_gpu_ledger_defer(f->ledger, 10);
+    virtio_gpu_ledger_remove(f->ledger, e2);
+    g_assert_cmpuint(f->stats->deferred, ==, 2);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 110);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 110);
+
+    virtio_gpu_ledger_release(f->ledger, 7, 100, true);
+    g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
+    virtio_gpu_ledger_release(f->ledger, 0, 10, false);
+    g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+}
+
+static void test_compress(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    const VirtIOGPULedgerCompressed *c = &f->stats->compressed;
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
+    virtio_gpu_ledger_detach(f->ledger, e);
+    virtio_gpu_ledger_compress(f->ledger, e, 30);
+    check_in(f, EVICTED, 1, 100, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 30);
+    g_assert_cmpuint(c->resources, ==, 1);
+    g_assert_cmpuint(c->compressed_bytes, ==, 30);
+    g_assert_cmpuint(c->uncompressed_bytes, ==, 100);
+
+    virtio_gpu_ledger_decompress(f->ledger, e, 5);
+    check_in(f, EVICTED, 1, 100, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    g_assert_cmpuint(c->resources, ==, 0);
+    g_assert_cmpuint(c->compressed_bytes, ==, 0);
+    g_assert_cmpuint(c->decompress_us[2], ==, 1);
+    g_assert_cmpuint(c->compressions, ==, 1);
+    g_assert_cmpuint(c->decompressions, ==, 1);
+    g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
+
+    /* Purged, and destroyed, it takes nothing. */
+    virtio_gpu_ledger_compress(f->ledger, e, 30);
+    virtio_gpu_ledger_purge(f->ledger, e, 100);
+    g_assert_cmpuint(c->resources, ==, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+    virtio_gpu_ledger_restore(f->ledger, e);
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
+    virtio_gpu_ledger_detach(f->ledger, e);
+    virtio_gpu_ledger_compress(f->ledger, e, 40);
+    virtio_gpu_ledger_remove(f->ledger, e);
+    g_assert_cmpuint(c->compressed_bytes, ==, 0);
+    g_assert_cmpuint(c->uncompressed_bytes, ==, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+}
+
+static void test_times(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        guint64 us;
+        int bucket;
+    } times[] = {
+        { 0, 0 }, { 1, 0 }, { 2, 1 }, { 3, 1 }, { 4, 2 }, { 1023, 9 },
+        { 1024, 10 }, { 1 << 23, 23 }, { G_MAXUINT64, 23 },
+    };
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    guint64 want[VIRTIO_GPU_LEDGER_TIME_BUCKETS] = { 0 };
+    guint i;
+
+    virtio_gpu_ledger_detach(f->ledger, e);
+    for (i = 0; i < G_N_ELEMENTS(times); i++) {
+        virtio_gpu_ledger_compress(f->ledger, e, 1);
+        virtio_gpu_ledger_decompress(f->ledger, e, times[i].us);
+        want[times[i].bucket]++;
+        g_assert_cmpmem(f->stats->compressed.decompress_us, sizeof(want),
+                        want, sizeof(want));
+    }
+}
+
+static void test_skip(Fixture *f, gconstpointer data)
+{
+    virtio_gpu_ledger_skip(f->ledger, VIRTIO_GPU_LEDGER_SKIP_NO_GAIN);
+    virtio_gpu_ledger_skip(f->ledger, VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY);
+    virtio_gpu_ledger_skip(f->ledger, VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY);
+    g_assert_cmpuint(f->stats->compressed.skipped[
+                         VIRTIO_GPU_LEDGER_SKIP_NO_GAIN], ==, 1);
+    g_assert_cmpuint(f->stats->compressed.skipped[
+                         VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY], ==, 2);
+}
+
+/* Host memory stays below the limit, what is compressed in its full size. */
+static void test_limit(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedger *ledger = virtio_gpu_ledger_new(1000);
+    VirtIOGPULedgerEntry *e;
+
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 999));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, 1000));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, G_MAXUINT64));
+    e = virtio_gpu_ledger_add(ledger, 1, 600, NULL);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 399));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, G_MAXUINT64));
+    virtio_gpu_ledger_detach(ledger, e);
+    virtio_gpu_ledger_compress(ledger, e, 10);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 399));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
+    virtio_gpu_ledger_defer(ledger, 600);
+    virtio_gpu_ledger_purge(ledger, e, 0);
+    g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
+    virtio_gpu_ledger_release(ledger, 1, 600, true);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 999));
+    virtio_gpu_ledger_free(ledger);
+
+    ledger = virtio_gpu_ledger_new(0);
+    virtio_gpu_ledger_add(ledger, 1, G_MAXUINT64 / 2, NULL);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, G_MAXUINT64 / 2));
+    virtio_gpu_ledger_free(ledger);
 }
 
 static void test_purge_never_peaks(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
 
+    virtio_gpu_ledger_defer(f->ledger, 100);
     virtio_gpu_ledger_purge(f->ledger, e, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 100);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
@@ -234,9 +369,10 @@ static void test_clear(Fixture *f, gconstpointer data)
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     e = virtio_gpu_ledger_add(f->ledger, 8, 50, NULL);
+    virtio_gpu_ledger_defer(f->ledger, 50);
     virtio_gpu_ledger_purge(f->ledger, e, 0);
-    virtio_gpu_ledger_refuse(f->ledger);
-    virtio_gpu_ledger_clear(f->ledger);
+    virtio_gpu_ledger_error(f->ledger);
+    virtio_gpu_ledger_clear(f->ledger, false);
 
     g_assert_null(virtio_gpu_ledger_find(f->ledger, 7));
     check_in(f, RESIDENT, 0, 0, 0);
@@ -246,10 +382,33 @@ static void test_clear(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 150);
     g_assert_cmpuint(f->stats->attaches, ==, 1);
     g_assert_cmpuint(f->stats->purges, ==, 1);
-    g_assert_cmpuint(f->stats->refused, ==, 1);
+    g_assert_cmpuint(f->stats->errors, ==, 1);
 }
 
-/* A resource of a stream is what it was, and nothing has happened to it. */
+/* Resources end, and their storage goes later, all at once. */
+static void test_clear_deferred(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 16);
+    e = virtio_gpu_ledger_add(f->ledger, 8, 50, NULL);
+    virtio_gpu_ledger_detach(f->ledger, e);
+    virtio_gpu_ledger_compress(f->ledger, e, 20);
+    virtio_gpu_ledger_defer(f->ledger, 5);
+    virtio_gpu_ledger_clear(f->ledger, true);
+    check_in(f, RESIDENT, 0, 0, 0);
+    check_in(f, EVICTED, 0, 0, 0);
+    g_assert_cmpuint(f->stats->deferred, ==, 3);
+    g_assert_cmpuint(f->stats->deferred_bytes, ==, 125);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 125);
+    virtio_gpu_ledger_clear(f->ledger, true);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 125);
+    virtio_gpu_ledger_release_all(f->ledger);
+    g_assert_cmpuint(f->stats->deferred, ==, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+}
+
+/* A migrated resource has its state, and no event is counted. */
 static void test_enter(Fixture *f, gconstpointer data)
 {
     virtio_gpu_ledger_enter(f->ledger,
@@ -264,6 +423,7 @@ static void test_enter(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->detaches, ==, 0);
     g_assert_cmpuint(f->stats->purges, ==, 0);
     g_assert_cmpuint(f->stats->released_bytes_total, ==, 0);
+    g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==, 10);
 }
 
 static void test_64_bit(Fixture *f, gconstpointer data)
@@ -302,6 +462,7 @@ static void test_foreach(Fixture *f, gconstpointer data)
 /* The sums of a naive walk, for the random test. */
 typedef struct Sums {
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
+    guint64 compressed, uncompressed;
 } Sums;
 
 static void add_up(VirtIOGPULedgerEntry *entry, void *opaque)
@@ -311,7 +472,12 @@ static void add_up(VirtIOGPULedgerEntry *entry, void *opaque)
     sums->in[entry->state].resources++;
     sums->in[entry->state].size += entry->size;
     sums->in[entry->state].backing_bytes += entry->backing_bytes;
-    sums->in[entry->state].array_bytes += entry->array_bytes;
+    sums->in[entry->state].iov_bytes += entry->iov_bytes;
+    sums->in[entry->state].released_bytes += entry->released_bytes;
+    if (entry->compressed_bytes) {
+        sums->compressed += entry->compressed_bytes;
+        sums->uncompressed += entry->size;
+    }
 }
 
 static void random_step(Fixture *f, GRand *rand)
@@ -323,7 +489,7 @@ static void random_step(Fixture *f, GRand *rand)
         virtio_gpu_ledger_add(f->ledger, id, g_rand_int(rand), NULL);
         return;
     }
-    switch (g_rand_int_range(rand, 0, 5)) {
+    switch (g_rand_int_range(rand, 0, 7)) {
     case 0:
         virtio_gpu_ledger_remove(f->ledger, e);
         break;
@@ -334,7 +500,12 @@ static void random_step(Fixture *f, GRand *rand)
         break;
     case 2:
         if (e->state != PURGED) {
-            virtio_gpu_ledger_purge(f->ledger, e, e->size / 2);
+            guint64 size = e->size;
+
+            virtio_gpu_ledger_defer(f->ledger, size - size / 2);
+            virtio_gpu_ledger_purge(f->ledger, e, size / 2);
+            virtio_gpu_ledger_release(f->ledger, g_rand_boolean(rand) ? id : 0,
+                                      size - size / 2, true);
         }
         break;
     case 3:
@@ -343,9 +514,19 @@ static void random_step(Fixture *f, GRand *rand)
         }
         break;
     case 4:
-        if (e->state != PURGED && !e->backing_bytes) {
+        if (e->state != PURGED && !e->backing_bytes && !e->compressed_bytes) {
             virtio_gpu_ledger_attach(f->ledger, e, g_rand_int(rand) | 1,
                                      g_rand_int_range(rand, 0, 4096));
+        }
+        break;
+    case 5:
+        if (e->state == EVICTED && !e->compressed_bytes) {
+            virtio_gpu_ledger_compress(f->ledger, e, e->size / 3 + 1);
+        }
+        break;
+    case 6:
+        if (e->compressed_bytes) {
+            virtio_gpu_ledger_decompress(f->ledger, e, g_rand_int(rand));
         }
         break;
     }
@@ -367,9 +548,11 @@ static void test_random(Fixture *f, gconstpointer data)
         }
         g_assert_cmpuint(f->stats->host_bytes, ==,
                          sums.in[RESIDENT].size +
-                         sums.in[RESIDENT].array_bytes +
-                         sums.in[EVICTED].size +
-                         f->stats->deferred_bytes);
+                         sums.in[RESIDENT].iov_bytes +
+                         sums.in[EVICTED].size - sums.uncompressed +
+                         sums.compressed + f->stats->deferred_bytes);
+        g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==,
+                         sums.in[PURGED].released_bytes);
         g_assert_cmpuint(f->stats->host_bytes_peak, >=, f->stats->host_bytes);
     }
     g_rand_free(rand);
@@ -389,16 +572,22 @@ int main(int argc, char **argv)
     ADD(add_twice);
     ADD(largest_id);
     ADD(round_trip);
-    ADD(arrays);
+    ADD(iov_bytes);
     ADD(enter);
     ADD(purge);
     ADD(purge_attached);
     ADD(purge_evicted);
     ADD(restore);
     ADD(deferred);
+    ADD(release);
+    ADD(compress);
+    ADD(times);
+    ADD(skip);
+    ADD(limit);
     ADD(purge_never_peaks);
     ADD(remove);
     ADD(clear);
+    ADD(clear_deferred);
     ADD(64_bit);
     ADD(foreach);
     ADD(random);

@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What the device model calls. Everything here does nothing, and leaves all
- * to the caller, unless the device was made with x-reclaim=on.
+ * to the caller, unless the device was made with x-reclaim=on. All functions
+ * are called in the main loop with the BQL held.
  */
 
 #ifndef HW_VIRTIO_GPU_RECLAIM_H
@@ -13,113 +14,179 @@
 #include "standard-headers/linux/virtio_gpu_reclaim.h"
 
 typedef struct VirtIOGPU VirtIOGPU;
+typedef struct VirtIOGPUBase VirtIOGPUBase;
 typedef struct VirtIOGPUReclaim VirtIOGPUReclaim;
 struct virtio_gpu_ctrl_command;
 struct virtio_gpu_simple_resource;
 
-/* Most resources that a purge of this device may have. */
+/* Most resources in one purge, as announced in the configuration space. */
 #define VIRTIO_GPU_RECLAIM_MAX_PURGE 256
 
-/* In place of a command's type: it has been dealt with. */
-#define VIRTIO_GPU_RECLAIM_DONE VIRTIO_GPU_RESP_OK_NODATA
+/* Room for the fixed part of any request, in bytes. */
+#define VIRTIO_GPU_RECLAIM_REQUEST_MAX 128
 
 #define virtio_gpu_reclaim_enabled(_cfg) \
     (_cfg.flags & (1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED))
 
-/* Whether @cmd has no header: then it has been answered with an error. */
-bool virtio_gpu_reclaim_no_header(VirtIOGPU *g,
-                                  struct virtio_gpu_ctrl_command *cmd);
+typedef struct VirtIOGPUReclaimConf {
+    bool compress;              /* contents of evicted resources */
+    uint64_t compress_max;      /* bytes of compressed contents; 0: no limit */
+} VirtIOGPUReclaimConf;
 
 /*
- * Carry out @cmd if it changes the residency of a resource, and check it if
- * it uses one. Returns the type of command that is left for the caller to
- * carry out: that of @cmd, or VIRTIO_GPU_RECLAIM_DONE with cmd->error set if
- * it failed and cmd->finished if it was answered.
+ * Of a command: while @out_sg is not NULL, the element's out_sg is @iov, a
+ * private copy of the request, and @out_sg and @out_num are what it was.
  */
-uint32_t virtio_gpu_reclaim_cmd(VirtIOGPU *g,
-                                struct virtio_gpu_ctrl_command *cmd);
+typedef struct VirtIOGPUReclaimRequest {
+    struct iovec *out_sg;
+    unsigned int out_num;
+    struct iovec iov[2];        /* @fixed, and what follows if it was fetched */
+    uint8_t fixed[VIRTIO_GPU_RECLAIM_REQUEST_MAX];
+    /* The response, in place of OK, when the fence is signalled; or 0. */
+    uint32_t error;
+} VirtIOGPUReclaimRequest;
+
+/* virtio-gpu-reclaim-request.c */
+
+/**
+ * virtio_gpu_reclaim_fetch_request: Copy the fixed part of a request.
+ * @g: the device
+ * @cmd: the command, with cmd->reclaim cleared
+ *
+ * Handlers read the copy from here on. A request that is too short for its type
+ * is left with cmd->error set.
+ *
+ * Returns: false if there is not even a header: then it was answered.
+ */
+bool virtio_gpu_reclaim_fetch_request(VirtIOGPU *g,
+                                      struct virtio_gpu_ctrl_command *cmd);
+
+/**
+ * virtio_gpu_reclaim_release_request: Free the copy of a request.
+ * @cmd: the command
+ */
+void virtio_gpu_reclaim_release_request(struct virtio_gpu_ctrl_command *cmd);
+
+/**
+ * virtio_gpu_reclaim_prepare_response: To be called before a response is sent.
+ * @cmd: the command; its copy is freed, so that the element can be pushed
+ * @resp: the response, in host byte order; made an error if one is due
+ */
+void virtio_gpu_reclaim_prepare_response(struct virtio_gpu_ctrl_command *cmd,
+                                         struct virtio_gpu_ctrl_hdr *resp);
+
+/**
+ * virtio_gpu_reclaim_finish_cmd: Account a command that was carried out.
+ * @g: the device
+ * @cmd: the command, answered or waiting for its fence
+ */
+void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
+                                   struct virtio_gpu_ctrl_command *cmd);
+
+/* virtio-gpu-reclaim.c */
+
+/**
+ * virtio_gpu_reclaim_process_cmd: Carry out a command that concerns residency.
+ * @g: the device
+ * @cmd: the command, whose request has been fetched
+ *
+ * Returns: false if the stock handler is to carry it out; true if it has been
+ * carried out, with cmd->finished set if it was answered and cmd->error if it
+ * failed and is to be answered at once.
+ */
+bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
+                                    struct virtio_gpu_ctrl_command *cmd);
+
+/**
+ * virtio_gpu_reclaim_find_resource: Look up a 2D resource by hash.
+ * @g: the device, with x-reclaim=on
+ * @resource_id: resource id
+ */
+struct virtio_gpu_simple_resource *
+virtio_gpu_reclaim_find_resource(VirtIOGPU *g, uint32_t resource_id);
+
+/**
+ * virtio_gpu_reclaim_prepare_cursor: Whether a cursor image can be read.
+ * @g: the device
+ * @resource_id: resource id; restored if it is purged; 0 for no cursor
+ */
+bool virtio_gpu_reclaim_prepare_cursor(VirtIOGPU *g, uint32_t resource_id);
+
+/**
+ * virtio_gpu_reclaim_config_size: Size of the configuration space in bytes.
+ * @b: the device
+ */
+size_t virtio_gpu_reclaim_config_size(VirtIOGPUBase *b);
+
+/**
+ * virtio_gpu_reclaim_get_config: Fill in what the feature adds to it.
+ * @b: the device
+ * @config: configuration space, of virtio_gpu_reclaim_config_size() bytes
+ */
+void virtio_gpu_reclaim_get_config(VirtIOGPUBase *b, uint8_t *config);
+
+/**
+ * virtio_gpu_reclaim_check_conf: Whether the properties go together.
+ * @g: the device, not realized
+ * @errp: why not
+ */
+bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp);
 
 void virtio_gpu_reclaim_realize(VirtIOGPU *g);
 void virtio_gpu_reclaim_finalize(Object *obj);
-/* To be called before the device model drops its own resources. */
+/* To be called before the device model destroys its own resources. */
 void virtio_gpu_reclaim_reset(VirtIOGPU *g);
 
-/* virtio-gpu-reclaim-check.c */
-
-/* Count @cmd if it was answered, or is going to be, with an error. */
-void virtio_gpu_reclaim_done(VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd);
-
-/* Whether there is a cursor image to be had from @resource_id. */
-bool virtio_gpu_reclaim_cursor(VirtIOGPU *g, uint32_t resource_id);
-
-/* virtio-gpu-reclaim-stats.c */
-
-/* Where contents of evicted resources are kept: as they are, or compressed. */
-typedef enum VirtIOGPUEvictedStore {
-    VIRTIO_GPU_EVICTED_STORE_OFF,
-    VIRTIO_GPU_EVICTED_STORE_MEMORY,
-} VirtIOGPUEvictedStore;
-
-typedef struct VirtIOGPUReclaimConf {
-    VirtIOGPUEvictedStore evicted_store;
-    uint64_t evicted_store_max; /* bytes of it; 0: no limit */
-} VirtIOGPUReclaimConf;
-
-/* The property "reclaim-stats". */
+/* virtio-gpu-reclaim-stats.c: the property "reclaim-stats". */
 extern const PropertyInfo virtio_gpu_reclaim_prop_stats;
-extern const PropertyInfo virtio_gpu_reclaim_prop_evicted_store;
 
-#define DEFINE_PROP_EVICTED_STORE(_name, _state, _field)                    \
-    DEFINE_PROP_SIGNED(_name, _state, _field, VIRTIO_GPU_EVICTED_STORE_OFF, \
-                       virtio_gpu_reclaim_prop_evicted_store,               \
-                       VirtIOGPUEvictedStore)
+/* virtio-gpu-reclaim-vmstate.c: migration of the 2D device. */
 
-/* virtio-gpu-reclaim-store.c */
-
-/* Whether the properties go together. */
-bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp);
-
-/* virtio-gpu-reclaim-vmstate.c */
-
-/* Whether the resources of the 2D device can go to a stream: 0 or -errno. */
-int virtio_gpu_reclaim_pre_save(VirtIOGPU *g);
-/* What a stream cannot say otherwise. */
+/* What the stock stream cannot describe. */
 extern const VMStateDescription vmstate_virtio_gpu_reclaim;
 
-/* virtio-gpu-reclaim-2d.c */
-
-/* Look a resource up without walking a list. Needs x-reclaim=on. */
-struct virtio_gpu_simple_resource *
-virtio_gpu_reclaim_2d_find(VirtIOGPU *g, uint32_t resource_id);
-/* Whether the stream has nothing but the subsection of it. */
-bool virtio_gpu_reclaim_2d_is_purged(VirtIOGPU *g,
-                                     struct virtio_gpu_simple_resource *res);
-/*
- * Whether there is room for a resource of a stream, which has neither image
- * nor mappings yet; if not it is said why.
+/**
+ * virtio_gpu_reclaim_pre_save: Whether all resources can be migrated.
+ * @g: the device
+ *
+ * Returns: 0 or a negative errno value, with the reason reported.
  */
-bool
-virtio_gpu_reclaim_2d_may_load(VirtIOGPU *g,
-                               const struct virtio_gpu_simple_resource *res);
-/* Enter a resource of a stream into the ledger. */
-void virtio_gpu_reclaim_2d_loaded(VirtIOGPU *g,
-                                  struct virtio_gpu_simple_resource *res);
+int virtio_gpu_reclaim_pre_save(VirtIOGPU *g);
+
+/**
+ * virtio_gpu_reclaim_is_purged: Whether only the subsection has a resource.
+ * @g: the device
+ * @res: the resource
+ */
+bool virtio_gpu_reclaim_is_purged(VirtIOGPU *g,
+                                  const struct virtio_gpu_simple_resource *res);
+
+/**
+ * virtio_gpu_reclaim_may_load: Whether a migrated resource fits the limit.
+ * @g: the device
+ * @res: the resource, which has neither image nor mappings yet
+ *
+ * Returns: false if not, with the reason reported.
+ */
+bool virtio_gpu_reclaim_may_load(VirtIOGPU *g,
+                                 const struct virtio_gpu_simple_resource *res);
+
+/**
+ * virtio_gpu_reclaim_loaded: Account a migrated resource.
+ * @g: the device
+ * @res: the resource
+ */
+void virtio_gpu_reclaim_loaded(VirtIOGPU *g,
+                               struct virtio_gpu_simple_resource *res);
 
 /* virtio-gpu-reclaim-virgl.c */
 void virtio_gpu_reclaim_virgl_instance_init(Object *obj);
+/* The renderer has started. */
 void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g);
-/* To be called after the renderer has been reset. */
-void virtio_gpu_reclaim_virgl_reset(VirtIOGPU *g);
-/* Have a context carry out @words 32-bit words of commands. */
-void virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g,
-                                     struct virtio_gpu_ctrl_command *cmd,
-                                     void *buf, uint32_t words);
+/* The renderer has been reset. */
+void virtio_gpu_reclaim_virgl_reset_done(VirtIOGPU *g);
 
 /* virtio-gpu.c */
-void virtio_gpu_resource_create_2d(VirtIOGPU *g,
-                                   struct virtio_gpu_ctrl_command *cmd);
-void virtio_gpu_resource_create_blob(VirtIOGPU *g,
-                                     struct virtio_gpu_ctrl_command *cmd);
 void virtio_gpu_resource_destroy(VirtIOGPU *g,
                                  struct virtio_gpu_simple_resource *res);
 void virtio_gpu_disable_scanout(VirtIOGPU *g, int scanout_id);

@@ -46,17 +46,17 @@ static char *save_populated(const Device *dev)
 static void test_limit(const void *data)
 {
     const Device *dev = data;
-    const uint64_t bytes = 3 * BYTES + 2 * ARRAY(dev);
+    const uint64_t bytes = 3 * BYTES + 2 * IOV_BYTES(dev);
     g_autofree char *path = save_populated(dev);
     const struct {
         uint64_t limit;
         const char *why;
     } bad[] = {
-        { BYTES, "resource 3 of the stream, of 16384 bytes, goes over "
+        { BYTES, "migrated resource 3, of 16384 bytes, goes over "
                  "max_hostmem, which is 16384 here" },
-        { 2 * BYTES, "resource 2 of the stream, of 16408 bytes, goes over "
+        { 2 * BYTES, "migrated resource 2, of 16408 bytes, goes over "
                      "max_hostmem, which is 32768 here" },
-        { bytes, "resource 1 of the stream, of 16408 bytes, goes over "
+        { bytes, "migrated resource 1, of 16408 bytes, goes over "
                  "max_hostmem, which is 49200 here" },
     };
     g_autofree char *good = g_strdup_printf(
@@ -122,8 +122,11 @@ static uint8_t *record(const Stream *s, uint32_t id)
  */
 static void test_refused(const void *data)
 {
-    /* The bit is in the stream twice, the first time before a size of 16. */
-    static const uint8_t features[] = { 0, 0, 0x10, 0, 0, 0, 0, 16 };
+    /*
+     * The bit is in the stream twice, the first time before the 24 bytes
+     * of configuration space.
+     */
+    static const uint8_t features[] = { 0, 0, 0x10, 0, 0, 0, 0, 24 };
     static const uint8_t features64[] = { 0, 0, 0, 1, 0, 0, 0x10, 0 };
     const Device *dev = data;
     g_autofree char *path = save_populated(dev);
@@ -160,19 +163,19 @@ static void test_corrupt_record(const void *data)
         uint32_t value;
         const char *why;
     } changes[] = {
-        { 3, STATE, 0, "resource 3 of the stream cannot be in state 0" },
-        { 3, STATE, 2, "resource 3 of the stream cannot be in state 2" },
-        { 3, STATE, 3, "resource 3 of the stream cannot be in state 3" },
-        { 3, STATE, UINT32_MAX, "resource 3 of the stream cannot be in state" },
-        { 3, ID, 0, "resource 0 of the stream cannot be in state 1" },
-        { 3, ID, 1, "resource 1 of the stream cannot be in state 1" },
-        { 3, ID, 99, "resource 99 of the stream cannot be in state 1" },
-        { 3, ID, 4, "resource 4 of the stream cannot be in state" },
-        { 4, STATE, 1, "resource 4 of the stream cannot be in state 1" },
-        { 4, ID, 0, "resource 0 of the stream cannot be in state 2" },
-        { 4, ID, 1, "resource 1 of the stream cannot be in state 2" },
+        { 3, STATE, 0, "migrated resource 3 cannot be in state 0" },
+        { 3, STATE, 2, "migrated resource 3 cannot be in state 2" },
+        { 3, STATE, 3, "migrated resource 3 cannot be in state 3" },
+        { 3, STATE, UINT32_MAX, "migrated resource 3 cannot be in state" },
+        { 3, ID, 0, "migrated resource 0 cannot be in state 1" },
+        { 3, ID, 1, "migrated resource 1 cannot be in state 1" },
+        { 3, ID, 99, "migrated resource 99 cannot be in state 1" },
+        { 3, ID, 4, "migrated resource 4 cannot be in state" },
+        { 4, STATE, 1, "migrated resource 4 cannot be in state 1" },
+        { 4, ID, 0, "migrated resource 0 cannot be in state 2" },
+        { 4, ID, 1, "migrated resource 1 cannot be in state 2" },
         { 4, FORMAT_FIELD, 0x7777,
-          "resource 4 of the stream cannot be in state 2" },
+          "migrated resource 4 cannot be in state 2" },
     };
     const Device *dev = data;
     g_autofree char *path = save_populated(dev);
@@ -198,8 +201,8 @@ static void test_corrupt_twice(const void *data)
         uint32_t id, over;
         const char *why;
     } copies[] = {
-        { 3, 4, "resource 3 of the stream cannot be in state 1" },
-        { 4, 3, "resource 4 of the stream cannot be in state 2" },
+        { 3, 4, "migrated resource 3 cannot be in state 1" },
+        { 4, 3, "migrated resource 4 cannot be in state 2" },
     };
     const Device *dev = data;
     g_autofree char *path = save_populated(dev);
@@ -248,8 +251,8 @@ static void test_corrupt_length(const void *data)
     pieces = find(&s, resource, sizeof(resource)) + 16;
     stl_be_p(pieces, UINT32_MAX);
     check_corrupt(dev, s.bytes, s.size,
-                  "resource 1 of the stream has 4294967295 pieces of backing, "
-                  "and can have 16388");
+                  "migrated resource 1 has 4294967295 mappings, and can have "
+                  "16388");
     unlink(path);
 }
 
@@ -261,7 +264,7 @@ static const Case cases[] = {
     { "migrate-corrupt-length", test_corrupt_length, ON_2D_PCI },
 };
 
-void add_stream_cases(void)
+void add_migration_error_cases(void)
 {
     add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

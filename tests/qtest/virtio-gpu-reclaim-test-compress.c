@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: contents stored away
+ * QTest testcase: reclaim of virtio-gpu's memory: compressed contents
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,21 +9,21 @@
 #include "qapi/qmp/qnum.h"
 #include "virtio-gpu-reclaim-test.h"
 
-#define STORE ",x-evicted-store=memory"
+#define COMPRESS ",x-evicted-compress=on"
 
 /* Longer than anything that does not fail takes. */
 #define PATIENCE (30 * G_USEC_PER_SEC)
 
-/* A number of the member "evicted-store", or of its member "kept". */
-static uint64_t store_stat(QVirtioGPU *gpu, const char *name)
+/* A number of the member "compressed", or of its member "skipped". */
+static uint64_t compress_stat(QVirtioGPU *gpu, const char *name)
 {
     QDict *resp = get_stats(gpu);
     QDict *in = qdict_get_qdict(qdict_get_qdict(resp, "return"),
-                                "evicted-store");
+                                "compressed");
     uint64_t value;
 
     if (!qdict_haskey(in, name)) {
-        in = qdict_get_qdict(in, "kept");
+        in = qdict_get_qdict(in, "skipped");
     }
     value = qdict_get_int(in, name);
     qobject_unref(resp);
@@ -34,7 +34,7 @@ static void wait_for(QVirtioGPU *gpu, const char *name, uint64_t value)
 {
     gint64 start = g_get_monotonic_time();
 
-    while (store_stat(gpu, name) != value) {
+    while (compress_stat(gpu, name) != value) {
         g_assert_cmpint(g_get_monotonic_time() - start, <, PATIENCE);
         g_usleep(10000);
     }
@@ -60,11 +60,11 @@ static uint64_t sum_of_times(QVirtioGPU *gpu)
 {
     QDict *resp = get_stats(gpu);
     QDict *in = qdict_get_qdict(qdict_get_qdict(resp, "return"),
-                                "evicted-store");
+                                "compressed");
     const QListEntry *entry;
     uint64_t sum = 0;
 
-    QLIST_FOREACH_ENTRY(qdict_get_qlist(in, "restore-us"), entry) {
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(in, "decompress-us"), entry) {
         sum += qnum_get_uint(qobject_to(QNum, qlist_entry_obj(entry)));
     }
     qobject_unref(resp);
@@ -74,43 +74,43 @@ static uint64_t sum_of_times(QVirtioGPU *gpu)
 static void test_attach(const void *data)
 {
     const Device *dev = data;
-    QVirtioGPU *gpu = start_with(dev, STORE);
+    QVirtioGPU *gpu = start_with(dev, COMPRESS);
     uint64_t stored;
     QDict *resp, *in;
 
     evict(gpu, 1, RED);
     evict(gpu, 2, GREEN);
     wait_for(gpu, "resources", 2);
-    stored = store_stat(gpu, "stored-bytes");
+    stored = compress_stat(gpu, "compressed-bytes");
     g_assert_cmpuint(stored, >, 0);
     g_assert_cmpuint(stored, <, BYTES);
-    g_assert_cmpuint(store_stat(gpu, "of-bytes"), ==, 2 * BYTES);
-    g_assert_cmpuint(store_stat(gpu, "ratio-percent"), ==,
+    g_assert_cmpuint(compress_stat(gpu, "uncompressed-bytes"), ==, 2 * BYTES);
+    g_assert_cmpuint(compress_stat(gpu, "ratio-percent"), ==,
                      stored * 100 / (2 * BYTES));
-    g_assert_cmpuint(store_stat(gpu, "stores"), ==, 2);
+    g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 2);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, stored);
     resp = get_stats(gpu);
     in = qdict_get_qdict(qdict_get_qdict(resp, "return"), "evicted");
     CHECK(in, "resources", 2);
     CHECK(in, "host-bytes", 0);
-    CHECK(in, "stored-bytes", stored);
+    CHECK(in, "compressed-bytes", stored);
     qobject_unref(resp);
 
     check_back(dev, gpu, 1, RED);
     check_back(dev, gpu, 2, GREEN);
-    g_assert_cmpuint(store_stat(gpu, "restores"), ==, 2);
+    g_assert_cmpuint(compress_stat(gpu, "decompressions"), ==, 2);
     g_assert_cmpuint(sum_of_times(gpu), ==, 2);
     qvirtio_gpu_shutdown(gpu);
 }
 
-static void test_store_off(const void *data)
+static void test_compress_off(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
 
     evict(gpu, 1, RED);
     g_usleep(300000);
-    g_assert_cmpuint(store_stat(gpu, "stores"), ==, 0);
+    g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 0);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
     check_back(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
@@ -123,12 +123,12 @@ static void test_use(const void *data)
     uint32_t create[] = { 1 | 8 << 8 | 5 << 16, 77, 1, FORMAT, 0, 0 };
     uint32_t destroy[] = { 3 | 8 << 8 | 1 << 16, 77 };
     const Device *dev = data;
-    QVirtioGPU *gpu = start_with(dev, STORE);
+    QVirtioGPU *gpu = start_with(dev, COMPRESS);
 
     evict(gpu, 1, RED);
     wait_for(gpu, "resources", 1);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
-    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
     check_back(dev, gpu, 1, RED);
@@ -140,12 +140,12 @@ static void test_use(const void *data)
                                     1, 1), ==, OK);
     g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
                     ==, OK);
-    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
 
     /* Now a context refers to it, and it stays. */
     check_back(dev, gpu, 1, RED);
     wait_for(gpu, "referenced", 1);
-    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
 
     /* Until that goes. */
     g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
@@ -157,15 +157,15 @@ static void test_use(const void *data)
 
 static void test_shown(const void *data)
 {
-    QVirtioGPU *gpu = start_with(data, STORE);
+    QVirtioGPU *gpu = start_with(data, COMPRESS);
 
     make(gpu, 1);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     evict(gpu, 2, RED);
-    wait_for(gpu, "stores", 1);
+    wait_for(gpu, "compressions", 1);
     g_usleep(300000);
-    g_assert_cmpuint(store_stat(gpu, "stores"), ==, 1);
+    g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 1);
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -173,11 +173,11 @@ static void test_shown(const void *data)
 static void test_limit(const void *data)
 {
     const Device *dev = data;
-    QVirtioGPU *gpu = start_with(dev, STORE ",x-evicted-store-max=1");
+    QVirtioGPU *gpu = start_with(dev, COMPRESS ",x-evicted-compress-max=1");
 
     evict(gpu, 1, RED);
     wait_for(gpu, "limit", 1);
-    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
     check_back(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -186,7 +186,7 @@ static void test_limit(const void *data)
 static void test_max_hostmem(const void *data)
 {
     const Device *dev = data;
-    QVirtioGPU *gpu = start_with(dev, STORE ",max_hostmem=40000");
+    QVirtioGPU *gpu = start_with(dev, COMPRESS ",max_hostmem=40000");
 
     evict(gpu, 1, RED);
     wait_for(gpu, "resources", 1);
@@ -199,7 +199,7 @@ static void test_max_hostmem(const void *data)
 
 static void test_thrown_away(const void *data)
 {
-    QVirtioGPU *gpu = start_with(data, STORE);
+    QVirtioGPU *gpu = start_with(data, COMPRESS);
     uint32_t id;
 
     for (id = 1; id <= 3; id++) {
@@ -211,11 +211,11 @@ static void test_thrown_away(const void *data)
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     check_contents(data, gpu, 1, HERE, 0);
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 2), ==, OK);
-    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 1);
+    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 1);
 
     qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
-    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 0);
-    g_assert_cmpuint(store_stat(gpu, "stored-bytes"), ==, 0);
+    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(compress_stat(gpu, "compressed-bytes"), ==, 0);
     evict(gpu, 3, GREEN);
     wait_for(gpu, "resources", 1);
     check_back(data, gpu, 3, GREEN);
@@ -245,7 +245,7 @@ static void test_no_memory(const void *data)
         buffer_3d(1, 256 * MiB);
     /* virglrenderer's protocol: draw vertices from resource 1. */
     uint32_t bind[] = { 6 | 3 << 16, 16, 0, 1 };
-    QVirtioGPU *gpu = start_with(data, STORE);
+    QVirtioGPU *gpu = start_with(data, COMPRESS);
     uint32_t i;
 
     g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &large), ==, OK);
@@ -267,7 +267,7 @@ static void test_no_memory(const void *data)
         g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)),
                         ==, NO_MEMORY);
     }
-    g_assert_cmpuint(store_stat(gpu, "resources"), ==, 1);
+    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 1);
     limit_memory(gpu, 0);
 
     g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)), ==,
@@ -286,13 +286,13 @@ static void test_bad_properties(const void *data)
     static const struct {
         const char *device, *says;
     } bad[] = {
-        { "virtio-gpu-gl-pci,x-evicted-store=memory", "needs x-reclaim=on" },
-        { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-store-max=1M",
-          "needs x-evicted-store=memory" },
-        { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-store=disk",
-          "x-evicted-store" },
-        { "virtio-gpu-pci,x-reclaim=on,x-evicted-store=memory",
-          "x-evicted-store" },
+        { "virtio-gpu-gl-pci,x-evicted-compress=on", "needs x-reclaim=on" },
+        { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-compress-max=1M",
+          "needs x-evicted-compress=on" },
+        { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-compress=disk",
+          "x-evicted-compress" },
+        { "virtio-gpu-pci,x-reclaim=on,x-evicted-compress=on",
+          "x-evicted-compress" },
     };
     int i;
 
@@ -311,22 +311,22 @@ static void test_bad_properties(const void *data)
 }
 
 static const Case cases[] = {
-    { "store-attach", test_attach, ON_GL },
-    { "store-off", test_store_off, ON_GL },
-    { "store-use", test_use, ON_GL },
-    { "store-shown", test_shown, ON_GL },
-    { "store-limit", test_limit, ON_GL },
-    { "store-max-hostmem", test_max_hostmem, ON_GL },
-    { "store-thrown-away", test_thrown_away, ON_GL },
-    { "store-bad-properties", test_bad_properties, ON_GL_PCI },
+    { "compress-attach", test_attach, ON_GL },
+    { "compress-off", test_compress_off, ON_GL },
+    { "compress-use", test_use, ON_GL },
+    { "compress-shown", test_shown, ON_GL },
+    { "compress-limit", test_limit, ON_GL },
+    { "compress-max-hostmem", test_max_hostmem, ON_GL },
+    { "compress-thrown-away", test_thrown_away, ON_GL },
+    { "compress-bad-properties", test_bad_properties, ON_GL_PCI },
 };
 
 /* A checker of memory does not let QEMU go on without any. */
 static const Case memory_cases[] = {
-    { "store-no-memory", test_no_memory, ON_GL_PCI },
+    { "compress-no-memory", test_no_memory, ON_GL_PCI },
 };
 
-void add_store_cases(void)
+void add_compress_cases(void)
 {
     add_cases("reclaim", cases, ARRAY_SIZE(cases));
     add_cases("rss", memory_cases, ARRAY_SIZE(memory_cases));

@@ -1,7 +1,7 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: bugs of the past
+ * QTest testcase: reclaim of virtio-gpu's memory: regressions
  *
- * What went wrong in virtio-gpu devices before: docs/devel/past-bugs.rst.
+ * What went wrong in virtio-gpu devices before: docs/devel/regressions.rst.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -116,7 +116,7 @@ static void test_capset(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 13. Scanouts that are not there. */
+/* spec: Errors 1. Scanouts that are not there. */
 static void test_scanout_index(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -173,7 +173,7 @@ static void test_hostmem_overflow(const void *data)
             g_assert_cmphex(ret, ==, NO_MEMORY);
         }
     }
-    check_stats(gpu, (Stats) { .refused = ARRAY_SIZE(bad) });
+    check_stats(gpu, (Stats) { .errors = ARRAY_SIZE(bad) });
     g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==, 0);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -330,7 +330,7 @@ static const Case cases[] = {
     { "scanout-rect", test_scanout_rect, ON_GL },
 };
 
-void add_past_bugs_cases(void)
+void add_regression_cases(void)
 {
     add_cases("reclaim", cases, ARRAY_SIZE(cases));
 }

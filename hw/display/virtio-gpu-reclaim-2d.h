@@ -1,0 +1,41 @@
+/*
+ * Virtio GPU: storage of the 2D device's resources
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_DISPLAY_VIRTIO_GPU_RECLAIM_2D_H
+#define HW_DISPLAY_VIRTIO_GPU_RECLAIM_2D_H
+
+#include "virtio-gpu-reclaim-backend.h"
+
+extern const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d;
+
+/**
+ * virtio_gpu_reclaim_2d_image_bytes: Host memory of an image.
+ * @format: one of enum virtio_gpu_formats
+ * @width: in pixels
+ * @height: in pixels
+ * @bytes: where to put it
+ *
+ * Returns: 0, -EINVAL for an unknown format, -ENOMEM if there can be no such
+ * image.
+ */
+int virtio_gpu_reclaim_2d_image_bytes(uint32_t format, uint32_t width,
+                                      uint32_t height, uint64_t *bytes);
+
+/**
+ * virtio_gpu_reclaim_2d_new: Make a resource that has no image yet.
+ * @g: the device
+ * @id: resource id, which is free
+ * @width: in pixels
+ * @height: in pixels
+ * @format: one of enum virtio_gpu_formats
+ *
+ * Returns: the resource, in the device's list.
+ */
+struct virtio_gpu_simple_resource *
+virtio_gpu_reclaim_2d_new(VirtIOGPU *g, uint32_t id, uint32_t width,
+                          uint32_t height, uint32_t format);
+
+#endif /* HW_DISPLAY_VIRTIO_GPU_RECLAIM_2D_H */
