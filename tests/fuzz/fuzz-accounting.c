@@ -1,9 +1,9 @@
 /*
- * Fuzzing the accounting of virglreclaim, and its check of transfers
+ * Fuzzing the accounting and the validation of transfers in virglreclaim
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Both are done again here with integers that nothing overflows.
+ * Compares them with the same computations in 128-bit integers.
  */
 
 #include <assert.h>
@@ -73,7 +73,7 @@ static void check_bytes(const vr_args *args)
             divide_up(w, block.width) * divide_up(h, block.height) *
             block.bytes;
 
-        /* At most 35 + 35 + 8 bits before, which 128 bits have room for. */
+        /* At most 35 + 35 + 8 bits before: fits in 128. */
         want += one * layers(args, i) * at_least_1(args->nr_samples);
         if (want > UINT64_MAX) {
             want = UINT64_MAX;
@@ -82,7 +82,7 @@ static void check_bytes(const vr_args *args)
     assert(bytes == (uint64_t)want);
 }
 
-/* What is accepted touches nothing behind the backing or the level. */
+/* A valid transfer stays within backing and level. */
 static void check_transfer(const vr_args *args, uint64_t backing,
                            const struct virgl_reclaim_transfer *t)
 {

@@ -1,12 +1,13 @@
 /*
- * Fuzzing what virglreclaim makes of command streams
+ * Fuzzing the tracking of command streams in virglreclaim
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The input is a list of operations on a few resources and contexts, and of
- * streams. The library must never think that nothing refers to what the
- * renderer of stream-renderer.c has in use, whatever is in a stream and
- * wherever it is refused; and if all was well, not think the opposite either.
+ * streams. The library must count storage as referenced whenever the renderer
+ * of stream-renderer.c refers to it, whatever is in a stream and wherever it
+ * is rejected; and without errors only then. Deferred storage must be reported
+ * in the operation in which it is released.
  */
 
 #include <assert.h>
@@ -24,13 +25,13 @@
 
 static struct {
     const uint8_t *at, *end;
-    uint32_t rest;              /* what comes after the end */
+    uint32_t rest;              /* generates bytes after the end */
 } in;
 
 static unsigned allocations, fail_at, out;
-static bool lost;               /* some context cannot be followed */
+static bool tracking_lost;      /* of a context, since the start */
 
-/* An input says how it starts; how it goes on follows from that. */
+/* Bytes of the input, then pseudo-random ones derived from it. */
 static uint8_t byte(void)
 {
     uint8_t next = in.at < in.end ? *in.at++ : in.rest >> 24;
@@ -56,22 +57,22 @@ static void release(void *memory, void *opaque)
     free(memory);
 }
 
-static void create(struct virgl_reclaim *vr, uint32_t id, uint8_t kind)
+static void create(struct virgl_reclaim *vr, uint32_t id, uint8_t type)
 {
     struct virgl_renderer_resource_create_args args = {
         .handle = id, .format = 1, .width = 4, .height = 4, .depth = 1,
         .array_size = 1, .target = VR_TARGET_2D,
     };
 
-    if (kind % 4 != 0) {
+    if (type % 4 != 0) {
         args.target = VR_TARGET_BUFFER;
         args.width = BYTES;
-        args.bind = kind % 4 == 1 ? VIRGL_RES_BIND_CUSTOM : 0;
+        args.bind = type % 4 == 1 ? VIRGL_RES_BIND_CUSTOM : 0;
     }
     virgl_reclaim_resource_create(vr, &args);
 }
 
-/* What is released must be out of use, or empty. */
+/* Released storage must be unreferenced, or truncated. */
 static void purge(struct virgl_reclaim *vr, uint32_t id)
 {
     unsigned storage = fake_storage(id);
@@ -110,7 +111,7 @@ static void add_zeroes(Stream *s, unsigned n)
     }
 }
 
-/* One in four is none. */
+/* One in four is 0. */
 static uint32_t id(Stream *s)
 {
     uint8_t b = byte();
@@ -125,7 +126,7 @@ static uint32_t object(Stream *s, uint32_t type)
     return b % 4 ? fake_object(s->ctx, type, b / 4 % 16) : 0;
 }
 
-/* Buffers of id 0 for a surface or so are refused. */
+/* Objects of id 0 are rejected. */
 static void create_one(Stream *s)
 {
     static const uint8_t types[] = {
@@ -148,7 +149,7 @@ static void create_one(Stream *s)
     }
 }
 
-/* Slots at both ends of what there are. */
+/* Slots at both ends of the range. */
 static uint32_t slot(uint32_t max, unsigned n)
 {
     uint8_t b = byte();
@@ -222,7 +223,7 @@ static void bind_one(Stream *s)
     }
 }
 
-/* Words are small numbers, most of the time. */
+/* Mostly small numbers. */
 static void add_garbage(Stream *s)
 {
     uint8_t code = byte(), length = byte() % 36, i;
@@ -235,7 +236,7 @@ static void add_garbage(Stream *s)
     }
 }
 
-/* The renderer asserts that it can write these. */
+/* The renderer asserts that these are valid. */
 static void add_result(Stream *s, bool query)
 {
     if (query) {
@@ -277,7 +278,7 @@ static void add_command(Stream *s)
     }
 }
 
-/* The last word is missing now and then. */
+/* Sometimes the last word is missing. */
 static void make_stream(Stream *s)
 {
     unsigned commands = 1 + byte() % 4;
@@ -292,14 +293,14 @@ static void submit(struct virgl_reclaim *vr, uint32_t ctx)
 {
     Stream s = { .ctx = ctx };
     uint32_t copy[MAX_WORDS];
-    uint8_t refuse;
+    uint8_t reject;
 
     make_stream(&s);
-    refuse = byte();
+    reject = byte();
     memcpy(copy, s.words, sizeof(copy));
-    fake_refuse_after(refuse >= 248 ? refuse - 248u : UINT32_MAX);
+    fake_reject_after(reject >= 248 ? reject - 248u : UINT32_MAX);
     virgl_reclaim_submit(vr, ctx, s.words, s.n);
-    fake_refuse_after(UINT32_MAX);
+    fake_reject_after(UINT32_MAX);
     assert(!memcmp(copy, s.words, sizeof(copy)));
 }
 
@@ -308,20 +309,20 @@ static void check(struct virgl_reclaim *vr)
     struct virgl_reclaim_stats stats;
     uint32_t id;
 
-    lost |= vr->untracked != 0;
+    tracking_lost |= vr->untracked != 0;
     for (id = 1; id < IDS; id++) {
         unsigned storage = fake_storage(id);
         bool referenced = virgl_reclaim_resource_referenced(vr, id);
 
-        if (storage && !lost) {
+        if (storage && !tracking_lost) {
             assert(referenced == fake_held(storage));
         } else if (storage) {
             assert(referenced || !fake_held(storage));
         }
     }
     virgl_reclaim_get_stats(vr, &stats);
-    assert(stats.deferred >= fake_count_given_up());
-    assert(lost || stats.deferred == fake_count_given_up());
+    assert(stats.deferred >= fake_count_deferred());
+    assert(tracking_lost || stats.deferred == fake_count_deferred());
 }
 
 static void operate(struct virgl_reclaim *vr)
@@ -361,7 +362,7 @@ static void operate(struct virgl_reclaim *vr)
     }
 }
 
-/* Something to work with. */
+/* Initial resources and contexts. */
 static void prepare(struct virgl_reclaim *vr)
 {
     uint32_t id, ctx;
@@ -390,7 +391,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in.end = data + size;
     in.rest = size;
     fake_reset();
-    lost = false;
+    tracking_lost = false;
     allocations = fail_at = out = 0;
     fail = byte();
 

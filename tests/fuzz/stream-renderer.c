@@ -1,5 +1,5 @@
 /*
- * A renderer without GL, for fuzzing what virglreclaim makes of command streams
+ * A renderer without GL, for fuzzing the tracking of command streams
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,7 +18,7 @@
 #define MAX_OBJECTS 24
 #define MAX_STORAGES 512
 
-/* In the order of what a slot is called below. */
+/* Types of bindings. */
 enum { VIEW, UNIFORM, SSBO, IMAGE, ATOMIC, VERTEX, INDEX, COLOR, DEPTH, KINDS };
 enum { PLACES = VR_STAGES * VR_MAX_VIEWS };
 
@@ -46,7 +46,7 @@ typedef struct Ctx {
 static struct {
     bool buffer, custom;
     bool dropped, empty;
-    unsigned counted, raw;      /* who has it: see count() */
+    unsigned counted, raw;      /* references: see count() */
 } storages[MAX_STORAGES];
 static unsigned n_storages, resources[MAX_IDS];
 static const unsigned places[KINDS] = {
@@ -55,7 +55,7 @@ static const unsigned places[KINDS] = {
     [COLOR] = 8, [DEPTH] = 1,
 };
 static Ctx contexts[MAX_CTX];
-static uint32_t refuse_after;
+static uint32_t reject_after;
 static bool counted;
 
 void fake_reset(void)
@@ -64,13 +64,13 @@ void fake_reset(void)
     memset(resources, 0, sizeof(resources));
     memset(contexts, 0, sizeof(contexts));
     n_storages = 0;
-    refuse_after = UINT32_MAX;
+    reject_after = UINT32_MAX;
     counted = false;
 }
 
-void fake_refuse_after(uint32_t commands)
+void fake_reject_after(uint32_t commands)
 {
-    refuse_after = commands;
+    reject_after = commands;
 }
 
 unsigned fake_storage(uint32_t id)
@@ -131,7 +131,7 @@ static void count_sub(const Sub *sub)
     }
 }
 
-/* Look in everything for all of them at once, if anything has changed. */
+/* Count the references to all storages, if anything has changed. */
 static void count(void)
 {
     unsigned c, s, i;
@@ -164,7 +164,7 @@ bool fake_kept(unsigned storage)
     return storages[storage].counted;
 }
 
-unsigned fake_count_given_up(void)
+unsigned fake_count_deferred(void)
 {
     unsigned i, n = 0;
 
@@ -210,7 +210,7 @@ static bool looks_at(const Ctx *ctx, unsigned storage)
     return false;
 }
 
-/* What is not counted dangles now, and is used if the context is well. */
+/* Bindings without a reference dangle now, and a valid context uses them. */
 void vr_storage_unref(uint32_t id)
 {
     unsigned c, storage = fake_storage(id);
@@ -249,7 +249,7 @@ static bool any_error(void)
 bool vr_storage_truncate(const struct vr_storage *storage)
 {
     count();
-    /* Contexts in error may have it, and do nothing with it. */
+    /* Contexts in error may refer to it, but execute nothing. */
     assert(!storage->name || !storages[storage->name].counted || any_error());
     storages[storage->name].empty = storage->buffer && storage->name;
     return storages[storage->name].empty;
@@ -261,7 +261,7 @@ void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
     (void)vr, (void)storage;
 }
 
-/* Commands: each returns an errno value, or marks the context. */
+/* Commands: return an errno value, or put the context in error. */
 
 static void mark(Ctx *ctx)
 {
@@ -369,7 +369,7 @@ static int framebuffer(Ctx *ctx, const uint32_t *a, unsigned n)
     return 0;
 }
 
-/* It looks an id up only if it is another than before. */
+/* Looks up an id only if it differs from the bound one. */
 static void set_cached(Ctx *ctx, uint32_t *old, unsigned *slot, uint32_t id)
 {
     if (!id) {
@@ -605,7 +605,7 @@ int virgl_renderer_submit_cmd(void *buffer, int id, int ndw)
             mark(ctx);
             return 0;
         }
-        ret = refuse_after-- == 0 ? EINVAL :
+        ret = reject_after-- == 0 ? EINVAL :
             run(ctx, header & 0xff, header >> 8 & 0xff, &words[at + 1], n);
         if (ret) {
             ctx->error |= ret == EINVAL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a VMM does: a texture is used, purged, and comes back. */
+/* A minimal VMM: create, use, purge and restore a texture. */
 
 #include <epoxy/egl.h>
 #include <errno.h>
@@ -11,7 +11,7 @@ enum { CTX = 1, RES = 1, SIDE = 4096, BYTES = SIDE * SIDE * 4 };
 static EGLDisplay display;
 static EGLContext first;
 
-/* The renderer asks for its GL contexts: all share with the first. */
+/* GL contexts for the renderer: all share with the first. */
 static virgl_renderer_gl_context create_context(
     void *cookie, int scanout, struct virgl_renderer_gl_ctx_param *param)
 {
@@ -51,7 +51,7 @@ static void check(const char *what, int ret)
     }
 }
 
-static void tell(struct virgl_reclaim *vr, const char *when)
+static void print_stats(struct virgl_reclaim *vr, const char *when)
 {
     struct virgl_reclaim_stats stats;
 
@@ -84,13 +84,13 @@ int main(void)
     check("attach", virgl_reclaim_resource_attach_iov(vr, RES, &guest, 1));
     check("upload", virgl_reclaim_resource_transfer(vr, RES, &upload));
     check("submit", virgl_reclaim_submit(vr, CTX, &nop, 1));
-    tell(vr, "in use");
+    print_stats(vr, "in use");
     check("detach", virgl_reclaim_resource_detach_iov(vr, RES, NULL, NULL));
     check("purge", virgl_reclaim_resource_purge(vr, RES, NULL));
     virgl_reclaim_trim();
-    tell(vr, "purged");
+    print_stats(vr, "purged");
     check("attach", virgl_reclaim_resource_attach_iov(vr, RES, &guest, 1));
-    tell(vr, "back, all zero");
+    print_stats(vr, "back, all zero");
     virgl_reclaim_free(vr);
     virgl_renderer_cleanup(&display);
     free(guest.iov_base);

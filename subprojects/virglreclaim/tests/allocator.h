@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An allocator that fails when it is told to, and counts what is out. */
+/* An allocator with fault injection that counts live allocations. */
 
 #ifndef ALLOCATOR_H
 #define ALLOCATOR_H
@@ -9,9 +9,9 @@
 #include "internal.h"
 
 struct failing {
-    unsigned asked;             /* since the start */
-    unsigned fail_at;           /* the one to fail, from 1 on; 0: none */
-    unsigned out;               /* not freed yet */
+    unsigned asked;             /* allocations so far */
+    unsigned fail_at;           /* number of the one to fail; 0: none */
+    unsigned out;               /* live */
 };
 
 static inline void *failing_alloc(size_t size, void *opaque)

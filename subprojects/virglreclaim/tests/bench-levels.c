@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What zstd's levels make of contents like those of a desktop's resources, and
- * what processor time they take. Prints a table in Markdown; no test.
+ * Benchmark of zstd's levels on contents like those of a desktop's resources:
+ * ratio and processor time. Prints a table in Markdown.
  */
 
 #include <glib.h>
@@ -43,7 +43,7 @@ static void draw_windows(uint8_t *data)
     }
 }
 
-/* A photograph: slow gradients, and the sensor's noise in the low bits. */
+/* A photograph: smooth gradients, and sensor noise in the low bits. */
 static void draw_photograph(uint8_t *data)
 {
     for (int y = 0; y < HEIGHT; y++) {

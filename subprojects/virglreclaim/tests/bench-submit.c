@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames of a simple scene, for counting what the reading of streams costs:
- * scripts/bench runs this under callgrind and looks into submit_frames().
+ * Frames of a simple scene, to count the instructions of stream parsing:
+ * scripts/bench runs this under callgrind and evaluates submit_frames().
  *
- *     bench-submit [FRAMES]
+ * bench-submit [FRAMES]
  *
- * A frame is as Mesa's virgl driver sends it: a clear, then for each of its
- * draws constants, vertex and index buffers, now and then another texture, and
- * the draw. First with all resources resident, then with another one that is
- * stored. Prints the number of streams of each, and of their words.
+ * A frame is a stream like those of Mesa's virgl driver: a clear, then for
+ * each draw constants, vertex and index buffers, every few draws another
+ * texture, and the draw. First with all resources resident, then with
+ * compressed ones. Prints the number of streams of each run, and their length
+ * in words.
  */
 
 #include "commands.h"
@@ -23,7 +24,7 @@ enum {
     SURFACE = 10, VIEW_A, VIEW_B, BLEND_STATE, RASTERIZER, DEPTH, ELEMENTS,
     VERTEX_SHADER, FRAGMENT_SHADER, SAMPLER,
 };
-/* Commands and types that the library need not know. */
+/* Commands and types that the library does not handle. */
 enum {
     BIND_OBJECT = 2, SET_VIEWPORT = 4, CLEAR = 7, DRAW_VBO = 8,
     SET_CONSTANTS = 12, BIND_SAMPLERS = 18, BIND_SHADER = 31,
@@ -180,7 +181,7 @@ static void make_frame(struct frame *frame)
     }
 }
 
-/* Not inlined: callgrind looks for the name. */
+/* Not inlined: callgrind toggles on the name. */
 void submit_frames(Fixture *f, struct frame *frame, int n);
 
 void __attribute__((noinline))
@@ -191,7 +192,7 @@ submit_frames(Fixture *f, struct frame *frame, int n)
     }
 }
 
-/* Without it the numbers would be of nothing. */
+/* Make sure that something is drawn. */
 static void check_drawn(void)
 {
     uint8_t pixels[SIDE * SIDE * 4];
@@ -214,7 +215,7 @@ int main(int argc, char **argv)
     make_state(f);
     make_frame(frame);
 
-    /* The first one has the shaders compiled. */
+    /* The first frame compiles the shaders. */
     ok(virgl_reclaim_submit(f->vr, CTX, frame->words, frame->n));
     check_drawn();
     submit_frames(f, frame, frames);

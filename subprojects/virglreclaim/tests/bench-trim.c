@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What trimming the heap costs: with memory of half of the resources freed
- * since the last time, and with nothing freed. Prints a table in Markdown; no
- * test. Under valgrind --tool=callgrind --toggle-collect=virgl_reclaim_trim
- * the instructions are counted.
+ * Benchmark of trimming the heap: after half of the resources were freed, and
+ * with nothing freed. Prints a table in Markdown. To count instructions, run it
+ * under valgrind --tool=callgrind --toggle-collect=virgl_reclaim_trim.
  */
 
 #include "renderer.h"
@@ -29,7 +28,7 @@ static double trim(void)
     return microseconds() - start;
 }
 
-/* Squares of 4 bytes a pixel, every other purged. */
+/* Square textures of 4 bytes a pixel, every other one purged. */
 static void measure(uint32_t side)
 {
     uint32_t count = TOTAL / (side * side * 4), id;

@@ -12,11 +12,11 @@ struct virgl_reclaim;
 
 enum { STAGE_VERTEX, STAGE_FRAGMENT };
 
-/* Submit one command. As all here: returns 0 or a negative error. */
+/* Submit one command. All return 0 or a negative errno. */
 int submit(struct virgl_reclaim *vr, uint32_t ctx, uint32_t code,
            uint32_t type, const uint32_t *args, uint32_t n);
 
-/* The same with the arguments written out. */
+/* The same with the arguments in a list. */
 #define COMMAND(vr, ctx, code, type, ...) \
     submit(vr, ctx, code, type, (uint32_t[]) { __VA_ARGS__ }, \
            sizeof((uint32_t[]) { __VA_ARGS__ }) / sizeof(uint32_t))
@@ -28,13 +28,13 @@ int create_sampler_view(struct virgl_reclaim *vr, uint32_t ctx,
                         uint32_t target);
 int destroy_object(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object);
 
-/* Let the fragment shader sample from a view; object 0: from none. */
+/* Bind a sampler view to the fragment shader; object 0: unbind. */
 int set_sampler_view(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object);
 
-/* Draw vertices from a buffer; id 0: from none. */
+/* Bind a vertex buffer; id 0: unbind. */
 int set_vertex_buffer(struct virgl_reclaim *vr, uint32_t ctx, uint32_t id);
 
-/* Make a surface the colour buffer; object 0: none. */
+/* Bind a surface as colour buffer; object 0: unbind. */
 int set_framebuffer(struct virgl_reclaim *vr, uint32_t ctx, uint32_t object);
 
 /* The same, and clear it to ones. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * List the EGL devices, with driver and version. Exit status: 0 if one of them
- * is of a real driver, 77 (skip) if not.
+ * has a hardware driver, 77 (skip) if not.
  */
 
 #include "egl.h"
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <epoxy/gl.h>
 
-/* What its driver calls itself; NULL if it does not start. */
+/* The name of its driver; NULL if that fails to initialize. */
 static const char *renderer(EGLDisplay display, const char **version)
 {
     const char *name = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where tests render: without a window, and without a GPU unless told so. */
+/* The EGL display of the tests: surfaceless, or a device. */
 
 #include "egl.h"
 
@@ -45,7 +45,7 @@ EGLDisplay egl_wanted_display(void)
         return eglGetPlatformDisplayEXT(EGL_PLATFORM_SURFACELESS_MESA,
                                         EGL_DEFAULT_DISPLAY, NULL);
     }
-    /* Mesa would render with software on a GPU, too. */
+    /* Mesa would use software rendering on a GPU as well. */
     unsetenv("LIBGL_ALWAYS_SOFTWARE");
     software = !strcmp(egl_device_wanted(), "software");
     count = egl_devices(devices);

@@ -60,7 +60,7 @@ static const char compute_source[] =
     "    atomicCounterIncrement(count);\n"
     "}\n";
 
-/* Twice, so that what it wrote first is what it reads then. */
+/* Twice: the second run reads what the first one wrote. */
 static void compute(void)
 {
     GLuint from = make_buffer(GL_SHADER_STORAGE_BUFFER, 4);

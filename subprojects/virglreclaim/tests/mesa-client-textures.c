@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Textures that are uploaded, lie about, are read, copied, and drawn with. */
+/* Textures that are uploaded, idle, read, copied, and drawn with. */
 
 #include "mesa-client.h"
 
@@ -62,7 +62,7 @@ static struct texture textures[] = {
       D2, 0 },
 };
 
-/* More than any level of them takes. */
+/* Larger than any level. */
 static uint8_t pixels[SIDE * SIDE * 16 * 12];
 
 static int dimensions(const struct texture *t)
@@ -202,7 +202,7 @@ static void copy_level(const struct texture *from, const struct texture *to,
                        depth);
 }
 
-/* What is uploaded Mesa remembers itself. Of a copy it has to ask. */
+/* Mesa caches uploads itself; a copy must be read from the host. */
 static void copy_textures(void)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(textures); i++) {

@@ -2,12 +2,12 @@
 /*
  * A program that draws with OpenGL, for test-mesa: run with Mesa's virpipe
  * driver, and the renderer at the other end of its standard input. It uses many
- * kinds of textures and buffers, over several submissions each, and prints a
- * hash of all that it reads back.
+ * types of textures and buffers, over several submissions each, and prints a
+ * hash of everything that it reads back.
  *
- * What has been used by a shader stays in use for as long as it exists: Mesa
- * keeps its view. So textures lie about before they are used, and after they
- * have been drawn to.
+ * A texture that a shader has used stays referenced for as long as it exists,
+ * because Mesa keeps the view. So textures are idle before their first use, and
+ * after they have been drawn to.
  */
 
 #include "mesa-client.h"
@@ -18,9 +18,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SKIP 77                 /* test-mesa.c knows it, too */
+#define SKIP 77                 /* as in test-mesa.c */
 
-/* Mesa has one path for its socket, and no way to say another. */
+/* Mesa's socket has a fixed path. */
 int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     (void)address;
@@ -36,7 +36,7 @@ void check(const char *what, bool ok)
     }
 }
 
-/* What is seen */
+/* Output */
 
 void tell(const char *what, const void *data, size_t size)
 {
@@ -123,7 +123,7 @@ GLuint make_program(const char *declarations, const char *color)
     return link_program(program);
 }
 
-/* Shapes: the buffers of each lie about while others are drawn. */
+/* Shapes: the buffers of each are idle while others are drawn. */
 
 enum { CORNERS = 64 };
 
@@ -217,7 +217,7 @@ static void enter(struct target *t)
           GL_FRAMEBUFFER_COMPLETE);
 }
 
-/* Its surfaces go with the framebuffer, when another is drawn to. */
+/* Surfaces are destroyed with the framebuffer, when another is bound. */
 static void leave(struct target *t)
 {
     glDeleteFramebuffers(1, &t->fbo);
@@ -270,7 +270,7 @@ static void tell_targets(void)
     }
 }
 
-/* Frames: what textures and buffers are drawn with goes here. */
+/* Frames */
 
 static GLuint frame_fbo;
 
@@ -292,7 +292,7 @@ void end_frame(const char *what, GLuint color)
     glDeleteTextures(1, &color);
 }
 
-/* What has samples is drawn to, and resolved. */
+/* Multisampled textures are drawn to and resolved. */
 static void draw_multisampled(void)
 {
     GLuint program = make_program("", "vec4(at.zyx, 1.0)");
@@ -319,7 +319,7 @@ static void draw_multisampled(void)
     glDeleteProgram(program);
 }
 
-/* Setting up */
+/* Setup */
 
 static void begin(void)
 {

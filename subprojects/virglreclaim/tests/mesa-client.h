@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of mesa-client share. */
+/* Shared by the files of mesa-client. */
 
 #ifndef MESA_CLIENT_H
 #define MESA_CLIENT_H
@@ -11,27 +11,27 @@
 
 #define SIDE 64
 
-/* Exit if @ok is false: @what does not work. */
+/* Exit with a message about @what if @ok is false. */
 void check(const char *what, bool ok);
 
-/* Print a line: what it is, and a hash of it. */
+/* Print a line with a label and a hash of the data. */
 void tell(const char *what, const void *data, size_t size);
-/* The same of the pixels of the framebuffer that is bound. */
+/* The same for the pixels of the bound framebuffer. */
 void tell_pixels(const char *what);
 
-/* Bytes that differ for each seed, and not so much that they do not shrink. */
+/* Compressible bytes that differ for each seed. */
 void fill(void *data, size_t size, uint32_t seed);
 
-/* Mesa sends what it has, and waits until it has been carried out. */
+/* Flush, and wait until the host has executed everything. */
 void submit(void);
 
-/* A shader, and a program that is in use. */
+/* Compile a shader; link and use a program. */
 GLuint compile(GLenum type, const char *source);
 GLuint link_program(GLuint program);
-/* One that draws shapes in a color: an expression, with its declarations. */
+/* A program for shapes: color is an expression, with its declarations. */
 GLuint make_program(const char *declarations, const char *color);
 
-/* Each has buffers of its own, that lie about while others are drawn. */
+/* Each has buffers of its own, idle while others are drawn. */
 struct shape {
     GLuint vertices, indices, uniforms;
 };
@@ -41,9 +41,9 @@ extern struct shape shapes[SHAPES];
 
 void draw_shape(const struct shape *s);
 
-/* A framebuffer of a color, which is drawn to from here on. */
+/* Create, clear and bind a framebuffer. */
 GLuint begin_frame(void);
-/* Print what was drawn, and delete it. */
+/* Print a hash of its pixels, and delete it. */
 void end_frame(const char *what, GLuint color);
 
 /* mesa-client-textures.c, mesa-client-buffers.c */

@@ -293,7 +293,7 @@ static uint64_t rss_anon(void)
 #define GPU_MEMORY_INFO_CURRENT_AVAILABLE_VIDMEM_NVX 0x9049
 #define TEXTURE_FREE_MEMORY_ATI 0x87FC
 
-/* KiB that are free, or 0 if the driver does not tell. */
+/* Free memory in KiB, or 0 if the driver does not report it. */
 static uint64_t gpu_memory_free(void)
 {
     GLint kib[4] = { 0 };

@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-/* Facts of the protocol that the renderer's installed header lacks. */
+/* Protocol values that the renderer's installed header lacks. */
 enum {
     FORMAT_BGRA8 = 1,
     FORMAT_BGRX8 = 2,
@@ -32,7 +32,7 @@ enum {
     FORMAT_BPTC = 255,
 };
 
-/* Every test has a renderer and books of its own, both empty. */
+/* Each test has an instance of its own and a renderer without resources. */
 typedef struct Fixture {
     struct virgl_reclaim *vr;
 } Fixture;
@@ -50,49 +50,49 @@ struct virgl_renderer_resource_create_args texture_args(uint32_t id,
 struct virgl_renderer_resource_create_args buffer_args(uint32_t id,
                                                        uint32_t size);
 
-/* One layer of one level, through context ctx or 0 for none. */
+/* Transfer one layer of one level, in context ctx or 0 for none. */
 int write_bytes(uint32_t id, uint32_t ctx, const void *data, size_t size,
                 uint32_t width, uint32_t height);
 int read_bytes(uint32_t id, uint32_t ctx, void *data, size_t size,
                uint32_t width, uint32_t height);
 
-/* One layer of a level, whole and packed, to or from data. */
+/* Transfer a whole layer of a level, packed, to or from data. */
 void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
                     const struct vr_level *level, void *data);
 
-/* Visits every layer: fills it, or tells whether all are zero. */
+/* For each layer: fill it, or check it; returns whether all are zero. */
 bool each_layer(const vr_args *args, bool write);
 
-/* The name of its GL object, or 0. */
+/* The name of the GL object of a resource, or 0. */
 uint32_t gl_name(uint32_t id);
 
-/* A pattern that differs for each seed, and has no zero in it. */
+/* A pattern without zeroes that differs for each seed. */
 void fill(void *data, size_t size, uint32_t seed);
 
-/* Another, that is small when compressed. */
+/* The same, compressible. */
 void fill_small(uint8_t *data, size_t size, uint32_t seed);
 
 /*
- * A buffer with that pattern, which can be stored with GL and with GLES; and
- * that it is there.
+ * Create a buffer with that pattern, which can be compressed with GL and with
+ * GLES; and check its contents.
  */
 void make_small_buffer(Fixture *f, uint32_t id, uint32_t size);
 void check_small_buffer(uint32_t id, uint32_t ctx, uint32_t size);
 
 bool all_zero(const void *data, size_t size);
 
-/* Leave the process room for room bytes more; 0: as much as it likes. */
+/* Limit the address space to room more bytes; 0: no limit. */
 void limit_memory(size_t room);
 
 /*
- * Memory in use, in bytes, of which only differences mean anything: anonymous
- * memory of this process, or with a GPU that of the device.
+ * Memory in use, in bytes, for comparisons: RssAnon of this process, or with a
+ * GPU the memory of the device.
  */
 uint64_t memory_used(void);
 
 /*
- * If what is freed does not leave the process, or if the driver of a GPU does
- * not tell how much memory is in use: skip the test and return false.
+ * Skip the test and return false if freed memory does not leave the process, or
+ * if the driver of a GPU does not report its use.
  */
 bool memory_is_freed(void);
 bool memory_is_seen(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Every kind of resource that a guest can make, as Mesa makes it. */
+/* The types of resources that a guest can create, with Mesa's arguments. */
 
 #include "resource-types.h"
 
-/* Bindings of the protocol that the renderer's installed header lacks. */
+/* Protocol values that the renderer's installed header lacks. */
 enum {
     BIND_COMMAND_ARGS = 1 << 8,
     BIND_SHADER_BUFFER = 1 << 14,

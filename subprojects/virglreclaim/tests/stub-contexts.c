@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The renderer's contexts, where all that matters is that there are some. */
+/* Stubs of the renderer's functions for contexts. */
 
 #include "internal.h"
 

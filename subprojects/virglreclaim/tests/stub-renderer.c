@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the books call of the renderer, and of stored contents, where neither
- * matters: it does nothing.
+ * Stubs of renderer functions and of compression, for tests of the library's
+ * state: they do nothing.
  */
 
 #include "instance.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes computed from create arguments. */
+/* Sizes computed from creation arguments. */
 
 #include "renderer.h"
 

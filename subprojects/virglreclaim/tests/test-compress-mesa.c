@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The resources of a program that draws with Mesa are stored away. */
+/* Compression of resources like those of a program that draws with Mesa. */
 
 #include "commands.h"
 #include "resource-types.h"
@@ -9,9 +9,9 @@
 enum { CTX = 1, OBJECT = 100 };
 
 /*
- * What Mesa's virgl driver makes for a program with a window: a mipmapped
- * texture, its buffers for vertices, indices and constants, a depth buffer,
- * and the window's buffers, of which the first is drawn to, not uploaded.
+ * Resources that Mesa's virgl driver creates for a program with a window: a
+ * mipmapped texture, vertex, index and constant buffers, a depth buffer and the
+ * window's buffers, of which the first is drawn to, the others are uploaded.
  */
 enum {
     DISPLAY_TARGET = 1 << 7,
@@ -39,7 +39,7 @@ static const struct resource_type mesa[] = {
       4096, 1, 1, 1, 0, 0, TYPE_UNSEEN },
 };
 
-/* Fills it, or returns a checksum of all that it has. */
+/* Fill a resource, or return a checksum of its contents. */
 static char *visit(const vr_args *args, bool write)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);

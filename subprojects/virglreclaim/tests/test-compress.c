@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents stored away: what is kept, what is refused, what it gives back. */
+/* Compression: contents, skip reasons, statistics, memory. */
 
 #include "commands.h"
 #include "renderer.h"
@@ -17,8 +17,8 @@ static struct virgl_reclaim_stats stats_of(Fixture *f)
     return stats;
 }
 
-/* It stays as it is, and the reason is counted. */
-static void check_kept(Fixture *f, uint32_t id, int error,
+/* The resource is unchanged, and the reason is counted. */
+static void check_skipped(Fixture *f, uint32_t id, int error,
                        enum virgl_reclaim_skipped why)
 {
     struct virgl_reclaim_stats before = stats_of(f), after;
@@ -31,7 +31,7 @@ static void check_kept(Fixture *f, uint32_t id, int error,
     g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
 }
 
-static void store(Fixture *f, uint32_t id)
+static void compress(Fixture *f, uint32_t id)
 {
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, id), ==, 0);
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, id), ==,
@@ -47,8 +47,8 @@ static void test_stats(Fixture *f, gconstpointer data)
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     make_small_buffer(f, 1, SIZE);
     make_small_buffer(f, 2, SIZE);
-    store(f, 1);
-    store(f, 2);
+    compress(f, 1);
+    compress(f, 2);
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 1), ==, 0);
 
     stats = stats_of(f);
@@ -81,11 +81,11 @@ static void test_off(Fixture *f, gconstpointer data)
 {
     (void)data;
     make_small_buffer(f, RES, SIZE);
-    check_kept(f, RES, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
+    check_skipped(f, RES, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 2), ==, -ENOENT);
 }
 
-/* Attaching memory is use: the guest sees what it left. */
+/* Attaching backing restores the contents. */
 static void test_attach(Fixture *f, gconstpointer data)
 {
     g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc0(SIZE);
@@ -95,7 +95,7 @@ static void test_attach(Fixture *f, gconstpointer data)
     (void)data;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     make_small_buffer(f, RES, SIZE);
-    store(f, RES);
+    compress(f, RES);
     g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
                     0);
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, RES), ==, -EBUSY);
@@ -106,7 +106,7 @@ static void test_attach(Fixture *f, gconstpointer data)
                     ==, 0);
 }
 
-/* What a context refers to stays: it could not be given the new storage. */
+/* Resources that a context refers to are skipped. */
 static void test_referenced(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(RES, SIDE,
@@ -124,11 +124,11 @@ static void test_referenced(Fixture *f, gconstpointer data)
     g_assert_cmpint(create_surface(f->vr, CTX, OBJECT, RES, FORMAT_BGRA8), ==,
                     0);
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 2), ==, 0);
-    check_kept(f, RES, -EBUSY, VIRGL_RECLAIM_SKIPPED_REFERENCED);
-    check_kept(f, 2, -EBUSY, VIRGL_RECLAIM_SKIPPED_REFERENCED);
+    check_skipped(f, RES, -EBUSY, VIRGL_RECLAIM_SKIPPED_REFERENCED);
+    check_skipped(f, 2, -EBUSY, VIRGL_RECLAIM_SKIPPED_REFERENCED);
 
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 0), ==, 0);
-    store(f, 2);
+    compress(f, 2);
 }
 
 static void count_id(uint32_t id, void *opaque)
@@ -139,7 +139,7 @@ static void count_id(uint32_t id, void *opaque)
     ids[ids[0]] = id;
 }
 
-/* Who could not store it is told when it can be, and once. */
+/* The unreferenced event is reported once. */
 static void test_unreferenced(Fixture *f, gconstpointer data)
 {
     static const struct virgl_reclaim_events events = {
@@ -160,7 +160,7 @@ static void test_unreferenced(Fixture *f, gconstpointer data)
                             ==, 0);
         }
     }
-    /* Of 1 nobody wanted to know. */
+    /* No attempt was made to compress 1. */
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 1), ==, 0);
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 2), ==, 0);
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX + 1, 2), ==, 0);
@@ -171,9 +171,9 @@ static void test_unreferenced(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX + 1), ==, 0);
     g_assert_cmpuint(ids[0], ==, 1);
     g_assert_cmpuint(ids[1], ==, 2);
-    store(f, 2);
+    compress(f, 2);
 
-    /* Nor of what is purged. */
+    /* No event for a purged resource. */
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 3), ==, -EBUSY);
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 3, NULL), ==, 0);
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 1), ==, 0);
@@ -183,7 +183,7 @@ static void test_unreferenced(Fixture *f, gconstpointer data)
     g_assert_cmpuint(ids[0], ==, 1);
 }
 
-/* As much as there is room for, and what is stored stays. */
+/* The limit applies to new compressions only. */
 static void test_limit(Fixture *f, gconstpointer data)
 {
     uint64_t one;
@@ -193,19 +193,19 @@ static void test_limit(Fixture *f, gconstpointer data)
     for (uint32_t id = 1; id <= 3; id++) {
         make_small_buffer(f, id, SIZE);
     }
-    store(f, 1);
+    compress(f, 1);
     one = stats_of(f).compressed_bytes;
 
     virgl_reclaim_set_compress_max(f->vr, one + one / 2);
-    check_kept(f, 2, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
+    check_skipped(f, 2, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
     virgl_reclaim_set_compress_max(f->vr, one / 2);
-    check_kept(f, 2, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
+    check_skipped(f, 2, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
     virgl_reclaim_set_compress_max(f->vr, 2 * one);
-    store(f, 2);
-    check_kept(f, 3, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
+    compress(f, 2);
+    check_skipped(f, 3, -ENOSPC, VIRGL_RECLAIM_SKIPPED_LIMIT);
 
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 1), ==, 0);
-    store(f, 3);
+    compress(f, 3);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 2), ==, 0);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 3), ==, 0);
     for (uint32_t id = 1; id <= 3; id++) {
@@ -225,12 +225,12 @@ static void test_no_gain(Fixture *f, gconstpointer data)
         noise[i] = g_test_rand_int();
     }
     g_assert_cmpint(write_bytes(RES, 0, noise, SIZE, SIZE, 1), ==, 0);
-    check_kept(f, RES, -EFBIG, VIRGL_RECLAIM_SKIPPED_NO_GAIN);
+    check_skipped(f, RES, -EFBIG, VIRGL_RECLAIM_SKIPPED_NO_GAIN);
     g_assert_cmpint(read_bytes(RES, 0, out, SIZE, SIZE, 1), ==, 0);
     g_assert_cmpmem(noise, SIZE, out, SIZE);
 }
 
-/* A sample of a pixel cannot be read; with GLES, no texture. */
+/* No lossless readback of samples or, with GLES, of textures. */
 static void test_format(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(RES, SIDE,
@@ -240,19 +240,19 @@ static void test_format(Fixture *f, gconstpointer data)
     args.nr_samples = 4;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-    check_kept(f, RES, -ENOTSUP, VIRGL_RECLAIM_SKIPPED_FORMAT);
+    check_skipped(f, RES, -ENOTSUP, VIRGL_RECLAIM_SKIPPED_FORMAT);
 
     args.handle = 2;
     args.nr_samples = 0;
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
     if (g_getenv("VIRGLRECLAIM_TEST_GLES")) {
-        check_kept(f, 2, -ENOTSUP, VIRGL_RECLAIM_SKIPPED_FORMAT);
+        check_skipped(f, 2, -ENOTSUP, VIRGL_RECLAIM_SKIPPED_FORMAT);
     } else {
-        store(f, 2);
+        compress(f, 2);
     }
 }
 
-/* There is nothing to store. */
+/* Resources without contents on the host. */
 static void test_nothing(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
@@ -271,8 +271,8 @@ static void test_nothing(Fixture *f, gconstpointer data)
     g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
 }
 
-/* Purge, destruction and reset throw away what is stored. */
-static void test_thrown_away(Fixture *f, gconstpointer data)
+/* Purge, destruction and reset free compressed contents. */
+static void test_discard(Fixture *f, gconstpointer data)
 {
     struct virgl_reclaim_stats stats;
     uint64_t released;
@@ -281,7 +281,7 @@ static void test_thrown_away(Fixture *f, gconstpointer data)
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     for (uint32_t id = 1; id <= 4; id++) {
         make_small_buffer(f, id, SIZE);
-        store(f, id);
+        compress(f, id);
     }
 
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 1, &released), ==, 0);
@@ -311,7 +311,7 @@ static void test_thrown_away(Fixture *f, gconstpointer data)
     g_assert_cmpuint(stats.uncompressed_bytes, ==, 0);
 }
 
-/* A restore for which there is no memory loses nothing. */
+/* A restore without memory keeps the contents. */
 static void test_no_memory(Fixture *f, gconstpointer data)
 {
     enum { LARGE = 128 << 20 };
@@ -327,7 +327,7 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     make_small_buffer(f, RES, LARGE);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
-    store(f, RES);
+    compress(f, RES);
     virgl_reclaim_trim();
     before = stats_of(f);
 
@@ -348,7 +348,7 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
 }
 
-/* What is stored away is memory that the operating system has back. */
+/* RSS falls by what compression saves. */
 static void test_rss(Fixture *f, gconstpointer data)
 {
     enum { COUNT = 32, EACH = 4 << 20 };
@@ -366,7 +366,7 @@ static void test_rss(Fixture *f, gconstpointer data)
     virgl_reclaim_trim();
     before = memory_used();
     for (uint32_t id = 1; id <= COUNT; id++) {
-        store(f, id);
+        compress(f, id);
     }
     virgl_reclaim_trim();
     after = memory_used();
@@ -401,7 +401,7 @@ int main(int argc, char **argv)
     add_test("/compress/no-gain", test_no_gain);
     add_test("/compress/format", test_format);
     add_test("/compress/nothing", test_nothing);
-    add_test("/compress/thrown-away", test_thrown_away);
+    add_test("/compress/discard", test_discard);
     add_test("/compress/no-memory", test_no_memory);
     return g_test_run();
 }

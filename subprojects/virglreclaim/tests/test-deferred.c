@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Storage that a context still uses: given up, not gone, and said to be so. */
+/* Storage that a context still refers to is deferred. */
 
 #include "commands.h"
 #include "renderer.h"
@@ -90,7 +90,7 @@ static void make_bound_buffer(Fixture *f)
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
 }
 
-/* A buffer can be emptied. */
+/* A purged buffer is truncated at once. */
 static void test_buffer(Fixture *f, gconstpointer data)
 {
     uint64_t released;
@@ -103,7 +103,7 @@ static void test_buffer(Fixture *f, gconstpointer data)
     check(f, 0, SIZE, SIZE);
 }
 
-/* But not if nobody said that its contents are not needed. */
+/* One that is only destroyed is not: contexts still use its contents. */
 static void test_buffer_unref(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -114,7 +114,7 @@ static void test_buffer_unref(Fixture *f, gconstpointer data)
     check(f, 0, 0, 0);
 }
 
-/* Not GL's: only the commands tell. */
+/* No GL object: only the tracked references tell. */
 static void test_query(Fixture *f, gconstpointer data)
 {
     enum { OCCLUSION_COUNTER = 0 };
@@ -134,7 +134,7 @@ static void test_query(Fixture *f, gconstpointer data)
     check(f, 0, SIZE, SIZE);
 }
 
-/* Two storages for one resource: the old one still counts. */
+/* A restored resource: its old storage is deferred. */
 static void test_restored(Fixture *f, gconstpointer data)
 {
     uint8_t in[SIZE], out[SIZE];
@@ -145,7 +145,7 @@ static void test_restored(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
     check(f, 1, 0, 0);
 
-    /* Letting the old one go does not hurt the new one. */
+    /* Releasing the old storage leaves the new one alone. */
     fill(in, SIZE, 1);
     g_assert_cmpint(write_bytes(RES, CTX, in, SIZE, WIDTH, HEIGHT), ==, 0);
     g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);

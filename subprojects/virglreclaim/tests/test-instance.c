@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ids, errors, backing and attachments: what the books say. */
+/* State of an instance: ids, errors, backing, attachments. */
 
 #include "renderer.h"
 
@@ -57,7 +57,7 @@ static void test_create(Fixture *f, gconstpointer data)
                     VIRGL_RECLAIM_RESIDENT);
     g_assert_cmpuint(virgl_reclaim_resource_bytes(f->vr, 1), ==, SIZE);
 
-    /* The one that lives under the id is not touched. */
+    /* The resource with the id is unchanged. */
     fill(before, SIZE, 1);
     g_assert_cmpint(write_bytes(1, 0, before, SIZE, WIDTH, HEIGHT), ==, 0);
     args = texture_args(1, 8, 8);
@@ -70,7 +70,7 @@ static void test_create(Fixture *f, gconstpointer data)
     make(f, 1);
 }
 
-static void test_refused(Fixture *f, gconstpointer data)
+static void test_rejected(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(1, 4, 4);
     struct virgl_reclaim_stats stats;
@@ -93,7 +93,7 @@ static void test_refused(Fixture *f, gconstpointer data)
     make(f, 1);
 }
 
-/* Textures that GL has, of names that are small: all are. */
+/* Number of GL textures with names below a limit. */
 static int count_textures(void)
 {
     int count = 0;
@@ -106,12 +106,12 @@ static int count_textures(void)
 }
 
 /*
- * A format that the renderer knows and GL does not: it has made a texture when
- * it finds that out. Found by fuzzing.
+ * A format that GL does not support: the renderer leaks the texture when it
+ * finds that out. Found by fuzzing.
  */
-static void test_refused_late(Fixture *f, gconstpointer data)
+static void test_rejected_late(Fixture *f, gconstpointer data)
 {
-    int before = count_textures(), refused = 0;
+    int before = count_textures(), rejected = 0;
 
     (void)data;
     for (uint32_t i = 1; i < 3000; i++) {
@@ -123,10 +123,10 @@ static void test_refused_late(Fixture *f, gconstpointer data)
         if (virgl_reclaim_resource_create(f->vr, &args) == 0) {
             virgl_reclaim_resource_unref(f->vr, i);
         } else {
-            refused++;
+            rejected++;
         }
     }
-    g_assert_cmpint(refused, >, 0);
+    g_assert_cmpint(rejected, >, 0);
     g_assert_cmpint(count_textures(), ==, before);
 }
 
@@ -135,7 +135,7 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     struct virgl_renderer_resource_create_args args;
 
     (void)data;
-    /* 4 GiB: valid for the renderer, too much for llvmpipe. */
+    /* 4 GiB: valid for the renderer, too large for llvmpipe. */
     args = texture_args(1, 16384, 16384);
     args.format = FORMAT_RGBA32F;
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, -ENOMEM);
@@ -168,7 +168,7 @@ static void test_backing(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, 1, iov, 2), ==,
                     -EEXIST);
 
-    /* Nothing that loses the pointer to the backing. */
+    /* Nothing may lose the pointer to the backing. */
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 1, &released), ==,
                     -EBUSY);
     g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, 1), ==, -EBUSY);
@@ -270,8 +270,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add_test("/instance/unknown", test_unknown);
     add_test("/instance/create", test_create);
-    add_test("/instance/refused", test_refused);
-    add_test("/instance/refused-late", test_refused_late);
+    add_test("/instance/rejected", test_rejected);
+    add_test("/instance/rejected-late", test_rejected_late);
     add_test("/instance/no-memory", test_no_memory);
     add_test("/instance/backing", test_backing);
     add_test("/instance/contexts", test_contexts);

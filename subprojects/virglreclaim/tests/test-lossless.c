@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents that are stored away come back bit by bit, in every format. */
+/* Compression is lossless in every format. */
 
 #include "readback.h"
 #include "renderer.h"
@@ -16,7 +16,7 @@ struct combination {
 #define PLANE(_name, _format) \
     { _name, VR_TARGET_2D, _format, 61, 67, 1, 1, 0 }
 
-/* Numbers of formats are the protocol's; sizes are odd where GL lets them. */
+/* Formats are protocol numbers; sizes are odd where GL allows it. */
 static const struct combination combinations[] = {
     PLANE("bgra8", 1), PLANE("bgrx8", 2), PLANE("bgr5a1", 5),
     PLANE("bgra4", 6), PLANE("bgr565", 7), PLANE("rgb10a2", 8),
@@ -97,8 +97,8 @@ static struct virgl_renderer_resource_create_args args_of(
 }
 
 /*
- * Every byte there is, and small when compressed: it begins again after 251,
- * but for the layers and levels, which all differ.
+ * All byte values, compressible: repeats after 251 bytes, with an offset for
+ * each layer and level.
  */
 static void fill_tile(const struct vr_tile *tile, uint8_t *data)
 {
@@ -110,7 +110,7 @@ static void fill_tile(const struct vr_tile *tile, uint8_t *data)
     }
 }
 
-/* Depth is a fraction, in the first word of each pixel's. */
+/* Depth is a fraction, in the first word of each pixel. */
 static void fill_depth(const struct vr_readback *rb,
                        const struct vr_tile *tile, void *data)
 {
@@ -124,7 +124,7 @@ static void fill_depth(const struct vr_readback *rb,
     }
 }
 
-/* All that the GL has: written, or read into a checksum. */
+/* Write the GL contents, or read them into a checksum. */
 static char *contents(const vr_args *args, bool write)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
@@ -153,7 +153,7 @@ static char *contents(const vr_args *args, bool write)
     return g_strdup(g_checksum_get_string(sum));
 }
 
-/* The same as the renderer sees it, which is how a guest would. */
+/* The same by transfers of the renderer, as a guest does. */
 static char *seen(const vr_args *args)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
@@ -183,7 +183,7 @@ static void test_combination(Fixture *f, gconstpointer data)
     written = contents(&args, true);
     before = contents(&args, false);
     if (!is_depth(c->format)) {
-        /* Depth has bits that mean nothing. */
+        /* Depth formats have unused bits. */
         g_assert_cmpstr(written, ==, before);
     }
     seen_before = seen(&args);

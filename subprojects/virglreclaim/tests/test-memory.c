@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation fails once: an error, nothing changed, nothing leaked. */
+/* Each allocation fails once: error returned, state unchanged, no leak. */
 
 #include "allocator.h"
 #include "commands.h"
@@ -25,7 +25,7 @@ static int create(struct virgl_reclaim *vr)
     return virgl_reclaim_resource_create(vr, &args);
 }
 
-/* Cleared by upload with GLES. */
+/* Cleared by an upload with GLES. */
 static int create_buffer(struct virgl_reclaim *vr)
 {
     struct virgl_renderer_resource_create_args args = buffer_args(BUFFER,
@@ -34,7 +34,7 @@ static int create_buffer(struct virgl_reclaim *vr)
     return virgl_reclaim_resource_create(vr, &args);
 }
 
-/* Cleared by upload with GL. */
+/* Cleared by an upload with GL. */
 static int create_compressed(struct virgl_reclaim *vr)
 {
     struct virgl_renderer_resource_create_args args = texture_args(COMPRESSED,
@@ -45,15 +45,15 @@ static int create_compressed(struct virgl_reclaim *vr)
     return virgl_reclaim_resource_create(vr, &args);
 }
 
-static int store_buffer(struct virgl_reclaim *vr)
+static int compress_buffer(struct virgl_reclaim *vr)
 {
     virgl_reclaim_set_compress_max(vr, UINT64_MAX);
     return virgl_reclaim_resource_compress(vr, BUFFER);
 }
 
-static int store_compressed(struct virgl_reclaim *vr)
+static int compress_texture(struct virgl_reclaim *vr)
 {
-    /* With GLES no texture is stored. */
+    /* With GLES textures are not compressed. */
     return g_getenv("VIRGLRECLAIM_TEST_GLES") ? 0 :
            virgl_reclaim_resource_compress(vr, COMPRESSED);
 }
@@ -128,13 +128,13 @@ static int unref(struct virgl_reclaim *vr)
     return virgl_reclaim_resource_unref(vr, RES);
 }
 
-/* All that there is to do, in an order in which each succeeds. */
+/* All calls, in an order in which each succeeds. */
 static const struct step steps[] = {
     { "create", create },
     { "create buffer", create_buffer },
     { "create compressed", create_compressed },
-    { "store buffer", store_buffer },
-    { "store compressed", store_compressed },
+    { "compress buffer", compress_buffer },
+    { "compress texture", compress_texture },
     { "restore buffer", restore_buffer },
     { "restore compressed", restore_compressed },
     { "unref others", unref_others },
@@ -156,7 +156,7 @@ static const struct step steps[] = {
     { "unref", unref },
 };
 
-/* The numbers that a failure must leave alone. */
+/* Statistics that a failure must not change. */
 static struct virgl_reclaim_stats stats_of(struct virgl_reclaim *vr)
 {
     struct virgl_reclaim_stats stats;
@@ -166,7 +166,7 @@ static struct virgl_reclaim_stats stats_of(struct virgl_reclaim *vr)
     return stats;
 }
 
-/* Whether it failed because allocation @n did; there may be fewer. */
+/* Whether the step failed because allocation @n did. */
 static bool fails(struct virgl_reclaim *vr, struct failing *f,
                   const struct step *step, unsigned n)
 {
@@ -187,14 +187,14 @@ static bool fails(struct virgl_reclaim *vr, struct failing *f,
     g_assert_cmpint(ret, ==, -ENOMEM);
     after = stats_of(vr);
     g_assert_cmpmem(&before, sizeof(before), &after, sizeof(after));
-    /* A table that has grown stays so. */
+    /* A table that has grown is not shrunk. */
     g_assert_cmpuint(f->out, <=, out + 1);
     return true;
 }
 
 /*
- * Let each allocation of a step fail until there is none left to fail. Each
- * twice: when a table has grown, the next one is another.
+ * Let each allocation of a step fail, until the step succeeds. Each number
+ * twice: once a table has grown, it is that of another allocation.
  */
 static unsigned run_step(struct virgl_reclaim *vr, struct failing *f,
                          const struct step *step)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program draws with Mesa's virgl driver (mesa-client.c), and between all its
- * submissions everything that can be is stored away. It must see what it sees
- * when nothing is.
+ * A program draws with Mesa's virgl driver (mesa-client.c), and after each of
+ * its submissions every resource is compressed that can be. Its output must be
+ * the same as without compression.
  */
 
 #include "renderer.h"
@@ -18,22 +18,22 @@
 
 enum mode {
     KEEP,
-    USE,                        /* back on first use */
-    ATTACH,                     /* back as backing is attached */
-    LOSE,                       /* back without contents */
+    USE,                        /* restored on first use */
+    ATTACH,                     /* restored by attaching backing */
+    PURGE,                      /* purged: contents lost */
 };
 
 struct run {
     enum mode mode;
-    GHashTable *ids, *targets, *kinds;  /* of what was stored */
-    char *seen;                 /* what the program has printed, or NULL */
+    GHashTable *ids, *targets, *types;  /* of compressed ones */
+    char *seen;                 /* output of the program, or NULL */
 };
 
 static void count_compressed(const struct run *run, const vr_args *args)
 {
     g_hash_table_add(run->ids, GUINT_TO_POINTER(args->handle));
     g_hash_table_add(run->targets, GUINT_TO_POINTER(args->target));
-    g_hash_table_add(run->kinds, g_strdup_printf("%u %u %x", args->target,
+    g_hash_table_add(run->types, g_strdup_printf("%u %u %x", args->target,
                                                  args->format, args->bind));
 }
 
@@ -48,7 +48,7 @@ static void evict(struct vtest *v, uint32_t id)
     if (ret == 0 && resident) {
         count_compressed(run, virgl_reclaim_resource_args(v->vr, id));
     }
-    if (ret == 0 && run->mode == LOSE) {
+    if (ret == 0 && run->mode == PURGE) {
         virgl_reclaim_resource_purge(v->vr, id, NULL);
     }
     if (attached && (ret || run->mode != USE)) {
@@ -66,7 +66,7 @@ static void evict_all(struct vtest *v)
     }
 }
 
-/* What it prints is @output, and the socket its standard input. */
+/* Start it with the socket as standard input and output to @output. */
 static GPid start_client(int *socket, int output)
 {
     g_auto(GStrv) env = g_get_environ();
@@ -77,7 +77,7 @@ static GPid start_client(int *socket, int output)
 
     env = g_environ_setenv(env, "LIBGL_ALWAYS_SOFTWARE", "1", TRUE);
     env = g_environ_setenv(env, "GALLIUM_DRIVER", "virpipe", TRUE);
-    /* A cache of shaders on disk would make the runs differ. */
+    /* A shader cache on disk would make runs differ. */
     env = g_environ_setenv(env, "MESA_SHADER_CACHE_DISABLE", "1", TRUE);
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
                     ==, 0);
@@ -89,7 +89,7 @@ static GPid start_client(int *socket, int output)
     return pid;
 }
 
-/* NULL if this Mesa cannot do it. */
+/* NULL if this Mesa has no virpipe. */
 static char *wait_for_client(GPid pid, int output)
 {
     char *seen;
@@ -107,17 +107,17 @@ static char *wait_for_client(GPid pid, int output)
     return seen;
 }
 
-static void tell_stats(const struct run *run, const struct vtest *v)
+static void print_stats(const struct run *run, const struct vtest *v)
 {
     struct virgl_reclaim_stats stats;
 
     virgl_reclaim_get_stats(v->vr, &stats);
-    g_test_message("%" PRIu64 " submissions; %u resources of %u kinds stored, "
-                   "%" PRIu64 " times; restored %" PRIu64 " times",
+    g_test_message("%" PRIu64 " submissions; %u resources of %u types "
+                   "compressed %" PRIu64 " times, restored %" PRIu64 " times",
                    v->submissions, g_hash_table_size(run->ids),
-                   g_hash_table_size(run->kinds), stats.compressions,
+                   g_hash_table_size(run->types), stats.compressions,
                    stats.decompressions);
-    g_test_message("times left alone: %" PRIu64 " referenced, %" PRIu64
+    g_test_message("skipped: %" PRIu64 " referenced, %" PRIu64
                    " format, %" PRIu64 " no gain",
                    stats.skipped[VIRGL_RECLAIM_SKIPPED_REFERENCED],
                    stats.skipped[VIRGL_RECLAIM_SKIPPED_FORMAT],
@@ -133,7 +133,7 @@ static void run_client(Fixture *f, struct run *run, enum mode mode)
 
     *run = (struct run) {
         .mode = mode,
-        .kinds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+        .types = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
         .ids = g_hash_table_new(NULL, NULL),
         .targets = g_hash_table_new(NULL, NULL),
     };
@@ -145,18 +145,18 @@ static void run_client(Fixture *f, struct run *run, enum mode mode)
     run->seen = wait_for_client(pid, output);
     close(output);
 
-    tell_stats(run, &v);
+    print_stats(run, &v);
 }
 
 static void run_free(struct run *run)
 {
-    g_hash_table_destroy(run->kinds);
+    g_hash_table_destroy(run->types);
     g_hash_table_destroy(run->ids);
     g_hash_table_destroy(run->targets);
     g_free(run->seen);
 }
 
-/* What it prints when nothing is stored, or NULL: found out once. */
+/* Its output without compression, or NULL; computed once. */
 static const char *seen_plainly(Fixture *f)
 {
     static struct run run;
@@ -189,8 +189,8 @@ static unsigned lines_that_differ(const char *a, const char *b)
 }
 
 /*
- * The program notices when something is lost, so that it would when something
- * came back wrong; and if nothing is, it notices nothing.
+ * The output changes when contents are lost, so it would change if they were
+ * restored wrongly.
  */
 static void test_mesa(Fixture *f, gconstpointer data)
 {
@@ -208,8 +208,8 @@ static void test_mesa(Fixture *f, gconstpointer data)
     for (uint32_t i = VR_TARGET_BUFFER; i <= VR_TARGET_CUBE_ARRAY; i++) {
         g_assert_true(g_hash_table_contains(run.targets, GUINT_TO_POINTER(i)));
     }
-    g_assert_cmpuint(g_hash_table_size(run.kinds), >=, 30);
-    if (mode == LOSE) {
+    g_assert_cmpuint(g_hash_table_size(run.types), >=, 30);
+    if (mode == PURGE) {
         g_assert_cmpuint(lines_that_differ(plain, run.seen), >=, 50);
     } else {
         g_assert_cmpuint(lines_that_differ(plain, run.seen), ==, 0);
@@ -227,6 +227,6 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add("/mesa/use", USE);
     add("/mesa/attach", ATTACH);
-    add("/mesa/lose", LOSE);
+    add("/mesa/purge", PURGE);
     return g_test_run();
 }

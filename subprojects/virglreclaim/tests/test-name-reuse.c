@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Deferred storage when the GL hands a name out again. */
+/* Deferred storage when GL reuses a name. */
 
 #include "instance.h"
 
 #include <glib.h>
 
 /*
- * Whether and when a GL does that is its own affair (Mesa does so only after
- * the last name), so storage is made up here: the test says which name is
- * next, and which are alive.
+ * Whether and when that happens depends on the GL driver (Mesa's uses up all
+ * names first), so storage is a stub here: the test sets which name is next,
+ * and which names are alive.
  */
 
 static uint32_t next_name;
-static bool referenced;         /* by a context: survives a drop */
+static bool referenced;         /* by a context: stays alive */
 static bool alive[16];
 static uint32_t name_of[16];
 
@@ -50,7 +50,7 @@ void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
     (void)storage;
 }
 
-/* The renderer, as far as the books call it. */
+/* Stub of the renderer. */
 
 int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
 {
@@ -87,7 +87,7 @@ static void check(struct virgl_reclaim *vr, uint64_t deferred,
     g_assert_cmpuint(stats.released_total, ==, total);
 }
 
-/* The GL object is gone; the next context that ends has it reported. */
+/* Delete the GL object; destroying a context makes the library check. */
 static void delete_name(struct virgl_reclaim *vr, uint32_t name)
 {
     alive[name] = false;
@@ -108,7 +108,7 @@ static struct virgl_reclaim *deferred_instance(void)
     return vr;
 }
 
-/* The name goes to a new resource before anyone looked. */
+/* The name is reused by a new resource before a check. */
 static void test_new_resource(void)
 {
     struct virgl_reclaim *vr = deferred_instance();
@@ -118,7 +118,7 @@ static void test_new_resource(void)
     virgl_reclaim_free(vr);
 }
 
-/* The name goes to the very resource that had it. */
+/* The name is reused by the same resource. */
 static void test_own_name(void)
 {
     struct virgl_reclaim *vr = deferred_instance();
@@ -127,7 +127,7 @@ static void test_own_name(void)
     g_assert_cmpint(virgl_reclaim_resource_restore(vr, 1), ==, 0);
     check(vr, 0, 0, SIZE);
 
-    /* And can be given up once more. */
+    /* It can be purged again. */
     g_assert_cmpint(virgl_reclaim_resource_purge(vr, 1, NULL), ==, 0);
     check(vr, 1, 0, SIZE);
     delete_name(vr, 5);
@@ -135,8 +135,8 @@ static void test_own_name(void)
     virgl_reclaim_free(vr);
 }
 
-/* Buffers have names of their own. */
-static void test_other_kind(void)
+/* Buffers have a name space of their own. */
+static void test_other_type(void)
 {
     struct virgl_reclaim *vr = deferred_instance();
 
@@ -145,12 +145,12 @@ static void test_other_kind(void)
     virgl_reclaim_free(vr);
 }
 
-/* What the renderer made itself is not seen: too long alive, not too short. */
-static void test_stranger(void)
+/* Reuse by an object of the renderer's own: deferred for too long. */
+static void test_renderer_object(void)
 {
     struct virgl_reclaim *vr = deferred_instance();
 
-    /* The view was destroyed, and something else got the name. */
+    /* The view was destroyed, and another object got the name. */
     check(vr, 1, 0, 0);
     g_assert_cmpint(virgl_reclaim_resource_unref(vr, 1), ==, 0);
     delete_name(vr, 5);
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/name-reuse/new-resource", test_new_resource);
     g_test_add_func("/name-reuse/own-name", test_own_name);
-    g_test_add_func("/name-reuse/other-kind", test_other_kind);
-    g_test_add_func("/name-reuse/stranger", test_stranger);
+    g_test_add_func("/name-reuse/other-type", test_other_type);
+    g_test_add_func("/name-reuse/renderer-object", test_renderer_object);
     return g_test_run();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Purged storage goes back to the operating system: RSS says so. */
+/* Purged storage returns to the operating system: RSS falls. */
 
 #include "commands.h"
 #include "renderer.h"
@@ -8,7 +8,7 @@
 
 enum { TOTAL = 64 << 20, PIECE = 4 << 20 };
 
-/* Memory that the renderer and malloc keep for themselves. */
+/* Tolerance: memory that the renderer and malloc keep. */
 static const double share = 0.95;
 
 static void write_all(const struct virgl_renderer_resource_create_args *args)
@@ -28,12 +28,12 @@ static void make(Fixture *f,
     write_all(args);
 }
 
-/* Purge first, first + step, ... and see that RSS falls by what they held. */
+/* Purge first, first + step, ...; RSS must fall by their size. */
 static void purge(Fixture *f, uint32_t first, uint32_t count, uint32_t step)
 {
     uint64_t released = 0, bytes = 0, before, after;
 
-    /* Nothing but the purge is to be seen. */
+    /* Free other memory first. */
     virgl_reclaim_trim();
     before = memory_used();
 
@@ -117,7 +117,7 @@ static void test_mixed(Fixture *f, gconstpointer data)
     purge(f, 1, make_mixed(f), 1);
 }
 
-/* What stays between keeps nothing of what goes. */
+/* Resident resources between purged ones keep no memory of these. */
 static void test_every_other(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -144,7 +144,7 @@ static void test_twice(Fixture *f, gconstpointer data)
     g_assert_cmpuint(stats.released_bytes, ==, 64 * 64 * 4);
 }
 
-/* No GL storage: purge and restore work, and claim what there was. */
+/* Resources without GL storage. */
 static void test_without_storage(Fixture *f, gconstpointer data)
 {
     static const uint32_t binds[] = { VIRGL_RES_BIND_CUSTOM, VR_BIND_STAGING };
@@ -168,7 +168,7 @@ static void test_without_storage(Fixture *f, gconstpointer data)
         g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, 1, &iov, 1),
                         ==, 0);
         if (binds[i] == VIRGL_RES_BIND_CUSTOM) {
-            /* The renderer copies its own contents out. */
+            /* The renderer copies its own contents to the backing. */
             g_assert_true(all_zero(memory, sizeof(memory)));
         }
         g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, 1, NULL,
@@ -181,7 +181,7 @@ static void test_without_storage(Fixture *f, gconstpointer data)
  * The renderer leaves a texture bound in the GL context of the last
  * sub-context that sampled from it, and GL keeps the storage for that.
  */
-static void test_stale_binding(Fixture *f, gconstpointer data)
+static void test_bound_texture(Fixture *f, gconstpointer data)
 {
     enum { COUNT = 4, EACH = 16 << 20, CTX = 1, OBJECT = 10 };
 
@@ -206,13 +206,13 @@ static void test_stale_binding(Fixture *f, gconstpointer data)
     }
     purge(f, 1, COUNT, 1);
 
-    /* The last one is where it was. */
+    /* The current sub-context is unchanged. */
     g_assert_cmpint(COMMAND(f->vr, CTX, VR_DESTROY_SUB_CTX, 0, COUNT), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
 }
 
-/* A GL context that cannot be entered may have the texture bound. */
-static void test_stale_lost(Fixture *f, gconstpointer data)
+/* The GL context of a context in error may have the texture bound. */
+static void test_bound_in_error(Fixture *f, gconstpointer data)
 {
     enum { CTX = 1, NO_OBJECT = 99 };
     struct virgl_renderer_resource_create_args args = texture_args(1, 64, 64);
@@ -243,7 +243,7 @@ int main(int argc, char **argv)
     add_test("/purge/every-other", test_every_other);
     add_test("/purge/twice", test_twice);
     add_test("/purge/without-storage", test_without_storage);
-    add_test("/purge/stale-binding", test_stale_binding);
-    add_test("/purge/stale-lost", test_stale_lost);
+    add_test("/purge/bound-texture", test_bound_texture);
+    add_test("/purge/bound-in-error", test_bound_in_error);
     return g_test_run();
 }

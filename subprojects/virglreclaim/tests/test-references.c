@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the contexts refer to, as read from their commands. */
+/* Tracking of references from command streams. */
 
 #include "commands.h"
 #include "renderer.h"
@@ -47,7 +47,7 @@ static bool referenced(Fixture *f, uint32_t id)
 #define ok(call) g_assert_cmpint(call, ==, 0)
 #define RUN(code, type, ...) ok(COMMAND(f->vr, CTX, code, type, __VA_ARGS__))
 
-/* What refers to RES, and what makes it stop. */
+/* Commands that take a reference to RES, and that drop it. */
 
 static void surface(Fixture *f)
 {
@@ -88,7 +88,7 @@ static void destroy(Fixture *f)
     ok(destroy_object(f->vr, CTX, OBJECT));
 }
 
-/* A blend state, say, takes the handle. */
+/* Another object, a blend state, takes the handle. */
 static void replace(Fixture *f)
 {
     RUN(VR_CREATE_OBJECT, BLEND, OBJECT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -106,7 +106,7 @@ static void unbind_view(Fixture *f)
     RUN(VR_SET_SAMPLER_VIEWS, 0, STAGE_VERTEX, 3, 0);
 }
 
-/* A shorter list drops what was behind. */
+/* A shorter list unbinds the slots behind it. */
 static void shorten_views(Fixture *f)
 {
     RUN(VR_SET_SAMPLER_VIEWS, 0, STAGE_VERTEX, 0);
@@ -127,7 +127,7 @@ static void no_framebuffer(Fixture *f)
 static void vertex(Fixture *f)
 {
     RUN(VR_SET_VERTEX_BUFFERS, 0, 16, 0, OTHER, 16, 0, RES);
-    /* Again, as no change. */
+    /* Again, without a change. */
     RUN(VR_SET_VERTEX_BUFFERS, 0, 32, 4, OTHER, 16, 8, RES);
 }
 
@@ -193,12 +193,12 @@ static void ctx_destroy(Fixture *f)
     ok(virgl_reclaim_ctx_destroy(f->vr, CTX));
 }
 
-static const struct kind {
+static const struct reference {
     const char *path;
     void (*make)(Fixture *f, uint32_t id);
     void (*take)(Fixture *f);
     void (*drop)(Fixture *f);
-} kinds[] = {
+} cases[] = {
     { "/references/surface", make_texture, surface, destroy },
     { "/references/surface-replaced", make_texture, surface, replace },
     { "/references/view", make_texture, view, destroy },
@@ -218,47 +218,47 @@ static const struct kind {
     { "/references/atomic", make_buffer, atomic, no_atomic },
 };
 
-static void make_kind(Fixture *f, const struct kind *kind)
+static void take_reference(Fixture *f, const struct reference *c)
 {
-    kind->make(f, RES);
+    c->make(f, RES);
     make_buffer(f, OTHER);
     make_ctx(f, CTX, RES);
     make_ctx(f, CTX, OTHER);
     g_assert_false(referenced(f, RES));
-    kind->take(f);
+    c->take(f);
     g_assert_true(referenced(f, RES));
 }
 
-static void test_kind(Fixture *f, gconstpointer data)
+static void test_case(Fixture *f, gconstpointer data)
 {
-    const struct kind *kind = data;
+    const struct reference *c = data;
 
-    make_kind(f, kind);
-    kind->drop(f);
+    take_reference(f, c);
+    c->drop(f);
     g_assert_false(referenced(f, RES));
     g_assert_cmpint(virgl_reclaim_ctx_detach_resource(f->vr, CTX, RES), ==, 0);
     g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
 }
 
-/* All that a context refers to ends with it, or with the sub-context. */
+/* Destroying a context or sub-context drops its references. */
 static void test_end(Fixture *f, gconstpointer data)
 {
-    make_kind(f, data);
+    take_reference(f, data);
     ctx_destroy(f);
     g_assert_false(referenced(f, RES));
 }
 
 static void test_sub_end(Fixture *f, gconstpointer data)
 {
-    const struct kind *kind = data;
+    const struct reference *c = data;
 
-    kind->make(f, RES);
+    c->make(f, RES);
     make_buffer(f, OTHER);
     make_ctx(f, CTX, RES);
     make_ctx(f, CTX, OTHER);
     RUN(VR_CREATE_SUB_CTX, 0, 7);
     RUN(VR_SET_SUB_CTX, 0, 7);
-    kind->take(f);
+    c->take(f);
     RUN(VR_SET_SUB_CTX, 0, 0);
     g_assert_true(referenced(f, RES));
     RUN(VR_DESTROY_SUB_CTX, 0, 7);
@@ -266,25 +266,25 @@ static void test_sub_end(Fixture *f, gconstpointer data)
 }
 
 /*
- * Purged while it is referred to: nothing is left that the renderer could
- * fall over (valgrind would see it), and what comes back is new.
+ * Purge while a context refers to it: the renderer must not use freed memory
+ * (valgrind would report it), and restored storage is new.
  */
 static void test_purged(Fixture *f, gconstpointer data)
 {
-    const struct kind *kind = data;
+    const struct reference *c = data;
     uint64_t released;
 
-    make_kind(f, kind);
+    take_reference(f, c);
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, RES, &released), ==,
                     0);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
     g_assert_false(referenced(f, RES));
-    /* The same once more, if the context is well. */
-    kind->take(f);
+    /* Repeat it, unless the context is in error. */
+    c->take(f);
     g_assert_true(referenced(f, RES));
 }
 
-/* Bindings of sub-contexts do not meet, nor do handles. */
+/* Bindings and handles of sub-contexts are separate. */
 static void test_sub_contexts(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -299,7 +299,7 @@ static void test_sub_contexts(Fixture *f, gconstpointer data)
     destroy(f);
     g_assert_false(referenced(f, RES));
 
-    /* There is no sub-context 9, and 0 stays. */
+    /* There is no sub-context 9, and 0 cannot be destroyed. */
     RUN(VR_SET_SUB_CTX, 0, 9);
     view(f);
     RUN(VR_DESTROY_SUB_CTX, 0, 0);
@@ -311,12 +311,12 @@ static void test_sub_contexts(Fixture *f, gconstpointer data)
     g_assert_false(referenced(f, RES));
 }
 
-/* From a refused stream on all that a context may use is referred to. */
-static void check_lost(Fixture *f)
+/* After a rejected stream all attached resources count as referenced. */
+static void check_untracked(Fixture *f)
 {
     g_assert_true(referenced(f, RES));
     g_assert_false(referenced(f, OTHER));
-    /* What is attached later, and what is detached. */
+    /* Also if attached later, or detached. */
     ok(virgl_reclaim_ctx_attach_resource(f->vr, CTX, OTHER));
     g_assert_true(referenced(f, OTHER));
     ok(virgl_reclaim_ctx_detach_resource(f->vr, CTX, OTHER));
@@ -325,7 +325,7 @@ static void check_lost(Fixture *f)
     g_assert_false(referenced(f, RES));
 }
 
-static void test_refused(Fixture *f, gconstpointer data)
+static void test_rejected(Fixture *f, gconstpointer data)
 {
     (void)data;
     make_texture(f, RES);
@@ -334,14 +334,14 @@ static void test_refused(Fixture *f, gconstpointer data)
     view(f);
     destroy(f);
     g_assert_false(referenced(f, RES));
-    /* A surface of a resource that the context may not use. */
+    /* A surface of a resource that is not attached. */
     g_assert_cmpint(create_surface(f->vr, CTX, OBJECT, OTHER, FORMAT_BGRA8),
                     ==, -EINVAL);
-    check_lost(f);
+    check_untracked(f);
 }
 
-/* The first half of what is refused was carried out. */
-static void test_refused_midway(Fixture *f, gconstpointer data)
+/* The commands before the rejected one were executed. */
+static void test_rejected_midway(Fixture *f, gconstpointer data)
 {
     uint32_t words[] = {
         vr_header(VR_CREATE_OBJECT, VR_OBJECT_SURFACE, 5),
@@ -357,10 +357,10 @@ static void test_refused_midway(Fixture *f, gconstpointer data)
     make_ctx(f, CTX, RES);
     g_assert_cmpint(virgl_reclaim_submit(f->vr, CTX, words,
                                          G_N_ELEMENTS(words)), ==, -EINVAL);
-    check_lost(f);
+    check_untracked(f);
 }
 
-/* The renderer says that all is well, and it is not: no such object. */
+/* No such object, but the renderer reports success. */
 static void test_no_such_view(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -368,10 +368,10 @@ static void test_no_such_view(Fixture *f, gconstpointer data)
     make_buffer(f, OTHER);
     make_ctx(f, CTX, RES);
     COMMAND(f->vr, CTX, VR_SET_SAMPLER_VIEWS, 0, STAGE_FRAGMENT, 0, OBJECT);
-    check_lost(f);
+    check_untracked(f);
 }
 
-/* A command that ends behind the stream is not carried out. */
+/* A command that exceeds the stream is not executed. */
 static void test_truncated(Fixture *f, gconstpointer data)
 {
     uint32_t words[] = {
@@ -389,8 +389,8 @@ static void test_truncated(Fixture *f, gconstpointer data)
     g_assert_false(referenced(f, RES));
 }
 
-/* A query that is refused can leave its buffer with the renderer for good. */
-static void test_refused_custom(Fixture *f, gconstpointer data)
+/* A rejected query can make the renderer leak its buffer. */
+static void test_rejected_query(Fixture *f, gconstpointer data)
 {
     uint64_t released;
 
@@ -418,9 +418,8 @@ static void test_bad_submit(Fixture *f, gconstpointer data)
 }
 
 /*
- * The renderer takes the same id for the same buffer. With the one that came
- * back bound, giving it up must not leave the old one alive, nor the new one
- * unbound.
+ * The renderer takes the same id for the same buffer. After purge, restore and
+ * a new binding, the old storage must not be alive, and the new one be bound.
  */
 static void test_vertex_again(Fixture *f, gconstpointer data)
 {
@@ -436,7 +435,7 @@ static void test_vertex_again(Fixture *f, gconstpointer data)
     g_assert_true(referenced(f, OTHER));
     ok(virgl_reclaim_resource_restore(f->vr, RES));
     RUN(VR_SET_VERTEX_BUFFERS, 0, 16, 0, OTHER, 16, 0, RES);
-    /* If the renderer has bound it, it lives on when it is destroyed. */
+    /* If the renderer has it bound, its storage is deferred. */
     ok(virgl_reclaim_resource_unref(f->vr, RES));
     virgl_reclaim_get_stats(f->vr, &stats);
     g_assert_cmpuint(stats.deferred, ==, 1);
@@ -445,13 +444,13 @@ static void test_vertex_again(Fixture *f, gconstpointer data)
     g_assert_cmpuint(stats.deferred, ==, 0);
 }
 
-static void add_kinds(const char *suffix,
+static void add_cases(const char *suffix,
                       void (*function)(Fixture *f, gconstpointer data))
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        g_autofree char *path = g_strconcat(kinds[i].path, suffix, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strconcat(cases[i].path, suffix, NULL);
 
-        g_test_add(path, Fixture, &kinds[i], fixture_set_up, function,
+        g_test_add(path, Fixture, &cases[i], fixture_set_up, function,
                    fixture_tear_down);
     }
 }
@@ -459,16 +458,16 @@ static void add_kinds(const char *suffix,
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add_kinds("", test_kind);
-    add_kinds("/end", test_end);
-    add_kinds("/sub-end", test_sub_end);
-    add_kinds("/purged", test_purged);
+    add_cases("", test_case);
+    add_cases("/end", test_end);
+    add_cases("/sub-end", test_sub_end);
+    add_cases("/purged", test_purged);
     add_test("/references/sub-contexts", test_sub_contexts);
-    add_test("/references/refused", test_refused);
-    add_test("/references/refused-midway", test_refused_midway);
+    add_test("/references/rejected", test_rejected);
+    add_test("/references/rejected-midway", test_rejected_midway);
     add_test("/references/no-such-view", test_no_such_view);
     add_test("/references/truncated", test_truncated);
-    add_test("/references/refused-custom", test_refused_custom);
+    add_test("/references/rejected-query", test_rejected_query);
     add_test("/references/bad-submit", test_bad_submit);
     add_test("/references/vertex-again", test_vertex_again);
     return g_test_run();

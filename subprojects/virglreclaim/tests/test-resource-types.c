@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every kind of resource: what it takes by the books, what it takes from the
- * operating system, and what that gets back when it is purged.
+ * Memory of each resource type: what the library accounts, by how much RSS
+ * rises, and by how much it falls with a purge.
  *
- * With --table it prints what it measured in Markdown (for
- * docs/devel/host-reclaim.md) in place of TAP.
+ * With --table it prints the results in Markdown, for
+ * docs/devel/host-reclaim.md, instead of TAP.
  */
 
 #include "commands.h"
@@ -17,7 +17,7 @@ enum { TOTAL = 256 << 20, CTX = 1 };
 
 struct measured {
     uint32_t resources;
-    uint64_t ledger;            /* bytes by the books */
+    uint64_t accounted;         /* bytes accounted */
     int64_t rise, fall;         /* bytes of RSS: creation and upload, purge */
     int64_t fall_later;         /* with the contexts that had views */
     uint64_t deferred;          /* resources still referenced when purged */
@@ -29,7 +29,7 @@ static uint64_t rss_trimmed(void)
     return memory_used();
 }
 
-/* Every byte of it has been written: no page of it is missing. */
+/* Written completely, so that all pages are populated. */
 static void upload(const struct virgl_renderer_resource_create_args *args,
                    void *data)
 {
@@ -111,7 +111,7 @@ static struct measured measure(Fixture *f, const struct resource_type *type)
     m.resources = create_all(f, type);
     m.rise = rss_trimmed() - before;
     virgl_reclaim_get_stats(f->vr, &stats);
-    m.ledger = stats.resident_bytes;
+    m.accounted = stats.resident_bytes;
 
     before = rss_trimmed();
     for (uint32_t id = 1; id <= m.resources; id++) {
@@ -128,7 +128,7 @@ static struct measured measure(Fixture *f, const struct resource_type *type)
     return m;
 }
 
-/* To a tenth, towards zero. */
+/* Rounded to a tenth, towards zero. */
 static double mib(int64_t bytes)
 {
     return bytes * 10 / (1 << 20) / 10.0;
@@ -144,25 +144,25 @@ static void test_type(Fixture *f, gconstpointer data)
     }
     m = measure(f, type);
     g_test_message("%u resources: ledger %.1f MiB, RSS rose by %.1f, "
-                   "fell by %.1f", m.resources, mib(m.ledger), mib(m.rise),
+                   "fell by %.1f", m.resources, mib(m.accounted), mib(m.rise),
                    mib(m.fall));
     if (type->flags & TYPE_VIEWED) {
         g_assert_cmpuint(m.deferred, ==, m.resources);
-        g_assert_cmpint(m.fall, <, m.ledger / 100);
-        g_assert_cmpfloat(m.fall_later, >=, 0.98 * m.ledger);
+        g_assert_cmpint(m.fall, <, m.accounted / 100);
+        g_assert_cmpfloat(m.fall_later, >=, 0.98 * m.accounted);
         return;
     }
     g_assert_cmpuint(m.deferred, ==, 0);
     if (type->flags & TYPE_NO_STORAGE) {
-        g_assert_cmpuint(m.ledger, ==, 0);
+        g_assert_cmpuint(m.accounted, ==, 0);
         g_assert_cmpint(m.rise, <, TOTAL / 100);
         return;
     }
-    g_assert_cmpuint(m.ledger, >=, TOTAL);
-    g_assert_cmpfloat(m.fall, >=, 0.98 * m.ledger);
-    g_assert_cmpfloat(m.ledger, >=,
+    g_assert_cmpuint(m.accounted, >=, TOTAL);
+    g_assert_cmpfloat(m.fall, >=, 0.98 * m.accounted);
+    g_assert_cmpfloat(m.accounted, >=,
                       (type->flags & TYPE_SMALL ? 0.7 : 0.95) * m.rise);
-    g_assert_cmpfloat(m.ledger, <=, 1.05 * m.rise);
+    g_assert_cmpfloat(m.accounted, <=, 1.05 * m.rise);
 }
 
 static void print_type(const struct resource_type *type)
@@ -174,13 +174,14 @@ static void print_type(const struct resource_type *type)
     m = measure(&f, type);
     fixture_tear_down(&f, NULL);
     printf("| %s | %u | %.1f | %.1f | %.1f | %s |\n", type->name, m.resources,
-           mib(m.ledger), mib(m.rise), mib(m.fall), m.deferred ? "yes" : "no");
+           mib(m.accounted), mib(m.rise), mib(m.fall),
+           m.deferred ? "yes" : "no");
     fflush(stdout);
 }
 
 static void print_table(void)
 {
-    printf("| kind | resources | ledger | RSS rose by | RSS fell by | "
+    printf("| type | resources | accounted | RSS rose by | RSS fell by | "
            "still referenced |\n|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < n_resource_types; i++) {
         print_type(&resource_types[i]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A purged resource comes back: zero, usable, and with its contexts. */
+/* Restore of purged resources: zero, usable, attached to contexts. */
 
 #include "commands.h"
 #include "renderer.h"
@@ -25,7 +25,7 @@ static void purge(Fixture *f, uint32_t id)
     g_assert_cmpuint(released, ==, virgl_reclaim_resource_bytes(f->vr, id));
 }
 
-/* Leave nothing but a pattern in the memory that is free. */
+/* Fill free memory with a pattern. */
 static void dirty_heap(void)
 {
     void *piece[64];
@@ -83,7 +83,7 @@ static void test_buffer(Fixture *f, gconstpointer data)
     round_trip(f, &args);
 }
 
-/* Attaching backing restores, and the backing is used. */
+/* Attaching backing restores the resource. */
 static void test_attach(Fixture *f, gconstpointer data)
 {
     g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc(SIZE);
@@ -109,8 +109,8 @@ static void test_attach(Fixture *f, gconstpointer data)
     g_assert_true(old == &iov);
 }
 
-/* The reason for replaying: the renderer forgets with the resource. */
-static void test_renderer_forgets(Fixture *f, gconstpointer data)
+/* The renderer detaches a destroyed resource from its contexts. */
+static void test_renderer_detaches(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(1, WIDTH,
                                                                    HEIGHT);
@@ -142,7 +142,7 @@ static void test_contexts(Fixture *f, gconstpointer data)
     virgl_reclaim_ctx_attach_resource(f->vr, 3, 1);
 
     purge(f, 1);
-    /* Attachments change while there is no storage. */
+    /* Attach and detach while it is purged. */
     g_assert_cmpint(virgl_reclaim_ctx_detach_resource(f->vr, 2, 1), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, 3), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, 4, 1), ==, 0);
@@ -155,7 +155,7 @@ static void test_contexts(Fixture *f, gconstpointer data)
     g_assert_cmpint(write_bytes(1, 5, pixels, SIZE, WIDTH, HEIGHT), !=, 0);
 }
 
-/* A context renders into what came back. */
+/* A context renders to a restored resource. */
 static void test_submit(Fixture *f, gconstpointer data)
 {
     g_autofree uint8_t *pixels = g_malloc0(SIZE);
@@ -175,7 +175,7 @@ static void test_submit(Fixture *f, gconstpointer data)
     }
 }
 
-/* An id that was given to another resource has none of the old attachments. */
+/* A new resource with an old id has none of its attachments. */
 static void test_new_owner(Fixture *f, gconstpointer data)
 {
     g_autofree uint8_t *pixels = g_malloc0(SIZE);
@@ -193,7 +193,7 @@ static void test_new_owner(Fixture *f, gconstpointer data)
     g_assert_cmpint(write_bytes(1, 1, pixels, SIZE, WIDTH, HEIGHT), !=, 0);
 }
 
-/* A failed restore loses nothing. */
+/* After a failed restore the resource is purged as before. */
 static void test_no_memory(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(1, 8192,
@@ -235,7 +235,7 @@ int main(int argc, char **argv)
     add_test("/restore/texture", test_texture);
     add_test("/restore/buffer", test_buffer);
     add_test("/restore/attach", test_attach);
-    add_test("/restore/renderer-forgets", test_renderer_forgets);
+    add_test("/restore/renderer-detaches", test_renderer_detaches);
     add_test("/restore/contexts", test_contexts);
     add_test("/restore/submit", test_submit);
     add_test("/restore/new-owner", test_new_owner);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random streams, all sound: what the books say of a resource is what GL says
- * of its object when the resource is purged.
+ * Random valid streams: when a resource is purged, its tracked references must
+ * agree with GL about the object.
  */
 
 #include "instance.h"
@@ -12,13 +12,13 @@
 
 enum { CTXS = 2, SUBS = 3, HANDLES = 16, ROUNDS = 60, COMMANDS = 40 };
 enum { SIDE = 16, SIZE = SIDE * SIDE * 4 };
-/* Ids from 1 to the next of them. */
+/* Id ranges: each from the previous one, exclusive. */
 enum { FIRST_TEXTURE = 1, FIRST_BUFFER = 7, FIRST_CUSTOM = 12, END = 15 };
 
 struct world {
     struct virgl_reclaim *vr;
     GRand *rand;
-    uint32_t sub[CTXS + 1];                 /* the current one */
+    uint32_t sub[CTXS + 1];                 /* current sub-context */
     uint8_t objects[CTXS + 1][SUBS][HANDLES + 1];   /* types */
 };
 
@@ -42,7 +42,7 @@ static uint8_t *objects(struct world *w, uint32_t ctx)
     return w->objects[ctx][w->sub[ctx]];
 }
 
-/* One that there is, or none. */
+/* An existing object, or 0. */
 static uint32_t object(struct world *w, uint32_t ctx, uint8_t type)
 {
     uint32_t handle = 1 + below(w, HANDLES);
@@ -71,7 +71,7 @@ static void create_object(struct world *w, uint32_t ctx)
                                        FORMAT_BGRA8), ==, 0);
         break;
     case 1:
-        /* Now and then a view that is a GL texture of its own. */
+        /* Sometimes a view that is a GL texture of its own. */
         g_assert_cmpint(create_sampler_view(w->vr, ctx, handle, texture,
                                             below(w, 3) ? FORMAT_BGRA8 : 2,
                                             VR_TARGET_2D), ==, 0);
@@ -103,7 +103,7 @@ static void bind(struct world *w, uint32_t ctx)
             object(w, ctx, VR_OBJECT_SAMPLER_VIEW));
         break;
     case 1:
-        /* A framebuffer of nothing but holes is an error. */
+        /* A framebuffer without any attachment is an error. */
         g_assert_cmpint(set_framebuffer(w->vr, ctx, surface), ==, 0);
         break;
     case 2:
@@ -177,7 +177,7 @@ static void run_command(struct world *w)
     }
 }
 
-/* GL's word against the books'. */
+/* Compare with GL. */
 static void purge(struct world *w, uint32_t id)
 {
     struct vr_storage *storage = vr_find(w->vr, id)->storage;
@@ -192,7 +192,7 @@ static void purge(struct world *w, uint32_t id)
         return;
     }
 
-    /* One more, to look at it afterwards. */
+    /* One more command, then compare. */
     storage->references++;
     virgl_reclaim_resource_purge(w->vr, id, &released);
     model = --storage->references > 0;
@@ -223,7 +223,7 @@ static void make_resources(struct world *w)
     }
 }
 
-/* As each guest does: without it the renderer knows no size of views. */
+/* As each guest does: the renderer needs it for the size of views. */
 static void ask_for_caps(void)
 {
     enum { VIRGL2 = 2 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is stored comes back when a command stream may use it. */
+/* Compressed resources are restored when a command stream may name them. */
 
 #include "instance.h"
 #include "commands.h"
@@ -15,7 +15,7 @@ enum {
 
 enum { SIZE = 256 << 10, RES = 1, CTX = 1 };
 
-static void store(Fixture *f, uint32_t id)
+static void compress(Fixture *f, uint32_t id)
 {
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, id), ==, 0);
 }
@@ -26,7 +26,7 @@ static int copy_buffer(Fixture *f, uint32_t to, uint32_t from, uint32_t size)
                    to, 0, 0, 0, 0, from, 0, 0, 0, 0, size, 1, 1);
 }
 
-/* A command that names what is stored finds it as it was. */
+/* A command that names a compressed resource sees its contents. */
 static void test_copy(Fixture *f, gconstpointer data)
 {
     g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc0(SIZE);
@@ -38,10 +38,10 @@ static void test_copy(Fixture *f, gconstpointer data)
         make_small_buffer(f, id, SIZE);
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
                         0);
-        store(f, id);
+        compress(f, id);
     }
 
-    /* These numbers are no ids. */
+    /* These words are no ids. */
     g_assert_cmpint(COMMAND(f->vr, CTX, SET_CONSTANT_BUFFER, 0,
                             STAGE_FRAGMENT, 0, 1, 2, 3), ==, 0);
     for (uint32_t id = 1; id <= 3; id++) {
@@ -63,7 +63,7 @@ static void test_copy(Fixture *f, gconstpointer data)
     check_small_buffer(1, CTX, SIZE);
 }
 
-/* Each command that may use a buffer, whatever the renderer thinks of it. */
+/* Each command that may name a buffer, valid for the renderer or not. */
 static void test_each(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -93,7 +93,7 @@ static void test_each(Fixture *f, gconstpointer data)
         g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==,
                         0);
-        store(f, RES);
+        compress(f, RES);
         submit(f->vr, CTX, commands[i].code, commands[i].type,
                commands[i].args, commands[i].length);
         g_test_message("command %u", commands[i].code);
@@ -103,7 +103,7 @@ static void test_each(Fixture *f, gconstpointer data)
     }
 }
 
-/* Two that the library looks for in one place, in which it counts. */
+/* Two ids that share a counter. */
 static void test_one(Fixture *f, gconstpointer data)
 {
     enum { OTHER = RES + VR_COMPRESSED_IDS };
@@ -115,7 +115,7 @@ static void test_one(Fixture *f, gconstpointer data)
         make_small_buffer(f, id, SIZE);
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
                         0);
-        store(f, id);
+        compress(f, id);
     }
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, OTHER), ==, 0);
     check_small_buffer(OTHER, CTX, SIZE);
@@ -125,14 +125,14 @@ static void test_one(Fixture *f, gconstpointer data)
     check_small_buffer(RES, CTX, SIZE);
 }
 
-/* A context cannot use what it is not attached to, and restores none of it. */
+/* Resources that are not attached to the context are not restored. */
 static void test_others(Fixture *f, gconstpointer data)
 {
     (void)data;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
     make_small_buffer(f, RES, SIZE);
-    store(f, RES);
+    compress(f, RES);
     set_vertex_buffer(f->vr, CTX, RES);
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
                     VIRGL_RECLAIM_COMPRESSED);

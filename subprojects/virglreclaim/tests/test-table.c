@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The hash table, against GLib's. */
+/* The hash table, compared with GLib's. */
 
 #include "allocator.h"
 #include "table.h"
@@ -21,7 +21,7 @@ static void check_same(const struct vr_table *t, GHashTable *model)
     g_assert_cmpuint(n, ==, t->used);
 }
 
-/* Few keys, and those that start at the same place: many collisions. */
+/* Few keys, many with the same start index: many collisions. */
 static uint32_t pick_key(GRand *rand)
 {
     return g_rand_int_range(rand, 0, 300) << g_rand_int_range(rand, 0, 2) * 20;
@@ -39,7 +39,7 @@ static void test_random(void)
 
         want = g_hash_table_lookup(model, id);
         g_assert_true(vr_table_find(&t, key) == want);
-        /* Fill and empty it in turns. */
+        /* Fill and drain it in turns. */
         if (g_rand_int_range(rand, 0, 3) > (i / 5000) % 2) {
             g_assert_true(vr_table_remove(&t, key) == want);
             g_hash_table_remove(model, id);
@@ -56,7 +56,7 @@ static void test_random(void)
     g_assert_null(vr_table_remove(&t, 1));
 }
 
-/* Without memory it stays as it was. */
+/* Unchanged if out of memory. */
 static void test_no_memory(void)
 {
     struct failing f = { 0 };

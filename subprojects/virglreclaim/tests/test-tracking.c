@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the model of references makes of commands that say that all is well,
- * whether a renderer would do so or not. The renderer here does.
+ * Tracking of references with a stub renderer that accepts every command, also
+ * those that a real one rejects.
  */
 
 #include "instance.h"
@@ -9,9 +9,9 @@
 #include <glib.h>
 #include <string.h>
 
-enum { CTX = 1, A = 1, B = 2, C = 3, STRANGER = 9, OBJECT = 10 };
+enum { CTX = 1, A = 1, B = 2, C = 3, UNATTACHED = 9, OBJECT = 10 };
 
-static uint32_t last_header;    /* of what was submitted */
+static uint32_t last_header;    /* of the last stream */
 
 int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
 {
@@ -34,7 +34,7 @@ void vr_storage_unref(uint32_t id)
     (void)id;
 }
 
-static bool all_deleted;        /* or by what the model counts */
+static bool all_deleted;        /* else alive while referenced */
 
 bool vr_storage_alive(const struct vr_storage *storage)
 {
@@ -53,7 +53,7 @@ void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
     (void)vr, (void)storage;
 }
 
-/* A context that may use A, B and C. */
+/* A context with A, B and C attached. */
 
 static void make(struct virgl_reclaim *vr, uint32_t id)
 {
@@ -98,18 +98,18 @@ static void check(struct virgl_reclaim *vr, unsigned a, unsigned b, unsigned c)
     g_assert_cmpuint(vr->untracked, ==, 0);
 }
 
-/* What no renderer can have carried out */
+/* Invalid commands */
 
 static const struct bad {
     const char *name;
     uint32_t code, type, n;
-    uint32_t args[8];           /* and then zeroes */
+    uint32_t args[8];           /* followed by zeroes */
 } bad[] = {
     { "create-nothing", VR_CREATE_OBJECT, VR_OBJECT_SURFACE, 0, { 0 } },
     { "create-no-handle", VR_CREATE_OBJECT, VR_OBJECT_SURFACE, 5, { 0, A } },
     { "create-of-none", VR_CREATE_OBJECT, VR_OBJECT_SURFACE, 5, { 9, 0 } },
-    { "create-of-stranger", VR_CREATE_OBJECT, VR_OBJECT_QUERY, 4,
-      { 9, 0, 0, STRANGER } },
+    { "create-of-unattached", VR_CREATE_OBJECT, VR_OBJECT_QUERY, 4,
+      { 9, 0, 0, UNATTACHED } },
     { "destroy-nothing", VR_DESTROY_OBJECT, 0, 0, { 0 } },
     { "destroy-two", VR_DESTROY_OBJECT, 0, 2, { OBJECT, OBJECT } },
     { "framebuffer-short", VR_SET_FRAMEBUFFER_STATE, 0, 1, { 0 } },
@@ -117,7 +117,7 @@ static const struct bad {
     { "framebuffer-long", VR_SET_FRAMEBUFFER_STATE, 0, 4,
       { 1, 0, OBJECT, OBJECT } },
     { "framebuffer-nine", VR_SET_FRAMEBUFFER_STATE, 0, 11, { 9 } },
-    { "framebuffer-stranger", VR_SET_FRAMEBUFFER_STATE, 0, 2, { 0, 7 } },
+    { "framebuffer-unattached", VR_SET_FRAMEBUFFER_STATE, 0, 2, { 0, 7 } },
     { "vertex-half", VR_SET_VERTEX_BUFFERS, 0, 4, { 4, 0, A, 4 } },
     { "vertex-many", VR_SET_VERTEX_BUFFERS, 0, 33 * 3, { 0 } },
     { "views-short", VR_SET_SAMPLER_VIEWS, 0, 1, { 0 } },
@@ -125,7 +125,7 @@ static const struct bad {
     { "views-start", VR_SET_SAMPLER_VIEWS, 0, 2, { 0, VR_MAX_VIEWS + 1 } },
     { "views-end", VR_SET_SAMPLER_VIEWS, 0, 4, { 0, VR_MAX_VIEWS - 1 } },
     { "views-many", VR_SET_SAMPLER_VIEWS, 0, 2 + VR_MAX_VIEWS + 1, { 0 } },
-    { "views-stranger", VR_SET_SAMPLER_VIEWS, 0, 3, { 0, 0, OBJECT } },
+    { "views-unattached", VR_SET_SAMPLER_VIEWS, 0, 3, { 0, 0, OBJECT } },
     { "index-nothing", VR_SET_INDEX_BUFFER, 0, 0, { 0 } },
     { "index-two", VR_SET_INDEX_BUFFER, 0, 2, { A, 2 } },
     { "uniform-short", VR_SET_UNIFORM_BUFFER, 0, 4, { 0, 0, 0, 64 } },
@@ -144,14 +144,14 @@ static const struct bad {
     { "atomic-end", VR_SET_ATOMIC_BUFFERS, 0, 4,
       { VR_MAX_ATOMIC_BUFFERS, 0, 64, A } },
     { "streamout-nothing", VR_SET_STREAMOUT_TARGETS, 0, 0, { 0 } },
-    { "streamout-stranger", VR_SET_STREAMOUT_TARGETS, 0, 2, { 0, 7 } },
+    { "streamout-unattached", VR_SET_STREAMOUT_TARGETS, 0, 2, { 0, 7 } },
     { "streamout-surface", VR_SET_STREAMOUT_TARGETS, 0, 2, { 0, OBJECT } },
     { "set-sub-nothing", VR_SET_SUB_CTX, 0, 0, { 0 } },
     { "create-sub-two", VR_CREATE_SUB_CTX, 0, 2, { 1, 2 } },
     { "destroy-sub-two", VR_DESTROY_SUB_CTX, 0, 2, { 1, 2 } },
 };
 
-/* The context is given up, and the renderer has to do so, too. */
+/* The context is in error, and the renderer is made to reject commands. */
 static void test_bad(gconstpointer data)
 {
     struct virgl_reclaim *vr = begin();
@@ -169,7 +169,7 @@ static void test_bad(gconstpointer data)
     virgl_reclaim_free(vr);
 }
 
-/* A command that is not known may refer to anything, and others follow. */
+/* An unknown command may refer to anything; known ones are still tracked. */
 static void test_unknown(void)
 {
     static const uint32_t codes[] = {
@@ -189,7 +189,7 @@ static void test_unknown(void)
     }
 }
 
-/* To set nothing is no mistake, wherever. */
+/* Empty ranges are valid at any slot. */
 static void test_no_slots(void)
 {
     struct virgl_reclaim *vr = begin();
@@ -202,7 +202,7 @@ static void test_no_slots(void)
     virgl_reclaim_free(vr);
 }
 
-/* What is well: which slots */
+/* Valid commands */
 
 static void make_objects(struct virgl_reclaim *vr, uint32_t type)
 {
@@ -241,7 +241,7 @@ static void test_views(void)
     virgl_reclaim_free(vr);
 }
 
-/* Each stage has slots of its own, and each kind. */
+/* Each stage and binding type has slots of its own. */
 static void test_stages(void)
 {
     struct virgl_reclaim *vr = begin();
@@ -273,7 +273,7 @@ static void test_vertices(void)
     virgl_reclaim_free(vr);
 }
 
-/* The renderer has the id bound already, and keeps what it had. */
+/* The renderer does not look up an id that is already bound. */
 static void test_same_id(void)
 {
     struct virgl_reclaim *vr = begin();
@@ -295,8 +295,8 @@ static void test_same_id(void)
     virgl_reclaim_free(vr);
 }
 
-/* A context that may have kept it may have done so under its old storage. */
-static void test_detached_ghost(void)
+/* A detached untracked context may still refer to deferred storage. */
+static void test_detached_deferred(void)
 {
     struct virgl_reclaim *vr = begin();
     struct virgl_reclaim_stats stats;
@@ -324,8 +324,8 @@ static void count_released(uint32_t id, uint64_t bytes, bool purged,
 }
 
 /*
- * What a context refers to that is not tracked any more can go with any of its
- * commands, and is reported then.
+ * With tracking lost any command can drop the last reference to deferred
+ * storage, which is reported then.
  */
 static void test_untracked_release(void)
 {
@@ -369,7 +369,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tracking/stages", test_stages);
     g_test_add_func("/tracking/vertices", test_vertices);
     g_test_add_func("/tracking/same-id", test_same_id);
-    g_test_add_func("/tracking/detached-ghost", test_detached_ghost);
+    g_test_add_func("/tracking/detached-deferred", test_detached_deferred);
     g_test_add_func("/tracking/untracked-release", test_untracked_release);
     return g_test_run();
 }

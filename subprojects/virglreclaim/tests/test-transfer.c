@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Transfers: what they copy, what they refuse; and totals of contexts. */
+/* Transfers: contents and validation; and totals of contexts. */
 
 #include "renderer.h"
 
@@ -54,7 +54,7 @@ static void test_copy(Fixture *f, gconstpointer data)
     g_assert_cmpmem(memory, SIZE, want, SIZE);
 }
 
-static void test_who(Fixture *f, gconstpointer data)
+static void test_errors(Fixture *f, gconstpointer data)
 {
     (void)data;
     g_assert_cmpint(T(WHOLE), ==, -ENOENT);
@@ -82,7 +82,7 @@ static void test_box(Fixture *f, gconstpointer data)
     g_assert_cmpint(T(.x = 1, WHOLE), ==, -EINVAL);
     g_assert_cmpint(T(.y = 1, WHOLE), ==, -EINVAL);
     g_assert_cmpint(T(.z = 1, WHOLE), ==, -EINVAL);
-    /* Sums that wrap around. */
+    /* Integer overflow. */
     g_assert_cmpint(T(.x = UINT32_MAX, .w = 2, .h = 1, .d = 1), ==, -EINVAL);
     g_assert_cmpint(T(.x = 2, .w = UINT32_MAX, .h = 1, .d = 1), ==, -EINVAL);
     g_assert_cmpint(T(.y = UINT32_MAX, .w = 1, .h = 2, .d = 1), ==, -EINVAL);
@@ -102,7 +102,7 @@ static void test_backing(Fixture *f, gconstpointer data)
     g_assert_cmpint(T(.w = 1, .h = 1, .d = 1, .offset = SIZE - 4), ==, 0);
     g_assert_cmpint(T(.w = 1, .h = 1, .d = 1, .offset = SIZE - 3), ==,
                     -EINVAL);
-    /* A stride below the width, one that goes past the end, and both. */
+    /* A stride below the width, one beyond the end, and both. */
     g_assert_cmpint(T(WHOLE, .stride = ROW - 1), ==, -EINVAL);
     g_assert_cmpint(T(WHOLE, .stride = ROW + 4), ==, -EINVAL);
     g_assert_cmpint(T(WHOLE, .stride = UINT32_MAX), ==, -EINVAL);
@@ -115,7 +115,7 @@ static void test_backing(Fixture *f, gconstpointer data)
     g_assert_cmpint(T(WHOLE), ==, -EINVAL);
 }
 
-/* The renderer refuses most of that, too: here it is not asked. */
+/* The validation alone: the renderer rejects most of this as well. */
 static void test_check(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(1, WIDTH,
@@ -127,7 +127,7 @@ static void test_check(Fixture *f, gconstpointer data)
     (void)data;
     g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, 0);
     g_assert_cmpint(vr_transfer_validate(&args, SIZE - 1, &t), ==, -EINVAL);
-    /* More backing than 32 bits can say is not little. */
+    /* More than 4 GiB of backing. */
     g_assert_cmpint(vr_transfer_validate(&args, 1ull << 32, &t), ==, 0);
     t.offset = 1ull << 32;
     g_assert_cmpint(vr_transfer_validate(&args, 1ull << 32, &t), ==, -EINVAL);
@@ -150,7 +150,7 @@ static void test_check(Fixture *f, gconstpointer data)
     t.z = 1;
     g_assert_cmpint(vr_transfer_validate(&args, SIZE, &t), ==, -EINVAL);
 
-    /* The size of a buffer is in bytes, and it has one row. */
+    /* A buffer has one row of bytes. */
     t = (struct virgl_reclaim_transfer) { .w = 100, .h = 1, .d = 1 };
     g_assert_cmpint(vr_transfer_validate(&buffer, 100, &t), ==, 0);
     t.w = 101;
@@ -204,7 +204,7 @@ static void test_contexts(Fixture *f, gconstpointer data)
     virgl_reclaim_ctx_foreach(vr, collect, text);
     g_assert_cmpstr(text->str, ==, "5 fiv 1 100\n9 nine 2 740\n");
 
-    /* What is purged is the context's, but takes no memory. */
+    /* Purged resources are attached, but take no memory. */
     g_string_truncate(text, 0);
     g_assert_cmpint(virgl_reclaim_resource_purge(vr, 2, NULL), ==, 0);
     virgl_reclaim_ctx_foreach(vr, collect, text);
@@ -221,7 +221,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     add_test("/transfer/copy", test_copy);
-    add_test("/transfer/who", test_who);
+    add_test("/transfer/errors", test_errors);
     add_test("/transfer/box", test_box);
     add_test("/transfer/backing", test_backing);
     add_test("/transfer/check", test_check);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every kind of resource that holds data: what is new, restored, or made under
- * an id that was another's is zero, and shows nothing of what was there.
+ * Each resource type with contents: new, restored, or created with a reused id
+ * it is zero, and does not leak old contents.
  */
 
 #include "resource-types.h"
 
 #include <string.h>
 
-/* Small enough for many rounds, with a row that is not all of a page. */
+/* Small enough for many rounds; rows smaller than a page. */
 static struct virgl_renderer_resource_create_args small_args(
     const struct resource_type *type, uint32_t id)
 {
@@ -26,7 +26,7 @@ static struct virgl_renderer_resource_create_args small_args(
     return args;
 }
 
-/* A custom buffer shows its contents to the memory that is attached to it. */
+/* Contents of a custom buffer are copied to attached backing. */
 static bool each_byte(Fixture *f, const vr_args *args, bool write)
 {
     g_autofree uint8_t *data = g_malloc(args->width);
@@ -63,7 +63,7 @@ static void fill_all(Fixture *f, const struct resource_type *type,
     g_assert_false(is_zero(f, type, args));
 }
 
-/* Leave a pattern in the memory that is free. */
+/* Fill free memory with a pattern. */
 static void dirty_heap(uint64_t bytes)
 {
     void *piece[16];
@@ -78,8 +78,8 @@ static void dirty_heap(uint64_t bytes)
 }
 
 /*
- * llvmpipe clears what it allocates, other drivers do not. So what is filled is
- * cleared once more, as it is when new.
+ * llvmpipe clears allocations, other drivers do not. So storage is filled and
+ * cleared again, as new storage is.
  */
 static void test_type(Fixture *f, gconstpointer data)
 {
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
         g_autofree char *path = g_strdup_printf("/zero-types/%s",
                                                 resource_types[i].name);
 
-        /* Multisampled ones cannot be looked at like this: see test-zero. */
+        /* Multisampled textures cannot be read like this: see test-zero. */
         if (!(resource_types[i].flags & (TYPE_NO_STORAGE | TYPE_NO_TRANSFER |
                                 TYPE_VIEWED | TYPE_SMALL))) {
             g_test_add(path, Fixture, &resource_types[i], fixture_set_up,

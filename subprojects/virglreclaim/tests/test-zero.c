@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Clearing reaches every byte of every kind of storage. */
+/* Clearing reaches every byte of each type of storage. */
 
 #include "renderer.h"
 
@@ -7,11 +7,11 @@
 #include <epoxy/gl.h>
 
 /*
- * llvmpipe clears what it allocates, other drivers do not. So the storage is
- * filled with a pattern and cleared once more, as it is when new.
+ * llvmpipe clears allocations, other drivers do not. So storage is filled with
+ * a pattern and cleared again, as new storage is.
  */
 
-enum { GL_ONLY = 1 };           /* GLES has no such upload, or readback */
+enum { GL_ONLY = 1 };           /* GLES has no such upload or readback */
 
 static const struct {
     const char *what;
@@ -48,7 +48,7 @@ static const struct {
     { "buffer", VR_TARGET_BUFFER, FORMAT_R8, 100003, 1, 1, 1, 0, 0 },
 };
 
-/* Creation has been through here: what it left is not to hide anything. */
+/* Creation has cleared it already: reset the GL state first. */
 static void unbind_all(void)
 {
     glBindBuffer(GL_COPY_WRITE_BUFFER, 0);
@@ -58,7 +58,7 @@ static void unbind_all(void)
     glBindTexture(GL_TEXTURE_CUBE_MAP, 0);
 }
 
-/* All state that clearing could leave behind. */
+/* GL state that clearing could change. */
 static void get_state(GLint state[8])
 {
     memset(state, 0, 8 * sizeof(state[0]));
@@ -115,7 +115,7 @@ static void test_case(Fixture *f, gconstpointer data)
     g_assert_true(each_layer(&args, false));
 }
 
-/* Multisampled storage: the renderer transfers none, so GL looks at it. */
+/* Multisampled storage: read by GL, as the renderer cannot transfer it. */
 
 static uint32_t resolve(uint32_t name, bool layered, uint32_t layer, int size,
                         bool clear)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A program that uses Mesa's virgl driver, served through the library. */
+/* A vtest server on the library, for a program with Mesa's virgl driver. */
 
 #define _GNU_SOURCE
 #include "vtest.h"
@@ -25,7 +25,7 @@ enum command {
     TRANSFER_PUT2 = 14,
 };
 
-/* Commands of a stream that read or write the backing of what they name. */
+/* Commands that access the backing of the resource they name. */
 enum { TRANSFER3D = 43, COPY_TRANSFER3D = 45 };
 
 static bool receive(int fd, void *data, size_t size)
@@ -58,7 +58,7 @@ static void answer_word(struct vtest *v, uint32_t command, uint32_t word)
     answer(v, 1, command, &word, sizeof(word));
 }
 
-/* The length is in bytes, and one more for what tells the set. */
+/* The length is in bytes, with one more for the capability set id. */
 static void answer_caps(struct vtest *v, uint32_t set)
 {
     g_autofree void *caps = NULL;
@@ -101,7 +101,7 @@ static void send_file(struct vtest *v, int file)
     g_assert_cmpint(sendmsg(v->fd, &message, 0), ==, 1);
 }
 
-/* The client maps it, too, and has it for the guest's memory. */
+/* Shared with the client, as guest memory. */
 static void share_memory(struct vtest *v, struct iovec *iov)
 {
     int file = memfd_create("vtest", MFD_CLOEXEC);
@@ -152,7 +152,7 @@ static void create_resource(struct vtest *v, const uint32_t *args)
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(v->vr, VTEST_CTX,
                                                       args[0]), ==, 0);
     g_hash_table_insert(v->memory, GUINT_TO_POINTER(args[0]), iov);
-    /* None for what has several samples. */
+    /* None for multisampled textures. */
     iov->iov_len = args[10];
     if (iov->iov_len) {
         share_memory(v, iov);
@@ -187,7 +187,7 @@ static void transfer(struct vtest *v, bool to_host, const uint32_t *args)
                     0);
 }
 
-/* A guest's kernel would see to that: it is told what a stream is about. */
+/* In a guest the kernel does this, with the list of a stream's resources. */
 static void attach_what_is_transferred(struct vtest *v, const uint32_t *words,
                                        uint32_t n)
 {
@@ -262,7 +262,7 @@ static void carry_out(struct vtest *v, uint32_t command, uint32_t length)
         answer_word(v, command, 2);
         break;
     case RESOURCE_BUSY_WAIT:
-        /* With fences the renderer looks at queries, too: all else is done. */
+        /* Polling fences makes the renderer check queries, too. */
         virgl_renderer_create_fence(v->submissions, VTEST_CTX);
         virgl_renderer_poll();
         answer_word(v, command, 0);

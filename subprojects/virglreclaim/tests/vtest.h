@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that uses Mesa's virgl driver, served through the library: Mesa's
- * "virpipe" sends what it has for a renderer over a socket, in the protocol of
- * virglrenderer's vtest/vtest_protocol.h, of which this is version 2.
+ * A vtest server on the library: Mesa's "virpipe" driver sends its commands
+ * over a socket, in version 2 of the protocol of virglrenderer's
+ * vtest/vtest_protocol.h.
  */
 
 #ifndef VTEST_H
@@ -16,23 +16,23 @@ enum { VTEST_CTX = 1 };
 
 struct vtest {
     struct virgl_reclaim *vr;
-    GHashTable *memory;         /* id -> iovec that the client maps, too */
+    GHashTable *memory;         /* id -> iovec, shared with the client */
     int fd;
     uint64_t submissions;
     /* Called after each submission. */
     void (*submitted)(struct vtest *v);
-    void *opaque;               /* for that */
+    void *opaque;               /* passed to it */
 };
 
 /*
- * Serve the client at the other end of @v->fd until it closes that. What it
- * leaves behind is destroyed.
+ * Serve the client at the other end of @v->fd until it closes it. Then its
+ * resources and context are destroyed.
  */
 void vtest_serve(struct vtest *v);
 
-/* Backing is attached as each resource is made. */
+/* Backing is attached when a resource is created. */
 void vtest_attach(struct vtest *v, uint32_t id);
-/* False if the resource has none, or none any more. */
+/* Returns false if the resource has no backing attached. */
 bool vtest_detach(struct vtest *v, uint32_t id);
 
 #endif
