@@ -12,7 +12,7 @@
 
 #include "bo.h"
 
-/* The virgl protocol's numbers for what is created here. */
+/* Constants of the virgl protocol. */
 #define VIRGL_TARGET_BUFFER         0
 #define VIRGL_TARGET_TEXTURE_2D     2
 #define VIRGL_FORMAT_B8G8R8A8_UNORM 1
@@ -21,7 +21,9 @@
 #define VIRGL_BIND_SAMPLER_VIEW     (1 << 3)
 #define VIRGL_BIND_VERTEX_BUFFER    (1 << 4)
 
-/* The second capability set of virgl, and where in it the name stands. */
+/*
+ * The second capability set of virgl, and the offset of the renderer's name.
+ */
 #define VIRGL_CAPSET                2
 #define VIRGL_CAPS_BYTES            1376
 #define VIRGL_CAPS_RENDERER         696
@@ -163,7 +165,7 @@ int bo_wait(int gpu, const Bo *bo)
     struct drm_virtgpu_3d_wait wait = { .handle = bo->handle };
     int ret;
 
-    /* The kernel gives up after some seconds; a loaded host may need more. */
+    /* The ioctl times out after some seconds; a loaded host may need more. */
     do {
         ret = gpu_ioctl(gpu, DRM_IOCTL_VIRTGPU_WAIT, &wait);
     } while (ret == -EBUSY);

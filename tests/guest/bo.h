@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Buffer objects of virtio-gpu by its ioctls alone, as a Mesa driver would
- * use them: a resource on the host, and pages of the guest behind it.
+ * Buffer objects of virtio-gpu by its ioctls alone, as a Mesa driver uses
+ * them: a resource on the host, backed by guest pages.
  */
 #ifndef GUEST_BO_H
 #define GUEST_BO_H
@@ -13,7 +13,7 @@
 typedef enum BoKind {
     BO_BUFFER,
     BO_TEXTURE,
-    BO_BLOB,        /* in guest memory: there is nothing to transfer */
+    BO_BLOB,        /* in guest memory: nothing to transfer */
 } BoKind;
 
 typedef struct Bo {
@@ -28,15 +28,15 @@ int gpu_open(void);
 int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo);
 int bo_upload(int gpu, const Bo *bo);   /* guest pages -> host copy; queued */
 int bo_download(int gpu, const Bo *bo); /* host copy -> guest pages; queued */
-int bo_wait(int gpu, const Bo *bo);     /* until what is queued is done */
+int bo_wait(int gpu, const Bo *bo);     /* until queued transfers complete */
 
-/* How wide and high the resource is. */
+/* Width and height of the resource. */
 void bo_extent(const Bo *bo, uint32_t *width, uint32_t *height);
 
-/* Advise the kernel; @retained says whether the contents are still there. */
+/* DRM_IOCTL_VIRTGPU_MADVISE; sets @retained to its result. */
 int bo_madvise(int gpu, const Bo *bo, uint32_t madv, bool *retained);
 
-/* What the host renders with, as the host's virglrenderer told the guest. */
+/* The renderer of the host, from the capabilities. */
 int gpu_renderer(int gpu, char *name, size_t size);
 
 #endif

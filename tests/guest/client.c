@@ -7,7 +7,7 @@
 #include "client.h"
 #include "report.h"
 
-/* So many errors are told in words; the rest are counted. */
+/* Errors reported in detail; the rest are only counted. */
 #define DETAILS 8
 
 int client_expect(Client *client, const char *what, int ret)
@@ -27,8 +27,8 @@ void client_init(Client *client, size_t mib, ClientState *state)
         .wanted = mib * MIB / BO_BYTES,
         .state = state,
     };
-    client->held = calloc(client->wanted, sizeof(*client->held));
-    if (!client->held ||
+    client->tbo = calloc(client->wanted, sizeof(*client->tbo));
+    if (!client->tbo ||
         client_expect(client, "open", client->gpu) < 0) {
         _exit(EXIT_FAILURE);
     }
@@ -36,27 +36,27 @@ void client_init(Client *client, size_t mib, ClientState *state)
                       gpu_renderer(client->gpu, name, sizeof(name))) == 0) {
         report("renderer %s", name);
     }
-    held_catch_faults();
+    test_bo_catch_faults();
 }
 
 bool client_add(Client *client)
 {
-    Held *held = &client->held[client->count];
+    TestBo *tbo = &client->tbo[client->count];
     int ret;
 
     if (client->count == client->wanted) {
         return false;
     }
-    held->index = client->count;
+    tbo->index = client->count;
     ret = bo_create(client->gpu, client->count % 2 ? BO_TEXTURE : BO_BUFFER,
-                    BO_BYTES, &held->bo);
+                    BO_BYTES, &tbo->bo);
     if (ret == 0) {
-        held_fill(held, 0);
-        ret = bo_upload(client->gpu, &held->bo);
+        test_bo_fill(tbo, 0);
+        ret = bo_upload(client->gpu, &tbo->bo);
     }
-    /* One buffer may be on its way while the next one is filled, no more. */
+    /* At most one upload is in flight while the next buffer is filled. */
     if (ret == 0 && client->count > 0) {
-        ret = bo_wait(client->gpu, &held[-1].bo);
+        ret = bo_wait(client->gpu, &tbo[-1].bo);
     }
     if (ret < 0) {
         report("stopped mib=%zu error=%s", client->count * BO_BYTES / MIB,
@@ -69,12 +69,12 @@ bool client_add(Client *client)
     return true;
 }
 
-void client_settle(Client *client)
+void client_wait_idle(Client *client)
 {
     size_t i;
 
     for (i = 0; i < client->count; i++) {
         client_expect(client, "wait",
-                      bo_wait(client->gpu, &client->held[i].bo));
+                      bo_wait(client->gpu, &client->tbo[i].bo));
     }
 }

@@ -11,7 +11,7 @@
 #include <drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
-#include "held.h"
+#include "testbo.h"
 #include "process.h"
 
 #define BYTES (1024 * 1024)
@@ -29,22 +29,22 @@ static int load(const char *kernel, const char *initrd, const char *cmdline)
                    strlen(cmdline) + 1, cmdline, 0ul);
 }
 
-/* Buffers that the device knows, some of them on their way to it. */
+/* Buffers with resources on the device, some with uploads in flight. */
 static int use_gpu(int gpu)
 {
     int i, ret = gpu < 0 ? gpu : 0;
     bool retained;
-    Held held;
+    TestBo tbo;
 
     for (i = 0; i < COUNT && ret == 0; i++) {
-        held = (Held) { .index = i };
-        ret = bo_create(gpu, BO_TEXTURE, BYTES, &held.bo);
+        tbo = (TestBo) { .index = i };
+        ret = bo_create(gpu, BO_TEXTURE, BYTES, &tbo.bo);
         if (ret == 0) {
-            held_fill(&held, 0);
-            ret = bo_upload(gpu, &held.bo);
+            test_bo_fill(&tbo, 0);
+            ret = bo_upload(gpu, &tbo.bo);
         }
         if (ret == 0 && i % 3 == 0) {
-            ret = bo_madvise(gpu, &held.bo, VIRTGPU_MADV_DONTNEED, &retained);
+            ret = bo_madvise(gpu, &tbo.bo, VIRTGPU_MADV_DONTNEED, &retained);
         }
     }
     return ret;

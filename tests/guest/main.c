@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |
- *              soak SECONDS SEED | app MIB HOLD_MS |
+ *              soak SECONDS SEED | memory-hog MIB HOLD_MS |
  *              kexec KERNEL INITRD CMDLINE
  *
  * The workload of the test guest; see README.md.
@@ -24,25 +24,25 @@
 #include "scenario.h"
 #include "test.h"
 
-#define APP_HOLD_MS     1500
+#define HOG_HOLD_MS     1500
 
 typedef void Scenario(size_t mib, ClientState *state,
                       void (*pause_here)(const char *event));
 
-/* The client's end of the line to the process that looks after it. */
-static int leash;
+/* The client's end of the socket to its supervisor. */
+static int control_fd;
 
 static void client_pause(const char *event)
 {
     char c;
 
-    if (write(leash, event, strlen(event) + 1) < 0 ||
-        read(leash, &c, 1) != 1) {
+    if (write(control_fd, event, strlen(event) + 1) < 0 ||
+        read(control_fd, &c, 1) != 1) {
         _exit(EXIT_FAILURE);
     }
 }
 
-/* Wait for the client to pause; false if it ended instead. */
+/* Wait for the client to pause; false if it exited instead. */
 static bool client_paused(int line, char *event, size_t size)
 {
     ssize_t len = read(line, event, size - 1);
@@ -51,18 +51,18 @@ static bool client_paused(int line, char *event, size_t size)
     return len > 0;
 }
 
-static void run_app(size_t mib)
+static void run_memory_hog(size_t mib)
 {
     int signal;
 
     report("app_start mib=%zu", mib);
-    signal = app_run(mib, APP_HOLD_MS);
+    signal = memory_hog_run(mib, HOG_HOLD_MS);
     report("app_end survived=%d signal=%d", signal == 0, signal);
 }
 
 /*
- * Run @scenario's client to its end, however that comes; the program of
- * @app_mib runs when the client has marked its buffers.
+ * Run the client of @scenario until it exits or is killed; run the memory hog
+ * of @app_mib when the client has marked its buffers.
  */
 static int supervise(Scenario *scenario, size_t bo_mib, size_t app_mib)
 {
@@ -79,10 +79,10 @@ static int supervise(Scenario *scenario, size_t bo_mib, size_t app_mib)
     }
     process_protect(1);
     /*
-     * Once while there is memory enough, before anything is measured: what the
-     * emulator allocates to run it, it has then.
+     * Run it once before measuring, while there is enough memory: the emulator
+     * allocates its translations of it now.
      */
-    app_run(app_mib, 0);
+    memory_hog_run(app_mib, 0);
     report("start bo_mib=%zu app_mib=%zu", bo_mib, app_mib);
     sampler = sampler_start(state);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, line) < 0) {
@@ -92,7 +92,7 @@ static int supervise(Scenario *scenario, size_t bo_mib, size_t app_mib)
     client = fork();
     if (client == 0) {
         close(line[0]);
-        leash = line[1];
+        control_fd = line[1];
         prctl(PR_SET_NAME, "gpu-client");
         process_protect(0);
         scenario(bo_mib, state, client_pause);
@@ -102,7 +102,7 @@ static int supervise(Scenario *scenario, size_t bo_mib, size_t app_mib)
 
     while (client_paused(line[0], event, sizeof(event))) {
         if (app_mib && !strcmp(event, "marked")) {
-            run_app(app_mib);
+            run_memory_hog(app_mib);
         }
         report_and_wait(event);
         if (write(line[0], "", 1) != 1) {
@@ -121,7 +121,7 @@ static int supervise(Scenario *scenario, size_t bo_mib, size_t app_mib)
     return EXIT_SUCCESS;
 }
 
-/* What is said here is read by a program: no echo, no carriage returns. */
+/* The line is read by a program: no echo, no carriage returns. */
 static void use_plain_line(void)
 {
     struct termios mode;
@@ -149,8 +149,8 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "--help";
 
     signal(SIGPIPE, SIG_IGN);
-    if (!strcmp(command, "app") && argc == 4) {
-        app_main(number(argv[2]), number(argv[3]));
+    if (!strcmp(command, "memory-hog") && argc == 4) {
+        memory_hog_main(number(argv[2]), number(argv[3]));
     } else if (!strcmp(command, "cache") && argc == 4) {
         use_plain_line();
         return supervise(scenario_cache, number(argv[2]), number(argv[3]));
@@ -175,14 +175,15 @@ int main(int argc, char **argv)
     puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |\n"
          "             soak SECONDS SEED | kexec KERNEL INITRD CMDLINE\n"
          "\n"
-         "  cache  hold BO_MIB of buffers that are marked as not needed while\n"
-         "         a program touches APP_MIB of memory, then ask them back\n"
-         "  idle   hold BO_MIB of buffers, use them in turns, verify them\n"
+         "  cache  mark BO_MIB of buffers as DONTNEED, run a memory hog of\n"
+         "         APP_MIB, mark them as WILLNEED and verify them\n"
+         "  idle   create BO_MIB of buffers, use them in turns, verify them\n"
          "  tests  run the tests of the driver whose names begin with PREFIX\n"
-         "  soak   do everything at once for SECONDS, then compare the books\n"
-         "  kexec  start KERNEL in the place of this one, with the GPU in use\n"
+         "  soak   run all operations concurrently for SECONDS, then compare\n"
+         "         the totals of processes, driver and device\n"
+         "  kexec  start KERNEL by kexec while the GPU is in use\n"
          "\n"
-         "Events are lines on standard output, which is a terminal or a serial\n"
-         "line; at some of them the program waits for an empty line.");
+         "Events are lines on standard output, a terminal or a serial line; at\n"
+         "some of them the program waits for an empty line.");
     return strcmp(command, "--help") ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -10,7 +10,7 @@
 #define SPREAD 0x9e3779b97f4a7c15ull
 /* Added from word to word; cheap, as the guest runs in an emulator. */
 #define STRIDE 0xd1b54a32d192ed03ull
-/* Odd, as the first word of no pattern is; the seed's lowest bit is zero. */
+/* Odd, as the first word of no pattern is: the seed's lowest bit is zero. */
 #define POISON 0x5bd1e9955bd1e995ull
 
 static uint64_t first_word(PageId id)
@@ -26,7 +26,7 @@ static uint64_t unspread(uint64_t word)
     uint64_t inverse = SPREAD;
     int i;
 
-    /* Newton's iteration doubles the number of right bits each time. */
+    /* Newton's iteration doubles the number of correct bits each time. */
     for (i = 0; i < 6; i++) {
         inverse *= 2 - SPREAD * inverse;
     }
@@ -54,7 +54,7 @@ void pattern_poison(void *page)
     }
 }
 
-PageLook pattern_look(const void *page, PageId id)
+PageState pattern_check(const void *page, PageId id)
 {
     const uint64_t *word = page;
     uint64_t value = first_word(id);
@@ -82,7 +82,7 @@ const char *pattern_describe(const void *page)
 
     if (word[0] == POISON) {
         snprintf(text, sizeof(text), "never-written-back");
-    } else if (pattern_look(page, id) == PAGE_GOOD) {
+    } else if (pattern_check(page, id) == PAGE_GOOD) {
         snprintf(text, sizeof(text), "bo-%u-page-%u-generation-%u",
                  id.bo, id.page, id.generation);
     } else {

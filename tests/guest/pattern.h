@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the test writes into its buffers: a pattern in which every page of
- * every buffer is different, so that a page that is lost, stale or in the
- * wrong place does not pass for a good one.
+ * The pattern that tests write into buffers: it differs for every page of
+ * every buffer, so that lost, stale and misplaced pages are detected.
  */
 #ifndef GUEST_PATTERN_H
 #define GUEST_PATTERN_H
@@ -13,27 +12,27 @@
 
 #define PAGE_BYTES 4096u
 
-/* Which page this is: the one identity that a page's contents stand for. */
+/* Identifies a page and its generation. */
 typedef struct PageId {
     uint32_t bo;
     uint32_t page;
     uint32_t generation;
 } PageId;
 
-typedef enum PageLook {
-    PAGE_GOOD,          /* every byte is that of the expected identity */
-    PAGE_ZERO,          /* every byte is zero */
+typedef enum PageState {
+    PAGE_GOOD,          /* the pattern of the expected page */
+    PAGE_ZERO,          /* all zero */
     PAGE_CORRUPT,       /* anything else */
-} PageLook;
+} PageState;
 
 void pattern_fill(void *page, PageId id);
 
-/* Overwrite the page with what is the pattern of no identity. */
+/* Fill the page with a value that is the pattern of no page. */
 void pattern_poison(void *page);
 
-PageLook pattern_look(const void *page, PageId id);
+PageState pattern_check(const void *page, PageId id);
 
-/* Say in words what a corrupt page holds; the result is static. */
+/* Describe a corrupt page; the result is static. */
 const char *pattern_describe(const void *page);
 
 #endif

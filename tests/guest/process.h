@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The other processes of the guest beside the GPU client.
+ * Processes of the guest other than the GPU client.
  */
 #ifndef GUEST_PROCESS_H
 #define GUEST_PROCESS_H
@@ -10,25 +10,25 @@
 
 #include "scenario.h"
 
-/* Whether the kernel may kill the calling process when memory runs out. */
+/* Whether the OOM killer may kill the calling process. */
 void process_protect(int on);
 
 /*
- * An ordinary program: this program started anew, which touches @mib of
- * memory and keeps it for a while. Returns 0 if it lived, or the signal that
- * ended it.
+ * Run a memory hog: this program, executed anew, which touches @mib of memory
+ * and holds it for @hold_ms. Returns 0 if it survives, or the signal that
+ * killed it.
  */
-int app_run(size_t mib, unsigned hold_ms);
+int memory_hog_run(size_t mib, unsigned hold_ms);
 
 /* The body of that program. */
-void app_main(size_t mib, unsigned hold_ms);
+void memory_hog_main(size_t mib, unsigned hold_ms);
 
-/* Start the process that reports how much memory there is, again and again. */
+/* Start the process that reports the memory in use periodically. */
 pid_t sampler_start(const ClientState *state);
 
 /*
- * Start another kernel in the place of this one while the GPU is in use. Returns
- * if that cannot be done, and says why.
+ * Start another kernel with kexec while the GPU is in use. Returns on failure
+ * only, and prints the reason.
  */
 int kexec_run(const char *kernel, const char *initrd, const char *cmdline);
 

@@ -20,7 +20,7 @@ void report(const char *format, ...)
         len = sizeof(line) - 2;
     }
     line[len++] = '\n';
-    /* Several processes report: a line in one write is never torn apart. */
+    /* Several processes report: a single write() keeps each line whole. */
     if (write(STDOUT_FILENO, line, len) != len) {
         exit(EXIT_FAILURE);
     }

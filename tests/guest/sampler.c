@@ -11,7 +11,7 @@
 #define PERIOD_US 200000
 #define DRIVER_COUNTERS "/sys/kernel/debug/dri/0/virtio-gpu-reclaim"
 
-/* Read @path, lines of a name and a number, into @text; -1 if there is none. */
+/* Read @path, lines of a name and a number, into @text; -1 on failure. */
 static int read_text(const char *path, char *text, size_t size)
 {
     FILE *file = fopen(path, "r");
@@ -53,7 +53,7 @@ static void sample(const ClientState *state)
     }
     available = value_of(text, "MemAvailable") * 1024;
     swap = (value_of(text, "SwapTotal") - value_of(text, "SwapFree")) * 1024;
-    /* The stock driver has no counters: what it does not tell stays out. */
+    /* The stock driver has no statistics: leave them out. */
     if (read_text(DRIVER_COUNTERS, text, sizeof(text)) < 0) {
         report("sample mem_available=%lld swap_used=%lld bo_bytes=%zu",
                available, swap, state->bo_bytes);
@@ -73,7 +73,7 @@ pid_t sampler_start(const ClientState *state)
     if (pid != 0) {
         return pid;
     }
-    /* It is to tell of a shortage, not to wait for its own pages in one. */
+    /* Keep sampling under memory pressure. */
     mlockall(MCL_CURRENT);
     for (;;) {
         sample(state);

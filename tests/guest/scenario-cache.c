@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A client with a cache: it keeps buffers that it could do without and says
- * so. Another program's need for memory should cost it those, not its life,
- * and what it is told about them afterwards should be the truth.
+ * A client with a cache: it marks buffers as DONTNEED. A memory hog should
+ * cost it those buffers, and not its life, and the result of WILLNEED must be
+ * correct.
  */
 
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "client.h"
 #include "report.h"
 
-static void mark_all(Client *client)
+static void dontneed_all(Client *client)
 {
     unsigned long marked = 0;
     int refusal = 0;
@@ -21,10 +21,10 @@ static void mark_all(Client *client)
 
     for (i = 0; i < client->count; i++) {
         bool retained;
-        int ret = bo_madvise(client->gpu, &client->held[i].bo,
+        int ret = bo_madvise(client->gpu, &client->tbo[i].bo,
                              VIRTGPU_MADV_DONTNEED, &retained);
 
-        /* A stock driver does not know the request: that is its answer. */
+        /* The stock driver does not support the ioctl: report its error. */
         if (ret < 0) {
             refusal = ret;
         } else {
@@ -35,85 +35,85 @@ static void mark_all(Client *client)
            refusal ? strerrorname_np(-refusal) : "none");
 }
 
-/* A buffer that was kept must be as it was, here and on the host. */
-static void check_retained(Client *client, Held *held, Tally *pages)
+/* A retained buffer must be unchanged, in the guest and on the host. */
+static void check_retained(Client *client, TestBo *tbo, PageCounts *pages)
 {
-    Tally found = { 0 };
+    PageCounts found = { 0 };
 
-    held_check(held, &found);
+    test_bo_check(tbo, &found);
     client_expect(client, "download",
-                  held_check_host(held, client->gpu, &found));
+                  test_bo_check_host(tbo, client->gpu, &found));
     pages->good += found.good;
     pages->corrupt += found.corrupt + found.zero + found.fault;
     if (found.zero || found.fault) {
         report("corrupt where=retained bo=%u zero=%lu fault=%lu",
-               held->index, found.zero, found.fault);
+               tbo->index, found.zero, found.fault);
     }
 }
 
-/* A buffer that was purged may be empty; it must not hold anything else. */
-static void check_purged(Client *client, Held *held, Tally *pages)
+/* A purged buffer reads as zero; it must not hold anything else. */
+static void check_purged(Client *client, TestBo *tbo, PageCounts *pages)
 {
-    Tally found = { 0 };
-    Tally host = { 0 };
+    PageCounts found = { 0 };
+    PageCounts host = { 0 };
 
-    held_check(held, &found);
+    test_bo_check(tbo, &found);
     if (!found.fault) {
         client_expect(client, "download",
-                      held_check_host(held, client->gpu, &host));
+                      test_bo_check_host(tbo, client->gpu, &host));
     }
-    /* Old contents that were said to be gone are somebody's leak. */
+    /* Old contents of a purged buffer would be a leak of data. */
     pages->corrupt += found.corrupt + found.good + host.corrupt + host.good;
     pages->zero += found.zero + host.zero;
     pages->fault += found.fault + host.fault;
     if (found.good || host.good) {
         report("corrupt where=purged bo=%u old-pages=%lu old-host-pages=%lu",
-               held->index, found.good, host.good);
+               tbo->index, found.good, host.good);
     }
 }
 
-/* Whatever became of a buffer, it can be used again. */
-static void use_again(Client *client, Held *held, Tally *pages)
+/* Retained or purged, the buffer can be used again. */
+static void use_again(Client *client, TestBo *tbo, PageCounts *pages)
 {
-    Tally found = { 0 };
+    PageCounts found = { 0 };
 
-    held_fill(held, 1);
+    test_bo_fill(tbo, 1);
     if (client_expect(client, "upload",
-                      bo_upload(client->gpu, &held->bo)) < 0 ||
-        client_expect(client, "wait", bo_wait(client->gpu, &held->bo)) < 0) {
+                      bo_upload(client->gpu, &tbo->bo)) < 0 ||
+        client_expect(client, "wait", bo_wait(client->gpu, &tbo->bo)) < 0) {
         return;
     }
     client_expect(client, "download",
-                  held_check_host(held, client->gpu, &found));
+                  test_bo_check_host(tbo, client->gpu, &found));
     pages->good += found.good;
     pages->corrupt += found.corrupt + found.zero + found.fault;
 }
 
 /*
- * Mark every buffer and ask it back at once, when there is memory enough: a
- * driver that says it has purged them all is no better than one that has none.
+ * Mark every buffer DONTNEED and WILLNEED again, without memory pressure: a
+ * driver that purges without need would pass the test otherwise.
  */
-static unsigned long give_and_take(Client *client, Tally *pages)
+static unsigned long give_and_take(Client *client, PageCounts *pages)
 {
     unsigned long kept = 0;
     size_t i;
 
     for (i = 0; i < client->count; i++) {
-        Held *held = &client->held[i];
+        TestBo *tbo = &client->tbo[i];
         bool retained = false;
 
-        if (bo_madvise(client->gpu, &held->bo, VIRTGPU_MADV_DONTNEED,
+        if (bo_madvise(client->gpu, &tbo->bo, VIRTGPU_MADV_DONTNEED,
                        &retained) < 0 ||
             client_expect(client, "madvise",
-                          bo_madvise(client->gpu, &held->bo,
+                          bo_madvise(client->gpu, &tbo->bo,
                                      VIRTGPU_MADV_WILLNEED, &retained)) < 0) {
             continue;
         }
         if (retained) {
             kept++;
-            check_retained(client, held, pages);
+            check_retained(client, tbo, pages);
         } else {
-            check_purged(client, held, pages);
+            check_purged(client, tbo, pages);
         }
     }
     return kept;
@@ -123,7 +123,7 @@ void scenario_cache(size_t mib, ClientState *state,
                     void (*pause_here)(const char *event))
 {
     unsigned long retained_bos = 0, purged_bos = 0, kept_bos;
-    Tally pages = { 0 };
+    PageCounts pages = { 0 };
     Client client;
     bool more;
     size_t i;
@@ -132,29 +132,29 @@ void scenario_cache(size_t mib, ClientState *state,
     do {
         more = client_add(&client);
     } while (more);
-    client_settle(&client);
+    client_wait_idle(&client);
     pause_here("loaded");
 
-    mark_all(&client);
+    dontneed_all(&client);
     pause_here("marked");
 
     for (i = 0; i < client.count; i++) {
-        Held *held = &client.held[i];
+        TestBo *tbo = &client.tbo[i];
         bool retained;
-        int ret = bo_madvise(client.gpu, &held->bo, VIRTGPU_MADV_WILLNEED,
+        int ret = bo_madvise(client.gpu, &tbo->bo, VIRTGPU_MADV_WILLNEED,
                              &retained);
         unsigned long faults = pages.fault;
 
-        /* Who does not know the request has not thrown anything away. */
+        /* A driver without the ioctl has purged nothing. */
         if (ret < 0 || retained) {
             retained_bos++;
-            check_retained(&client, held, &pages);
+            check_retained(&client, tbo, &pages);
         } else {
             purged_bos++;
-            check_purged(&client, held, &pages);
+            check_purged(&client, tbo, &pages);
         }
         if (pages.fault == faults) {
-            use_again(&client, held, &pages);
+            use_again(&client, tbo, &pages);
         }
     }
     kept_bos = give_and_take(&client, &pages);

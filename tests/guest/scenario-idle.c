@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A client whose buffers are all needed, but never all at once: those it does
- * not use at the moment can wait in swap.
+ * A client that needs all of its buffers, but not all at once: idle ones can
+ * be swapped.
  */
 
 #include "client.h"
 #include "report.h"
 
-/* After so many new buffers an old one is used. */
+/* Number of new buffers after which an old one is used. */
 #define REUSE_EVERY 4
 
 static void use_old(Client *client, size_t which)
 {
-    Held *held = &client->held[which];
+    TestBo *tbo = &client->tbo[which];
 
-    held_rewrite(held, held->rewritten + 1);
-    client_expect(client, "upload", bo_upload(client->gpu, &held->bo));
+    test_bo_rewrite(tbo, tbo->rewritten + 1);
+    client_expect(client, "upload", bo_upload(client->gpu, &tbo->bo));
 }
 
 void scenario_idle(size_t mib, ClientState *state,
                    void (*pause_here)(const char *event))
 {
-    Tally pages = { 0 };
+    PageCounts pages = { 0 };
     size_t next_old = 0;
     Client client;
     size_t i;
@@ -32,13 +32,13 @@ void scenario_idle(size_t mib, ClientState *state,
             use_old(&client, next_old++);
         }
     }
-    client_settle(&client);
+    client_wait_idle(&client);
     pause_here("loaded");
 
     for (i = 0; i < client.count; i++) {
-        held_check(&client.held[i], &pages);
+        test_bo_check(&client.tbo[i], &pages);
         client_expect(&client, "download",
-                      held_check_host(&client.held[i], client.gpu, &pages));
+                      test_bo_check_host(&client.tbo[i], client.gpu, &pages));
     }
     report("result retained_bos=%zu purged_bos=0 good_pages=%lu "
            "zero_pages=%lu fault_pages=%lu corrupt_pages=%lu errors=%lu",

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the GPU client does in each scenario. It runs in a process of its own,
- * which the kernel may kill, and reports for itself.
+ * The GPU clients of the scenarios. Each runs in a process of its own, which
+ * the OOM killer may kill, and reports for itself.
  */
 #ifndef GUEST_SCENARIO_H
 #define GUEST_SCENARIO_H
 
 #include <stddef.h>
 
-/* Every buffer has this size; kinds take turns. */
+/* Size of every buffer; their types alternate. */
 #define BO_BYTES (4u << 20)
 #define MIB      (1u << 20)
 
@@ -18,8 +18,8 @@ typedef struct ClientState {
 } ClientState;
 
 /*
- * Fill @mib of buffers and mark them as not needed. Calls @pause_here when all
- * are on the host and again when they are marked; after that asks them back.
+ * Fill @mib of buffers and mark them DONTNEED. Calls @pause_here when all are
+ * uploaded and again when they are marked; then marks them WILLNEED.
  */
 void scenario_cache(size_t mib, ClientState *state,
                     void (*pause_here)(const char *event));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A process of the soak: threads that each have buffers of their own.
+ * A worker process of the soak: threads, each with buffers of its own.
  */
 
 #include <errno.h>
@@ -25,19 +25,19 @@
 #define MAX_BYTES   (1024 * KIB)
 #define MEAN_BYTES  (256 * KIB)
 
-/* Memory is short, but not for longer than this: 20 s. */
+/* Longest memory shortage: 20 s. */
 #define TRIES       1000
 #define TRY_US      20000
 
 typedef enum ItemState {
-    ITEM_NONE,          /* there is no buffer */
-    ITEM_KEPT,          /* every byte counts, here and on the host */
-    ITEM_MARKED,        /* not needed */
-    ITEM_SHARED,        /* exported: kept for good */
+    ITEM_NONE,          /* no buffer */
+    ITEM_WILLNEED,          /* every byte is needed, here and on the host */
+    ITEM_DONTNEED,        /* may be purged */
+    ITEM_EXPORTED,        /* exported: pinned for life */
 } ItemState;
 
 typedef struct Item {
-    Held held;
+    TestBo tbo;
     ItemState state;
 } Item;
 
@@ -51,14 +51,14 @@ typedef struct Worker {
     Item *items;
 } Worker;
 
-static void wrong(SoakState *soak, const char *what, int ret)
+static void report_error(SoakState *soak, const char *what, int ret)
 {
-    soak_wrong(soak, "%s: %s", what, strerror(-ret));
+    soak_error(soak, "%s: %s", what, strerror(-ret));
 }
 
 /*
- * Whether a request did what it should. One for which there is no memory is
- * made again by the caller, who counts @tries.
+ * Whether a request completed. On -ENOMEM the caller repeats it and counts
+ * @tries.
  */
 static bool done(SoakState *soak, const char *what, int ret, unsigned *tries)
 {
@@ -66,7 +66,7 @@ static bool done(SoakState *soak, const char *what, int ret, unsigned *tries)
         return true;
     }
     if (ret != -ENOMEM || ++*tries == TRIES) {
-        wrong(soak, what, ret);
+        report_error(soak, what, ret);
         return true;
     }
     soak->counts.denied++;
@@ -74,66 +74,67 @@ static bool done(SoakState *soak, const char *what, int ret, unsigned *tries)
     return false;
 }
 
-/* Look at all pages, when there is memory for them. */
-static Tally look(SoakState *soak, const char *what, const Held *held)
+/* Count the pages of a buffer, retrying while there is no memory for them. */
+static PageCounts count_pages(SoakState *soak, const char *what,
+                              const TestBo *tbo)
 {
     unsigned tries = 0;
-    Tally tally;
+    PageCounts pages;
 
     do {
-        tally = (Tally) { 0 };
-        held_check(held, &tally);
-    } while (!done(soak, what, tally.fault ? -ENOMEM : 0, &tries));
-    return tally;
+        pages = (PageCounts) { 0 };
+        test_bo_check(tbo, &pages);
+    } while (!done(soak, what, pages.fault ? -ENOMEM : 0, &tries));
+    return pages;
 }
 
-/* All pages of a buffer that is kept. */
-static void check_kept(SoakState *soak, const Held *held)
+/* Check all pages of a buffer that is needed. */
+static void check_needed(SoakState *soak, const TestBo *tbo)
 {
-    Tally tally = look(soak, "look", held);
+    PageCounts pages = count_pages(soak, "check", tbo);
 
-    soak->counts.corrupt += tally.corrupt + tally.zero;
-    soak->counts.good_pages += tally.good;
+    soak->counts.corrupt += pages.corrupt + pages.zero;
+    soak->counts.good_pages += pages.good;
 }
 
-static void upload(SoakState *soak, const Held *held)
+static void upload(SoakState *soak, const TestBo *tbo)
 {
     unsigned tries = 0;
 
-    while (!done(soak, "upload", bo_upload(env.gpu, &held->bo), &tries)) {
+    while (!done(soak, "upload", bo_upload(env.gpu, &tbo->bo), &tries)) {
     }
-    while (!done(soak, "wait", bo_wait(env.gpu, &held->bo), &tries)) {
+    while (!done(soak, "wait", bo_wait(env.gpu, &tbo->bo), &tries)) {
     }
     soak->counts.uploads++;
 }
 
-static void fill(SoakState *soak, Held *held)
+static void fill(SoakState *soak, TestBo *tbo)
 {
     unsigned tries = 0;
 
-    while (!done(soak, "fill", held_try_fill(held, held->generation + 1)
+    while (!done(soak, "fill", test_bo_try_fill(tbo, tbo->generation + 1)
                                ? 0 : -ENOMEM, &tries)) {
     }
-    upload(soak, held);
+    upload(soak, tbo);
 }
 
-static void check_kept_host(SoakState *soak, const Held *held)
+static void check_needed_host(SoakState *soak, const TestBo *tbo)
 {
     unsigned tries = 0;
-    Tally tally;
+    PageCounts pages;
     int ret;
 
     if (!env.is_3d) {
-        return;     /* there is no reading back on a 2D device */
+        return;     /* no reading back on a 2D device */
     }
     do {
-        tally = (Tally) { 0 };
-        ret = held_check_host(held, env.gpu, &tally);
-    } while (!done(soak, "download", ret ?: tally.fault ? -ENOMEM : 0,
+        pages = (PageCounts) { 0 };
+        ret = test_bo_check_host(tbo, env.gpu, &pages);
+    } while (!done(soak, "download", ret ?: pages.fault ? -ENOMEM : 0,
                    &tries));
     soak->counts.downloads++;
-    soak->counts.corrupt += tally.corrupt + tally.zero;
-    soak->counts.good_pages += tally.good;
+    soak->counts.corrupt += pages.corrupt + pages.zero;
+    soak->counts.good_pages += pages.good;
 }
 
 static void create(Worker *worker, Item *item)
@@ -149,128 +150,128 @@ static void create(Worker *worker, Item *item)
     if (soak_random(&worker->seed, 8) == 0) {
         bytes = MAX_BYTES;
     }
-    item->held = (Held) { .index = worker->id << 14 | (next++ & 0x3fff) };
-    ret = bo_create(env.gpu, kind, bytes, &item->held.bo);
+    item->tbo = (TestBo) { .index = worker->id << 14 | (next++ & 0x3fff) };
+    ret = bo_create(env.gpu, kind, bytes, &item->tbo.bo);
     if (ret == -ENOMEM) {
-        soak->counts.denied++;      /* no more than there is room for */
+        soak->counts.denied++;      /* there is no memory for it */
         return;
     }
     if (ret < 0) {
-        wrong(soak, "create", ret);
+        report_error(soak, "create", ret);
         return;
     }
     soak->counts.created++;
-    item->state = ITEM_KEPT;
-    fill(soak, &item->held);
+    item->state = ITEM_WILLNEED;
+    fill(soak, &item->tbo);
 }
 
 static void destroy(SoakState *soak, Item *item)
 {
-    drop(&item->held);
+    release(&item->tbo);
     item->state = ITEM_NONE;
     soak->counts.freed++;
 }
 
-static void set_marked(SoakState *soak, Item *item)
+static void set_dontneed(SoakState *soak, Item *item)
 {
     bool retained;
-    int ret = bo_madvise(env.gpu, &item->held.bo, VIRTGPU_MADV_DONTNEED,
+    int ret = bo_madvise(env.gpu, &item->tbo.bo, VIRTGPU_MADV_DONTNEED,
                          &retained);
 
     if (ret < 0) {
-        wrong(soak, "mark", ret);
+        report_error(soak, "DONTNEED", ret);
         return;
     }
     soak->counts.marked++;
-    item->state = ITEM_MARKED;
+    item->state = ITEM_DONTNEED;
 }
 
-/* Every page is zero, or there is none. */
-static void check_lost(SoakState *soak, const Held *held)
+/* Every page is zero. */
+static void check_purged_pages(SoakState *soak, const TestBo *tbo)
 {
-    Tally tally = look(soak, "look at zeroes", held);
+    PageCounts pages = count_pages(soak, "check zeroes", tbo);
 
-    soak->counts.corrupt += tally.corrupt + tally.good;
+    soak->counts.corrupt += pages.corrupt + pages.good;
 }
 
-static bool take_back(SoakState *soak, Item *item)
+static bool set_willneed(SoakState *soak, Item *item)
 {
     bool retained = true;
-    int ret = bo_madvise(env.gpu, &item->held.bo, VIRTGPU_MADV_WILLNEED,
+    int ret = bo_madvise(env.gpu, &item->tbo.bo, VIRTGPU_MADV_WILLNEED,
                          &retained);
 
     if (ret < 0) {
-        wrong(soak, "ask back", ret);
+        report_error(soak, "WILLNEED", ret);
         return true;
     }
-    item->state = ITEM_KEPT;
+    item->state = ITEM_WILLNEED;
     if (retained) {
         soak->counts.retained++;
-        check_kept(soak, &item->held);
+        check_needed(soak, &item->tbo);
     } else {
         soak->counts.purged++;
-        check_lost(soak, &item->held);
-        fill(soak, &item->held);
+        check_purged_pages(soak, &item->tbo);
+        fill(soak, &item->tbo);
     }
     return retained;
 }
 
-/* While it is marked there are bytes or a fault, and never anything else. */
-static void look_at_marked(SoakState *soak, const Held *held)
+/* While DONTNEED, a page is intact or the access faults. */
+static void check_dontneed(SoakState *soak, const TestBo *tbo)
 {
-    Tally tally = { 0 };
+    PageCounts pages = { 0 };
 
-    held_check(held, &tally);
-    soak->counts.corrupt += tally.corrupt + tally.zero;
+    test_bo_check(tbo, &pages);
+    soak->counts.corrupt += pages.corrupt + pages.zero;
 }
 
-static void upload_marked(SoakState *soak, const Held *held)
+static void upload_dontneed(SoakState *soak, const TestBo *tbo)
 {
-    int ret = bo_upload(env.gpu, &held->bo);
+    int ret = bo_upload(env.gpu, &tbo->bo);
 
     if (ret == 0) {
-        /* What is written to it before the device is done is uploaded, too. */
-        ret = bo_wait(env.gpu, &held->bo);
+        /* A write before the upload is complete would be uploaded as well. */
+        ret = bo_wait(env.gpu, &tbo->bo);
     }
     if (ret == -ENOMEM) {
         soak->counts.denied++;
     } else if (ret < 0 && ret != -ENODATA) {
-        wrong(soak, "upload of what is marked", ret);
+        report_error(soak, "upload while DONTNEED", ret);
     }
 }
 
-static void rewrite(SoakState *soak, Held *held)
+static void rewrite(SoakState *soak, TestBo *tbo)
 {
-    check_kept(soak, held);
-    fill(soak, held);
+    check_needed(soak, tbo);
+    fill(soak, tbo);
 }
 
-static void remap(SoakState *soak, Held *held)
+static void remap(SoakState *soak, TestBo *tbo)
 {
-    struct drm_virtgpu_map map = { .handle = held->bo.handle };
+    struct drm_virtgpu_map map = { .handle = tbo->bo.handle };
     int ret = drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map);
     void *other;
 
     if (ret < 0) {
-        wrong(soak, "map", ret);
+        report_error(soak, "map", ret);
         return;
     }
-    other = mmap(NULL, held->bo.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+    other = mmap(NULL, tbo->bo.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
                  env.gpu, map.offset);
     if (other == MAP_FAILED) {
-        wrong(soak, "mmap", -errno);
+        report_error(soak, "mmap", -errno);
         return;
     }
-    munmap(held->bo.map, held->bo.bytes);
-    held->bo.map = other;
+    munmap(tbo->bo.map, tbo->bo.bytes);
+    tbo->bo.map = other;
     soak->counts.maps++;
-    check_kept(soak, held);
+    check_needed(soak, tbo);
 }
 
-static void share(SoakState *soak, Item *item)
+static void export_item(SoakState *soak, Item *item)
 {
     struct drm_prime_handle prime = {
-        .handle = item->held.bo.handle, .flags = O_CLOEXEC,
+        .handle = item->tbo.bo.handle, .flags = O_CLOEXEC,
     };
     unsigned tries = 0;
 
@@ -279,11 +280,11 @@ static void share(SoakState *soak, Item *item)
                  &tries)) {
     }
     close(prime.fd);
-    item->state = ITEM_SHARED;
+    item->state = ITEM_EXPORTED;
     soak->counts.exports++;
 }
 
-/* Another one that is kept, of the same kind and size. */
+/* Another buffer that is needed, of the same type and size. */
 static Item *partner(Worker *worker, const Item *item)
 {
     unsigned i, first = soak_random(&worker->seed, worker->count);
@@ -291,9 +292,9 @@ static Item *partner(Worker *worker, const Item *item)
     for (i = 0; i < worker->count; i++) {
         Item *other = &worker->items[(first + i) % worker->count];
 
-        if (other != item && other->state == ITEM_KEPT &&
-            other->held.bo.kind == item->held.bo.kind &&
-            other->held.bo.bytes == item->held.bo.bytes) {
+        if (other != item && other->state == ITEM_WILLNEED &&
+            other->tbo.bo.kind == item->tbo.bo.kind &&
+            other->tbo.bo.bytes == item->tbo.bo.bytes) {
             return other;
         }
     }
@@ -306,17 +307,17 @@ static void copy(Worker *worker, const Item *item)
     Item *other = partner(worker, item);
     unsigned tries = 0;
 
-    if (!env.is_3d || !other || item->held.bo.kind != BO_TEXTURE) {
+    if (!env.is_3d || !other || item->tbo.bo.kind != BO_TEXTURE) {
         return;
     }
-    while (!done(soak, "copy", submit_copy(env.gpu, &item->held, &other->held),
+    while (!done(soak, "copy", submit_copy(env.gpu, &item->tbo, &other->tbo),
                  &tries)) {
     }
-    other->held.index = item->held.index;
-    other->held.generation = item->held.generation;
-    other->held.rewritten = item->held.rewritten;
+    other->tbo.index = item->tbo.index;
+    other->tbo.generation = item->tbo.generation;
+    other->tbo.rewritten = item->tbo.rewritten;
     soak->counts.copies++;
-    check_kept_host(soak, &other->held);
+    check_needed_host(soak, &other->tbo);
 }
 
 static void step(Worker *worker)
@@ -330,28 +331,28 @@ static void step(Worker *worker)
         create(worker, item);
     } else if (choice == 0) {
         destroy(soak, item);
-    } else if (item->state == ITEM_MARKED) {
+    } else if (item->state == ITEM_DONTNEED) {
         if (choice < 6) {
-            look_at_marked(soak, &item->held);
+            check_dontneed(soak, &item->tbo);
         } else if (choice < 8) {
-            upload_marked(soak, &item->held);
+            upload_dontneed(soak, &item->tbo);
         } else if (choice < 14) {
-            take_back(soak, item);
+            set_willneed(soak, item);
         }
     } else if (choice < 4) {
-        rewrite(soak, &item->held);
+        rewrite(soak, &item->tbo);
     } else if (choice < 7) {
-        check_kept_host(soak, &item->held);
+        check_needed_host(soak, &item->tbo);
     } else if (choice < 9) {
-        remap(soak, &item->held);
+        remap(soak, &item->tbo);
     } else if (choice < 11) {
         copy(worker, item);
     } else if (choice == 11 && soak_random(&worker->seed, 8) == 0) {
-        share(soak, item);
+        export_item(soak, item);
     } else if (choice < 16) {
-        check_kept(soak, &item->held);
-    } else if (item->state == ITEM_KEPT) {
-        set_marked(soak, item);
+        check_needed(soak, &item->tbo);
+    } else if (item->state == ITEM_WILLNEED) {
+        set_dontneed(soak, item);
     }
 }
 
@@ -367,47 +368,47 @@ static void *work(void *arg)
 
 static void verify(SoakState *soak, const Item *item)
 {
-    check_kept(soak, &item->held);
-    check_kept_host(soak, &item->held);
+    check_needed(soak, &item->tbo);
+    check_needed_host(soak, &item->tbo);
 }
 
-static void mark_third(Worker *worker)
+static void dontneed_third(Worker *worker)
 {
     unsigned i;
 
     for (i = 0; i < worker->count; i++) {
         Item *item = &worker->items[i];
 
-        if (item->state == ITEM_MARKED) {
-            take_back(worker->soak, item);
+        if (item->state == ITEM_DONTNEED) {
+            set_willneed(worker->soak, item);
         }
         if (item->state != ITEM_NONE) {
             verify(worker->soak, item);
         }
-        if (item->state == ITEM_KEPT && i % 3 == 0) {
-            set_marked(worker->soak, item);
+        if (item->state == ITEM_WILLNEED && i % 3 == 0) {
+            set_dontneed(worker->soak, item);
         }
     }
 }
 
 static void use_third(Worker *worker)
 {
-    SoakBooks *books = &worker->soak->books;
+    SoakTotals *totals = &worker->soak->totals;
     unsigned i;
 
     for (i = 0; i < worker->count; i++) {
         Item *item = &worker->items[i];
 
-        if (item->state == ITEM_MARKED) {
-            books->purged++;
-            books->purged_bytes += item->held.bo.bytes;
-        } else if (item->state == ITEM_KEPT && i % 3 == 1) {
-            books->evicted++;
-            books->evicted_bytes += item->held.bo.bytes;
+        if (item->state == ITEM_DONTNEED) {
+            totals->purged++;
+            totals->purged_bytes += item->tbo.bo.bytes;
+        } else if (item->state == ITEM_WILLNEED && i % 3 == 1) {
+            totals->evicted++;
+            totals->evicted_bytes += item->tbo.bo.bytes;
         } else if (item->state != ITEM_NONE) {
-            upload(worker->soak, &item->held);
-            books->resident++;
-            books->resident_bytes += item->held.bo.bytes;
+            upload(worker->soak, &item->tbo);
+            totals->resident++;
+            totals->resident_bytes += item->tbo.bo.bytes;
         }
     }
 }
@@ -420,8 +421,8 @@ static void verify_all(Worker *worker)
     for (i = 0; i < worker->count; i++) {
         Item *item = &worker->items[i];
 
-        if (item->state == ITEM_MARKED && take_back(soak, item)) {
-            soak_wrong(soak, "retained, though it was purged");
+        if (item->state == ITEM_DONTNEED && set_willneed(soak, item)) {
+            soak_error(soak, "retained, but was purged");
         }
         if (item->state != ITEM_NONE) {
             verify(soak, item);
@@ -442,10 +443,10 @@ void soak_work(SoakState *soak, unsigned number, uint64_t seed,
     Worker *workers = calloc(threads, sizeof(*workers));
     unsigned i;
 
-    held_catch_faults();
+    test_bo_catch_faults();
     env.gpu = gpu_open();
     if (!workers || env.gpu < 0) {
-        wrong(soak, "open", env.gpu);
+        report_error(soak, "open", env.gpu);
         _exit(EXIT_FAILURE);
     }
     for (i = 0; i < threads; i++) {
@@ -464,16 +465,16 @@ void soak_work(SoakState *soak, unsigned number, uint64_t seed,
         pthread_join(workers[i].thread, NULL);
     }
     for (i = 0; i < threads; i++) {
-        mark_third(&workers[i]);
+        dontneed_third(&workers[i]);
     }
     soak->arrived++;
     await_phase(soak, SOAK_USE);
     for (i = 0; i < threads; i++) {
         use_third(&workers[i]);
     }
-    soak->books.fdinfo_total += fdinfo_of("drm-total-memory");
-    soak->books.fdinfo_resident += fdinfo_of("drm-resident-memory");
-    soak->books.fdinfo_evicted += fdinfo_of("virtio_gpu-evicted-memory");
+    soak->totals.fdinfo_total += fdinfo_of("drm-total-memory");
+    soak->totals.fdinfo_resident += fdinfo_of("drm-resident-memory");
+    soak->totals.fdinfo_evicted += fdinfo_of("virtio_gpu-evicted-memory");
     soak->arrived++;
     await_phase(soak, SOAK_END);
     for (i = 0; i < threads; i++) {

@@ -21,28 +21,28 @@
 #define WORKERS         3
 #define THREADS         2
 
-/* Parts of the guest's memory: what buffers take, and at most a program. */
+/* Fractions of the guest's memory: all buffers, and the largest memory hog. */
 #define BUFFERS_PART    5 / 8
 #define HOG_PART        3 / 8
 
 #define REPORT_SECONDS  10
 #define POLL_US         10000
 
-/* So many mistakes are told in detail; the rest are counted. */
+/* Errors reported in detail; the rest are only counted. */
 #define DETAILS         20
 
-/* Bounds that only a guest that hangs meets. */
+/* Bounds that only a hang exceeds. */
 #define PHASE_SECONDS   300
-#define SETTLE_SECONDS  60
+#define WAIT_SECONDS  60
 
-/* Others than the workers, each with random numbers of its own. */
+/* Processes other than the workers, each with its own random numbers. */
 enum { VICTIM = WORKERS, HOG, RECLAIMER, STREAMS };
 
-/* What the device says of all resources; the driver's objects, likewise. */
-typedef struct Books {
+/* Resources of the device, or objects of the driver, by state. */
+typedef struct Totals {
     unsigned long long resident, evicted, purged;
     unsigned long long backing_bytes;
-} Books;
+} Totals;
 
 typedef struct Soak {
     SoakState *state;
@@ -66,7 +66,7 @@ uint64_t soak_stream(uint64_t seed, unsigned number)
     return (seed + number) * 0x9e3779b97f4a7c15ull | 1;
 }
 
-void soak_wrong(SoakState *state, const char *format, ...)
+void soak_error(SoakState *state, const char *format, ...)
 {
     char text[200];
     va_list ap;
@@ -87,18 +87,18 @@ static double now(void)
     return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* Programs that need memory, now much and now little, for a while. */
-static void hog(const Soak *soak)
+/* Memory hogs of random size and duration. */
+static void memory_hogs(const Soak *soak)
 {
     uint64_t seed = soak_stream(soak->seed, HOG * THREADS);
     unsigned most = soak->memory / MIB * HOG_PART;
 
     while (soak->state->phase == SOAK_WORK) {
         unsigned mib = 1 + soak_random(&seed, most);
-        int ret = app_run(mib, soak_random(&seed, 1000));
+        int ret = memory_hog_run(mib, soak_random(&seed, 1000));
 
         if (ret != 0) {
-            soak_wrong(soak->state, "a program that needs %u MiB: %s %d", mib,
+            soak_error(soak->state, "a memory hog of %u MiB: %s %d", mib,
                        ret > 0 ? "signal" : "status", ret);
         }
         soak->state->counts.hogs++;
@@ -106,7 +106,7 @@ static void hog(const Soak *soak)
     }
 }
 
-/* Reclaim without need. */
+/* Reclaim without memory pressure. */
 static void reclaimer(const Soak *soak)
 {
     uint64_t seed = soak_stream(soak->seed, RECLAIMER * THREADS);
@@ -149,7 +149,7 @@ static pid_t start_worker(const Soak *soak, unsigned number, uint64_t seed,
     return pid;
 }
 
-/* Workers that are ended in the middle of whatever they do. */
+/* Workers that are killed in the middle of any operation. */
 static void victims(const Soak *soak)
 {
     uint64_t seed = soak_stream(soak->seed, VICTIM * THREADS);
@@ -165,7 +165,8 @@ static void victims(const Soak *soak)
     }
 }
 
-static void tell(const char *event, double seconds, const SoakState *state)
+static void report_counts(const char *event, double seconds,
+                          const SoakState *state)
 {
     const SoakCounts *c = &state->counts;
 
@@ -180,7 +181,7 @@ static void tell(const char *event, double seconds, const SoakState *state)
            stat_of("evictions"), stat_of("refaults"));
 }
 
-/* Wait until all workers are done with the phase, or one has died. */
+/* Wait until all workers have finished the phase; fail if one has died. */
 static void await_workers(const Soak *soak)
 {
     double end = now() + PHASE_SECONDS;
@@ -196,53 +197,53 @@ static void await_workers(const Soak *soak)
     soak->state->arrived = 0;
 }
 
-/* The device's books; false if it keeps none. */
-static bool ask_device(Books *books)
+/* The device's totals; false if it has none. */
+static bool query_device(Totals *totals)
 {
     char answer[128];
 
     report_and_read("books", answer, sizeof(answer));
-    return sscanf(answer, "%llu %llu %llu %llu", &books->resident,
-                  &books->evicted, &books->purged,
-                  &books->backing_bytes) == 4;
+    return sscanf(answer, "%llu %llu %llu %llu", &totals->resident,
+                  &totals->evicted, &totals->purged,
+                  &totals->backing_bytes) == 4;
 }
 
-static void ask_driver(Books *books)
+static void query_driver(Totals *totals)
 {
-    books->resident = stat_of("willneed_objects") + stat_of("pinned_objects");
-    books->evicted = stat_of("evicted_objects");
-    books->purged = stat_of("purged_objects");
-    books->backing_bytes = stat_of("resident_bytes");
+    totals->resident = stat_of("willneed_objects") + stat_of("pinned_objects");
+    totals->evicted = stat_of("evicted_objects");
+    totals->purged = stat_of("purged_objects");
+    totals->backing_bytes = stat_of("resident_bytes");
 }
 
 /*
- * The driver's books against the device's. What was freed a moment ago may be
- * gone on one side only, so they are given some time to agree.
+ * Compare the driver's totals with the device's. They are updated at different
+ * times when a buffer is freed, so wait until they agree.
  */
 static void compare_with_device(SoakState *state, const char *when)
 {
-    Books driver = { 0 }, device = { 0 };
-    double end = now() + SETTLE_SECONDS;
+    Totals driver = { 0 }, device = { 0 };
+    double end = now() + WAIT_SECONDS;
 
     while (now() < end) {
-        ask_driver(&driver);
-        if (!ask_device(&device) ||
+        query_driver(&driver);
+        if (!query_device(&device) ||
             !memcmp(&driver, &device, sizeof(driver))) {
             return;
         }
         usleep(POLL_US);
     }
-    soak_wrong(state, "%s the driver has %llu resident, %llu evicted, %llu "
+    soak_error(state, "%s the driver has %llu resident, %llu evicted, %llu "
                "purged, %llu bytes, the device %llu, %llu, %llu, %llu", when,
                driver.resident, driver.evicted, driver.purged,
                driver.backing_bytes, device.resident, device.evicted,
                device.purged, device.backing_bytes);
 }
 
-/* Buffers are gone when the device has said so, a while after their owner. */
+/* Buffers are freed once the device has responded: wait for that. */
 static void await_bytes(long long bytes)
 {
-    double end = now() + SETTLE_SECONDS;
+    double end = now() + WAIT_SECONDS;
 
     while (stat_of("bo_bytes") != bytes && now() < end) {
         usleep(POLL_US);
@@ -253,18 +254,21 @@ static void expect(SoakState *state, const char *what, unsigned long long left,
                    unsigned long long right)
 {
     if (left != right) {
-        soak_wrong(state, "%s: %llu and %llu", what, left, right);
+        soak_error(state, "%s: %llu and %llu", what, left, right);
     }
 }
 
-/* The workers' books and fdinfo against the driver's, which had @before. */
-static void compare_with_workers(SoakState *state, const Books *before,
+/*
+ * Compare the totals of the workers and of fdinfo with the driver's, relative
+ * to @before.
+ */
+static void compare_with_workers(SoakState *state, const Totals *before,
                                  unsigned long long bytes_before)
 {
-    const SoakBooks *b = &state->books;
-    Books driver;
+    const SoakTotals *b = &state->totals;
+    Totals driver;
 
-    ask_driver(&driver);
+    query_driver(&driver);
     expect(state, "resident", b->resident, driver.resident - before->resident);
     expect(state, "evicted", b->evicted, driver.evicted - before->evicted);
     expect(state, "purged", b->purged, driver.purged - before->purged);
@@ -299,7 +303,7 @@ static void start_all(Soak *soak)
         soak->workers[i] = start_worker(soak, i, soak->seed, bytes);
     }
     soak->others[VICTIM] = start(victims, soak);
-    soak->others[HOG] = start(hog, soak);
+    soak->others[HOG] = start(memory_hogs, soak);
     soak->others[RECLAIMER] = start(reclaimer, soak);
 }
 
@@ -310,7 +314,7 @@ static void work_for(const Soak *soak, unsigned seconds)
     while (now() < begin + seconds) {
         usleep(100000);
         if (now() >= next) {
-            tell("soak", now() - begin, soak->state);
+            report_counts("soak", now() - begin, soak->state);
             next += REPORT_SECONDS;
         }
     }
@@ -323,7 +327,7 @@ bool soak_run(unsigned seconds, uint64_t seed)
     struct sysinfo info;
     double begin = now();
     SoakState *state;
-    Books before;
+    Totals before;
     unsigned i;
 
     state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
@@ -332,35 +336,35 @@ bool soak_run(unsigned seconds, uint64_t seed)
     soak.state = state;
     CHECK_INT(sysinfo(&info), ==, 0);
     soak.memory = info.totalram * info.mem_unit;
-    ask_driver(&before);
+    query_driver(&before);
     compare_with_device(state, "before");
 
     start_all(&soak);
     work_for(&soak, seconds);
-    set_phase(&soak, SOAK_MARK);
+    set_phase(&soak, SOAK_DONTNEED);
     for (i = VICTIM; i < STREAMS; i++) {
         if (wait_for(soak.others[i]) != 0) {
-            soak_wrong(state, "helper %u died", i);
+            soak_error(state, "process %u died", i);
         }
     }
     await_workers(&soak);
     shrink_all();
     set_phase(&soak, SOAK_USE);
     await_workers(&soak);
-    await_bytes(bytes_before + state->books.resident_bytes +
-                state->books.evicted_bytes + state->books.purged_bytes);
+    await_bytes(bytes_before + state->totals.resident_bytes +
+                state->totals.evicted_bytes + state->totals.purged_bytes);
     compare_with_workers(state, &before, bytes_before);
     compare_with_device(state, "with all buffers");
     set_phase(&soak, SOAK_END);
     for (i = 0; i < WORKERS; i++) {
         if (wait_for(soak.workers[i]) != 0) {
-            soak_wrong(state, "worker %u died", i);
+            soak_error(state, "worker %u died", i);
         }
     }
     await_bytes(bytes_before);
     compare_with_device(state, "after");
     expect(state, "bytes after", stat_of("bo_bytes"), bytes_before);
-    tell("soaked", now() - begin, state);
+    report_counts("soaked", now() - begin, state);
     return state->counts.errors == 0 && state->counts.corrupt == 0 &&
            state->counts.operations > 0;
 }

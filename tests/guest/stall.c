@@ -12,7 +12,7 @@
 
 #define DEVICES "/sys/bus/pci/devices/"
 
-/* virtio-gpu on PCI, as the specification numbers them. */
+/* PCI ids of virtio-gpu. */
 #define VENDOR  0x1af4
 #define DEVICE  0x1050
 
@@ -24,7 +24,7 @@ static uint32_t get(int config, unsigned offset, unsigned bytes)
     return value;
 }
 
-/* The configuration space of the GPU, whether or not a driver has it. */
+/* Open the PCI configuration space of the GPU, bound to a driver or not. */
 static int open_config(void)
 {
     glob_t found;
@@ -51,7 +51,7 @@ static void set(int config, unsigned offset, unsigned bytes, uint32_t value)
     CHECK_INT(pwrite(config, &value, bytes, offset), ==, bytes);
 }
 
-/* Where the virtio capability of @type is. */
+/* Offset of the virtio capability of @type. */
 static unsigned capability(int config, unsigned type)
 {
     unsigned at = get(config, PCI_CAPABILITY_LIST, 1);
@@ -65,8 +65,8 @@ static unsigned capability(int config, unsigned type)
 }
 
 /*
- * Tell the device that there is something in its first queue. The driver did so
- * while it was stalled and thinks that the device knows.
+ * Notify the device of its first queue. The driver did so while it was
+ * stalled, and does not again.
  */
 static void kick(int config)
 {

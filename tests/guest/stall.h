@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A device that does not answer, for as long as it is wanted.
+ * A device that does not respond, for a time that the test chooses.
  */
 #ifndef GUEST_STALL_H
 #define GUEST_STALL_H
 
 /*
- * From here on the device takes nothing from its queues: it may not be the
- * master of its bus. What it has taken must be answered by then.
+ * Stall the device: it processes no queue while its bus mastering is disabled.
+ * It must have completed all earlier requests.
  */
 void stall(void);
 
-/* Let the device go on with what is in its queues. Can be called at any time. */
+/* Resume the device. May be called at any time. */
 void stall_end(void);
 
 #endif

@@ -21,18 +21,18 @@
 #define PAGES (BYTES / PAGE_BYTES)
 #define WIDTH 1024
 
-static void make_blob(Held *held, uint32_t index, size_t bytes)
+static void make_blob(TestBo *tbo, uint32_t index, size_t bytes)
 {
-    *held = (Held) { .index = index };
-    CHECK_INT(bo_create(env.gpu, BO_BLOB, bytes, &held->bo), ==, 0);
-    held_fill(held, 0);
+    *tbo = (TestBo) { .index = index };
+    CHECK_INT(bo_create(env.gpu, BO_BLOB, bytes, &tbo->bo), ==, 0);
+    test_bo_fill(tbo, 0);
 }
 
-static void make_evicted(Held *held)
+static void make_evicted(TestBo *tbo)
 {
     long long evictions = stat_of("evictions");
 
-    make_blob(held, 1, BYTES);
+    make_blob(tbo, 1, BYTES);
     shrink_all();
     CHECK_INT(stat_of("evictions"), ==, evictions + 1);
     CHECK_INT(stat_of("evicted_bytes"), ==, BYTES);
@@ -40,59 +40,59 @@ static void make_evicted(Held *held)
 
 static void test_evict(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_evicted(&held);
-    check_intact(&held);
+    make_evicted(&tbo);
+    check_intact(&tbo);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
 }
 
-static void test_many_times(void)
+static void test_repeatedly(void)
 {
-    Held held;
+    TestBo tbo;
     int i;
 
-    make_evicted(&held);
+    make_evicted(&tbo);
     for (i = 1; i <= 20; i++) {
-        held_rewrite(&held, i);
+        test_bo_rewrite(&tbo, i);
         shrink_all();
-        check_intact(&held);
+        check_intact(&tbo);
     }
 }
 
-/* It has pages from the beginning, and they are its own. */
-static void test_new(void)
+/* A blob is populated when it is created. */
+static void test_new_is_populated(void)
 {
     long long resident = stat_of("resident_bytes");
-    Held held = { 0 };
+    TestBo tbo = { 0 };
 
-    CHECK_INT(bo_create(env.gpu, BO_BLOB, BYTES, &held.bo), ==, 0);
+    CHECK_INT(bo_create(env.gpu, BO_BLOB, BYTES, &tbo.bo), ==, 0);
     CHECK_INT(stat_of("resident_bytes"), ==, resident + BYTES);
     shrink_all();
-    check_zero(&held);
+    check_zero(&tbo);
 }
 
-static void test_refuses_marking(void)
+static void test_dontneed_eopnotsupp(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_blob(&held, 1, BYTES);
-    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==,
+    make_blob(&tbo, 1, BYTES);
+    CHECK_INT(madvise_as(env.gpu, &tbo, VIRTGPU_MADV_DONTNEED), ==,
               -EOPNOTSUPP);
-    CHECK(ask_back(&held));
+    CHECK(willneed(&tbo));
     shrink_all();
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
-static void test_freed(void)
+static void test_free_evicted(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_evicted(&held);
-    drop(&held);
+    make_evicted(&tbo);
+    release(&tbo);
 }
 
-/* A framebuffer is attached anew, and stays. */
+/* A framebuffer is reattached and pinned. */
 static void test_framebuffer(void)
 {
     struct drm_mode_fb_cmd2 fb = {
@@ -100,66 +100,66 @@ static void test_framebuffer(void)
         .pixel_format = DRM_FORMAT_XRGB8888, .pitches = { 4 * WIDTH },
     };
     long long evictions, reattaches;
-    Held held;
+    TestBo tbo;
 
     close(env.gpu);
     env.gpu = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
     CHECK_INT(env.gpu, >=, 0);
-    make_evicted(&held);
+    make_evicted(&tbo);
     evictions = stat_of("evictions");
     reattaches = stat_of("reattaches");
-    fb.handles[0] = held.bo.handle;
+    fb.handles[0] = tbo.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb), ==, 0);
     CHECK_INT(stat_of("reattaches"), ==, reattaches + 1);
     shrink_all();
     CHECK_INT(stat_of("evictions"), ==, evictions);
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
 static void test_export(void)
 {
     struct drm_prime_handle prime = { .flags = O_CLOEXEC };
     long long evictions;
-    Held held;
+    TestBo tbo;
 
-    make_evicted(&held);
+    make_evicted(&tbo);
     evictions = stat_of("evictions");
-    prime.handle = held.bo.handle;
+    prime.handle = tbo.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), ==,
               0);
     shrink_all();
     CHECK_INT(stat_of("evictions"), ==, evictions);
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
-/* More than the guest has memory. */
+/* More blobs than the guest has memory. */
 static void test_rotate(void)
 {
     enum { EACH = 4096 * KIB };
     long long memory = sysconf(_SC_PHYS_PAGES) * (long long)PAGE_BYTES;
     unsigned count = memory / EACH * 9 / 8;
-    Held *held = calloc(count, sizeof(*held));
+    TestBo *tbo = calloc(count, sizeof(*tbo));
     unsigned i;
 
-    CHECK(held);
+    CHECK(tbo);
     for (i = 0; i < count; i++) {
-        make_blob(&held[i], i, EACH);
+        make_blob(&tbo[i], i, EACH);
     }
     for (i = 0; i < count; i++) {
-        held_rewrite(&held[i], 1);
+        test_bo_rewrite(&tbo[i], 1);
     }
     for (i = 0; i < count; i++) {
-        check_intact(&held[i]);
+        check_intact(&tbo[i]);
     }
-    drop_many(held, count);
+    release_many(tbo, count);
 }
 
 const TestCase tests_blob[] = {
-    { "blob/new", test_new, NEEDS_BLOB },
+    { "blob/new-is-populated", test_new_is_populated, NEEDS_BLOB },
     { "blob/evict", test_evict, NEEDS_BLOB },
-    { "blob/many-times", test_many_times, NEEDS_BLOB },
-    { "blob/refuses-marking", test_refuses_marking, NEEDS_BLOB },
-    { "blob/freed", test_freed, NEEDS_BLOB },
+    { "blob/repeatedly", test_repeatedly, NEEDS_BLOB },
+    { "blob/dontneed-eopnotsupp", test_dontneed_eopnotsupp, NEEDS_BLOB },
+    { "blob/free-evicted", test_free_evicted, NEEDS_BLOB },
     { "blob/framebuffer", test_framebuffer, NEEDS_BLOB },
     { "blob/export", test_export, NEEDS_BLOB },
     { "blob/rotate", test_rotate, NEEDS_BLOB | NEEDS_SWAP },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Buffers that are shown, or may be at any time, are never touched.
+ * Framebuffers are neither evicted nor purged.
  */
 
 #include <errno.h>
@@ -28,7 +28,7 @@
 #define WIDTH  1024
 #define HEIGHT (BYTES / 4 / WIDTH)
 
-/* Framebuffers are the primary node's: use it for everything. */
+/* Framebuffers need the primary node: use it for everything. */
 static void use_card(void)
 {
     close(env.gpu);
@@ -36,11 +36,11 @@ static void use_card(void)
     CHECK_INT(env.gpu, >=, 0);
 }
 
-static int add_framebuffer(const Held *held, uint32_t *id)
+static int add_framebuffer(const TestBo *tbo, uint32_t *id)
 {
     struct drm_mode_fb_cmd2 fb = {
         .width = WIDTH, .height = HEIGHT, .pixel_format = DRM_FORMAT_XRGB8888,
-        .handles = { held->bo.handle }, .pitches = { 4 * WIDTH },
+        .handles = { tbo->bo.handle }, .pitches = { 4 * WIDTH },
     };
     int ret = drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb);
 
@@ -48,128 +48,128 @@ static int add_framebuffer(const Held *held, uint32_t *id)
     return ret;
 }
 
-static void make_texture(Held *held)
+static void make_texture(TestBo *tbo)
 {
     static uint32_t next = 100;
 
-    make_from(env.gpu, held, next++, BYTES, BO_TEXTURE);
+    make_from(env.gpu, tbo, next++, BYTES, BO_TEXTURE);
 }
 
-static void test_framebuffer_refuses(void)
+static void test_framebuffer_dontneed_ebusy(void)
 {
     uint32_t id;
-    Held held;
+    TestBo tbo;
 
     use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
-    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
-    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_WILLNEED), ==, 0);
+    make_texture(&tbo);
+    CHECK_INT(add_framebuffer(&tbo, &id), ==, 0);
+    CHECK_INT(madvise_as(env.gpu, &tbo, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(madvise_as(env.gpu, &tbo, VIRTGPU_MADV_WILLNEED), ==, 0);
 }
 
-static void test_framebuffer_stays(void)
+static void test_framebuffer_stays_resident(void)
 {
     long long evictions = stat_of("evictions");
     uint32_t id;
-    Held held;
+    TestBo tbo;
 
     use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    make_texture(&tbo);
+    CHECK_INT(add_framebuffer(&tbo, &id), ==, 0);
     shrink_all();
     CHECK_INT(stat_of("evictions"), ==, evictions);
-    check_intact(&held);
-    check_host(&held);
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-static void test_framebuffer_of_marked(void)
+static void test_framebuffer_of_dontneed_retained(void)
 {
     uint32_t id;
-    Held held;
+    TestBo tbo;
 
     use_card();
-    make_texture(&held);
-    mark(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    make_texture(&tbo);
+    dontneed(&tbo);
+    CHECK_INT(add_framebuffer(&tbo, &id), ==, 0);
     shrink_all();
-    CHECK(ask_back(&held));
-    check_intact(&held);
+    CHECK(willneed(&tbo));
+    check_intact(&tbo);
 }
 
-static void test_framebuffer_of_purged(void)
+static void test_framebuffer_of_purged_enodata(void)
 {
     uint32_t id;
-    Held held;
+    TestBo tbo;
 
     use_card();
-    make_texture(&held);
-    mark(&held);
+    make_texture(&tbo);
+    dontneed(&tbo);
     shrink_all();
-    CHECK_INT(add_framebuffer(&held, &id), ==, -ENODATA);
-    CHECK(!ask_back(&held));
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
-    check_zero(&held);
+    CHECK_INT(add_framebuffer(&tbo, &id), ==, -ENODATA);
+    CHECK(!willneed(&tbo));
+    CHECK_INT(add_framebuffer(&tbo, &id), ==, 0);
+    check_zero(&tbo);
 }
 
-static void test_framebuffer_removed(void)
+static void test_framebuffer_removed_unpins(void)
 {
     long long pinned = stat_of("pinned_bytes");
     uint32_t id;
-    Held held;
+    TestBo tbo;
     int i;
 
     use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &id), ==, 0);
+    make_texture(&tbo);
+    CHECK_INT(add_framebuffer(&tbo, &id), ==, 0);
     CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &id), ==, 0);
     for (i = 0; i < 100 && stat_of("pinned_bytes") != pinned; i++) {
         usleep(10000);      /* a worker may do it */
     }
     CHECK_INT(stat_of("pinned_bytes"), ==, pinned);
-    mark(&held);
+    dontneed(&tbo);
     shrink_all();
-    CHECK(!ask_back(&held));
+    CHECK(!willneed(&tbo));
 }
 
-static void test_framebuffer_twice(void)
+static void test_framebuffer_twice_pins(void)
 {
     uint32_t one, two;
-    Held held;
+    TestBo tbo;
 
     use_card();
-    make_texture(&held);
-    CHECK_INT(add_framebuffer(&held, &one), ==, 0);
-    CHECK_INT(add_framebuffer(&held, &two), ==, 0);
+    make_texture(&tbo);
+    CHECK_INT(add_framebuffer(&tbo, &one), ==, 0);
+    CHECK_INT(add_framebuffer(&tbo, &two), ==, 0);
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &one), ==, 0);
     usleep(50000);
-    CHECK_INT(advise_as(env.gpu, &held, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(madvise_as(env.gpu, &tbo, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
     shrink_all();
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
-static void test_dumb_stays(void)
+static void test_dumb_stays_resident(void)
 {
     int card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
     struct drm_mode_create_dumb create = {
         .width = WIDTH, .height = HEIGHT, .bpp = 32,
     };
     struct drm_mode_map_dumb map = { 0 };
-    Held held = { .index = 9, .bo = { .bytes = BYTES } };
+    TestBo tbo = { .index = 9, .bo = { .bytes = BYTES } };
 
     CHECK_INT(drm_request(card, DRM_IOCTL_MODE_CREATE_DUMB, &create), ==, 0);
     map.handle = create.handle;
     CHECK_INT(drm_request(card, DRM_IOCTL_MODE_MAP_DUMB, &map), ==, 0);
-    held.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, card,
-                       map.offset);
-    CHECK(held.bo.map != MAP_FAILED);
-    held_fill(&held, 0);
+    tbo.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, card,
+                      map.offset);
+    CHECK(tbo.bo.map != MAP_FAILED);
+    test_bo_fill(&tbo, 0);
     shrink_all();
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
-/* The console's picture, as it is before and after. */
-static void test_console_stays(void)
+/* The console's contents are the same before and after reclaim. */
+static void test_console_unchanged(void)
 {
     struct fb_fix_screeninfo fix;
     int fb = open("/dev/fb0", O_RDWR | O_CLOEXEC);
@@ -187,7 +187,7 @@ static void test_console_stays(void)
     CHECK_INT(pread(fb, before, fix.smem_len, 0), ==, fix.smem_len);
     shrink_all();
     CHECK_INT(pread(fb, after, fix.smem_len, 0), ==, fix.smem_len);
-    /* But for the cursor, which blinks in the first lines. */
+    /* The cursor blinks in the first lines: skip them. */
     CHECK(!memcmp(before + fix.smem_len / 2, after + fix.smem_len / 2,
                   fix.smem_len / 4));
 }
@@ -196,8 +196,8 @@ static void test_console_stays(void)
 #define SCREEN_HEIGHT 768
 #define SCREEN_BYTES  (SCREEN_WIDTH * SCREEN_HEIGHT * 4)
 
-/* What the host sees on the display, once that has come to rest. */
-static void look_at_screen(char *seen, size_t size, const char *unlike)
+/* Read the screen as the host sees it, once it is stable. */
+static void wait_for_screen(char *seen, size_t size, const char *unlike)
 {
     char again[128] = "";
     int i;
@@ -214,7 +214,7 @@ static void look_at_screen(char *seen, size_t size, const char *unlike)
               unlike);
 }
 
-/* The first display and what it is driven by. */
+/* The first CRTC and its connector. */
 typedef struct Display {
     uint32_t crtc, connector;
 } Display;
@@ -233,7 +233,7 @@ static Display first_display(void)
     return display;
 }
 
-/* Put the framebuffer @id on the first display. */
+/* Show the framebuffer @id on the first display. */
 static void show(uint32_t id)
 {
     Display display = first_display();
@@ -266,52 +266,52 @@ static void flush(uint32_t id)
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_DIRTYFB, &dirty), ==, 0);
 }
 
-/* The picture on a display, as the host has it, under reclaim. */
-static void test_scanout_stays(void)
+/* The host's view of a scanout does not change under reclaim. */
+static void test_scanout_unchanged(void)
 {
     char console[128], before[128], after[128], other[128];
     struct drm_mode_fb_cmd2 fb = {
         .width = SCREEN_WIDTH, .height = SCREEN_HEIGHT,
         .pixel_format = DRM_FORMAT_XRGB8888, .pitches = { 4 * SCREEN_WIDTH },
     };
-    Held held;
+    TestBo tbo;
 
     report_and_read("screen", console, sizeof(console));
     if (console[0] == '0') {
         test_skip("QEMU takes no screenshot of a GL display");
     }
     use_card();
-    make_from(env.gpu, &held, 1, SCREEN_BYTES, BO_TEXTURE);
-    fb.handles[0] = held.bo.handle;
+    make_from(env.gpu, &tbo, 1, SCREEN_BYTES, BO_TEXTURE);
+    fb.handles[0] = tbo.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb), ==, 0);
     show(fb.fb_id);
     flush(fb.fb_id);
-    look_at_screen(before, sizeof(before), console);
+    wait_for_screen(before, sizeof(before), console);
 
     shrink_all();
-    check_app(60);
+    check_memory_hog(60);
     flush(fb.fb_id);
-    look_at_screen(after, sizeof(after), "");
+    wait_for_screen(after, sizeof(after), "");
     CHECK(!strcmp(after, before));
-    check_intact(&held);
+    check_intact(&tbo);
 
-    /* And it is this buffer that is looked at. */
-    held_fill(&held, 1);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    /* A change of this buffer is visible: it is the one on the screen. */
+    test_bo_fill(&tbo, 1);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
     flush(fb.fb_id);
-    look_at_screen(other, sizeof(other), before);
+    wait_for_screen(other, sizeof(other), before);
 }
 
 /*
- * A lease of the display is a file of its own, with buffers of its own, and
- * what it shows stays as what anyone shows.
+ * A lease is a file of its own with its own buffers; its framebuffers are
+ * pinned like all others.
  */
 static void test_lease(void)
 {
     struct drm_mode_create_lease lease = { .flags = O_CLOEXEC };
     long long evictions, pinned;
     uint32_t objects[2], id;
-    Held shown, idle;
+    TestBo shown, idle;
     Display display;
     int lessor;
 
@@ -328,7 +328,7 @@ static void test_lease(void)
     make_texture(&idle);
     pinned = stat_of("pinned_bytes");
     CHECK_INT(add_framebuffer(&shown, &id), ==, 0);
-    CHECK_INT(advise_as(env.gpu, &shown, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    CHECK_INT(madvise_as(env.gpu, &shown, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
     CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
     evictions = stat_of("evictions");
     shrink_all();
@@ -336,30 +336,35 @@ static void test_lease(void)
     check_intact(&shown);
     check_intact(&idle);
 
-    /* Whoever gave the lease ends it: the buffers are still the lessee's. */
+    /* Revoking the lease does not affect the lessee's buffers. */
     CHECK_INT(drm_request(lessor, DRM_IOCTL_MODE_REVOKE_LEASE,
                           &(struct drm_mode_revoke_lease) {
                               lease.lessee_id }), ==, 0);
     shrink_all();
     check_intact(&shown);
     check_intact(&idle);
-    mark(&idle);
+    dontneed(&idle);
     shrink_all();
-    CHECK(!ask_back(&idle));
+    CHECK(!willneed(&idle));
     close(lease.fd);
     env.gpu = lessor;
 }
 
 const TestCase tests_display[] = {
-    { "display/scanout-stays", test_scanout_stays, 0 },
-    { "display/framebuffer-refuses", test_framebuffer_refuses, 0 },
-    { "display/framebuffer-stays", test_framebuffer_stays, 0 },
-    { "display/framebuffer-of-marked", test_framebuffer_of_marked, 0 },
-    { "display/framebuffer-of-purged", test_framebuffer_of_purged, 0 },
-    { "display/framebuffer-removed", test_framebuffer_removed, 0 },
-    { "display/framebuffer-twice", test_framebuffer_twice, 0 },
-    { "display/dumb-stays", test_dumb_stays, 0 },
-    { "display/console-stays", test_console_stays, 0 },
+    { "display/scanout-unchanged", test_scanout_unchanged, 0 },
+    { "display/framebuffer-dontneed-ebusy", test_framebuffer_dontneed_ebusy,
+      0 },
+    { "display/framebuffer-stays-resident", test_framebuffer_stays_resident,
+      0 },
+    { "display/framebuffer-of-dontneed-retained", test_framebuffer_of_dontneed_retained,
+      0 },
+    { "display/framebuffer-of-purged-enodata", test_framebuffer_of_purged_enodata,
+      0 },
+    { "display/framebuffer-removed-unpins", test_framebuffer_removed_unpins,
+      0 },
+    { "display/framebuffer-twice-pins", test_framebuffer_twice_pins, 0 },
+    { "display/dumb-stays-resident", test_dumb_stays_resident, 0 },
+    { "display/console-unchanged", test_console_unchanged, 0 },
     { "display/lease", test_lease, 0 },
     { NULL, NULL, 0 },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A host that has no memory for what comes back: whoever wants it is told, and
- * gets it when there is room.
+ * A host without memory for a purged buffer: users get -ENOMEM, and succeed
+ * when there is memory.
  */
 
 #include <errno.h>
@@ -19,13 +19,13 @@
 #define BYTES  (16 * 1024 * KIB)
 #define FILLER (4 * 1024 * KIB)
 
-/* Fewer than the device's limit has room for. */
+/* More than enough to reach the limit. */
 #define FILLERS_MAX 128
 
-static Held fillers[FILLERS_MAX];
+static TestBo fillers[FILLERS_MAX];
 static unsigned filler_count;
 
-/* What the device may still take before it refuses; the case needs a limit. */
+/* Bytes left below the device's limit; skips the case without a limit. */
 static long long host_room(void)
 {
     unsigned long long used, limit;
@@ -39,14 +39,14 @@ static long long host_room(void)
     return limit - used;
 }
 
-/* A purged buffer that was asked back, and no room for it on the host. */
-static void make_without_room(Held *held)
+/* Make a purged buffer WILLNEED, with no memory for it on the host. */
+static void make_purged_over_limit(TestBo *tbo)
 {
     host_room();
-    make_from(env.gpu, held, 1, BYTES, BO_TEXTURE);
-    mark(held);
+    make_from(env.gpu, tbo, 1, BYTES, BO_TEXTURE);
+    dontneed(tbo);
     shrink_all();
-    CHECK(!ask_back(held));
+    CHECK(!willneed(tbo));
     while (host_room() > BYTES) {
         CHECK_INT(filler_count, <, FILLERS_MAX);
         CHECK_INT(bo_create(env.gpu, BO_TEXTURE, FILLER,
@@ -56,70 +56,70 @@ static void make_without_room(Held *held)
     }
 }
 
-static void make_room(void)
+static void free_fillers(void)
 {
     while (filler_count) {
-        drop(&fillers[--filler_count]);
+        release(&fillers[--filler_count]);
     }
-    /* What is dropped is freed a moment later. */
+    /* Resources are freed asynchronously. */
     while (host_room() <= BYTES) {
         usleep(1000);
     }
 }
 
-static void test_upload(void)
+static void test_upload_enomem(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_without_room(&held);
-    held_fill(&held, 1);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, -ENOMEM);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, -ENOMEM);
-    make_room();
-    check_upload(&held);
+    make_purged_over_limit(&tbo);
+    test_bo_fill(&tbo, 1);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -ENOMEM);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -ENOMEM);
+    free_fillers();
+    check_upload(&tbo);
 }
 
-/* The others of the same command buffer are as good as before. */
-static void test_submit(void)
+/* The other buffers of the submission are not affected. */
+static void test_submit_enomem(void)
 {
-    Held refused, good;
-    const Held *both[] = { &good, &refused };
+    TestBo refused, good;
+    const TestBo *both[] = { &good, &refused };
 
     make_from(env.gpu, &good, 2, FILLER, BO_TEXTURE);
-    make_without_room(&refused);
+    make_purged_over_limit(&refused);
     CHECK_INT(submit_nothing(env.gpu, both, 2), ==, -ENOMEM);
     CHECK_INT(submit_nothing(env.gpu, both, 1), ==, 0);
     check_intact(&good);
     check_host(&good);
-    make_room();
+    free_fillers();
     CHECK_INT(submit_nothing(env.gpu, both, 2), ==, 0);
     CHECK_INT(bo_wait(env.gpu, &refused.bo), ==, 0);
     check_zero(&refused);
     check_host(&good);
 }
 
-/* It is purged and evicted as others are, and freed. */
-static void test_reclaim(void)
+/* Such a buffer is evicted, purged and freed like others. */
+static void test_reclaim_after_enomem(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_without_room(&held);
-    held_fill(&held, 1);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, -ENOMEM);
+    make_purged_over_limit(&tbo);
+    test_bo_fill(&tbo, 1);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -ENOMEM);
     shrink_all();
-    check_intact(&held);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, -ENOMEM);
-    mark(&held);
+    check_intact(&tbo);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -ENOMEM);
+    dontneed(&tbo);
     shrink_all();
-    CHECK(!ask_back(&held));
-    check_zero(&held);
-    drop(&held);
-    make_room();
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
+    release(&tbo);
+    free_fillers();
 }
 
 const TestCase tests_host[] = {
-    { "host/upload", test_upload, NEEDS_FEATURE },
-    { "host/submit", test_submit, NEEDS_3D | NEEDS_FEATURE },
-    { "host/reclaim", test_reclaim, NEEDS_FEATURE },
+    { "host/upload-enomem", test_upload_enomem, NEEDS_FEATURE },
+    { "host/submit-enomem", test_submit_enomem, NEEDS_3D | NEEDS_FEATURE },
+    { "host/reclaim-after-enomem", test_reclaim_after_enomem, NEEDS_FEATURE },
     { NULL, NULL, 0 },
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Allocations that fail. What a case does is done again and again, and each
- * time the next of the kernel's allocations on behalf of it fails, until there
- * are no more: it has to end with an error or well, and nothing is lost.
+ * Allocation failures. Each case repeats an operation, and each time the next
+ * of the kernel's allocations for it fails, until there are none left: it must
+ * succeed or return an error, and nothing may be lost.
  */
 
 #include <errno.h>
@@ -27,10 +27,10 @@
 #define WIDTH  256
 #define HEIGHT (BYTES / 4 / WIDTH)
 
-/* Nothing here allocates as often: then it goes round in circles. */
+/* More allocations than any operation does: a bound for the loop. */
 #define MANY 5000
 
-/* The process' countdown to the allocation that fails. */
+/* The process' countdown to the failing allocation. */
 static int countdown = -1;
 
 static void set_countdown(unsigned nth)
@@ -41,7 +41,7 @@ static void set_countdown(unsigned nth)
     CHECK_INT(pwrite(countdown, text, len, 0), ==, len);
 }
 
-/* Returns whether there was a failure. */
+/* Returns whether an allocation failed. */
 static bool stop_countdown(void)
 {
     char text[16] = "";
@@ -63,16 +63,16 @@ static void prepare(void)
     CHECK_INT(countdown, >=, 0);
 }
 
-/* Each of these returns 0 or -errno, and works on the same object. */
-typedef int Request(Held *held);
+/* Operations on the buffer under test; return 0 or -errno. */
+typedef int Request(TestBo *tbo);
 
 /*
- * Before each attempt @before prepares @held, and after it @after looks at it
- * and is told how it went. Returns how many of them failed.
+ * Before each attempt @before prepares @tbo, and afterwards @after checks it,
+ * given the result. Returns the number of attempts that failed.
  */
-static unsigned each_failure(Held *held, void (*before)(Held *held),
+static unsigned each_failure(TestBo *tbo, void (*before)(TestBo *tbo),
                              Request *request,
-                             void (*after)(Held *held, int ret))
+                             void (*after)(TestBo *tbo, int ret))
 {
     unsigned nth, errors = 0;
     bool failed = true;
@@ -82,181 +82,182 @@ static unsigned each_failure(Held *held, void (*before)(Held *held),
     for (nth = 1; failed; nth++) {
         CHECK_INT(nth, <, MANY);
         if (before) {
-            before(held);
+            before(tbo);
         }
         set_countdown(nth);
-        ret = request(held);
+        ret = request(tbo);
         failed = stop_countdown();
         if (ret != 0) {
             CHECK(failed);
-            /* No room for a list of handles, or for an inode. */
+            /* The allocation of a handle, or of an inode, failed. */
             if (ret != -ENOENT && ret != -ENOSPC) {
                 CHECK_INT(ret, ==, -ENOMEM);
             }
             errors++;
         }
-        after(held, ret);
+        after(tbo, ret);
     }
     return errors;
 }
 
-static void evict(Held *held)
+static void evict(TestBo *tbo)
 {
-    check_intact(held);
+    check_intact(tbo);
     shrink_all();
 }
 
-static void still_there(Held *held, int ret)
+static void check_retained(TestBo *tbo, int ret)
 {
-    check_intact(held);
+    check_intact(tbo);
     if (ret == 0) {
-        check_host(held);
+        check_host(tbo);
     }
 }
 
-static int request_create(Held *held)
+static int request_create(TestBo *tbo)
 {
-    return bo_create(env.gpu, BO_TEXTURE, BYTES, &held->bo);
+    return bo_create(env.gpu, BO_TEXTURE, BYTES, &tbo->bo);
 }
 
-static void drop_created(Held *held, int ret)
+static void drop_created(TestBo *tbo, int ret)
 {
     if (ret == 0) {
-        check_zero(held);
-        drop(held);
+        check_zero(tbo);
+        release(tbo);
     }
 }
 
-/* To create is to create, to have it mapped and to map it. */
+/* Creating includes mapping. */
 static void test_create(void)
 {
-    Held held = { 0 };
+    TestBo tbo = { 0 };
 
-    CHECK_INT(each_failure(&held, NULL, request_create, drop_created), >, 0);
+    CHECK_INT(each_failure(&tbo, NULL, request_create, drop_created), >, 0);
 }
 
-static int request_upload(Held *held)
+static int request_upload(TestBo *tbo)
 {
-    return bo_upload(env.gpu, &held->bo);
+    return bo_upload(env.gpu, &tbo->bo);
 }
 
 static void test_upload(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    each_failure(&held, NULL, request_upload, still_there);
+    make(&tbo, BYTES);
+    each_failure(&tbo, NULL, request_upload, check_retained);
 }
 
 static void test_upload_evicted(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(each_failure(&held, evict, request_upload, still_there), >, 0);
+    make(&tbo, BYTES);
+    CHECK_INT(each_failure(&tbo, evict, request_upload, check_retained), >, 0);
 }
 
-static void mark_and_purge(Held *held)
+static void mark_and_purge(TestBo *tbo)
 {
-    mark(held);
+    dontneed(tbo);
     shrink_all();
-    CHECK(!ask_back(held));
-    held->generation = held->rewritten = held->generation + 1;
+    CHECK(!willneed(tbo));
+    tbo->generation = tbo->rewritten = tbo->generation + 1;
 }
 
-static void fill_again(Held *held, int ret)
+static void fill_again(TestBo *tbo, int ret)
 {
     if (ret == 0) {
-        check_zero(held);
+        check_zero(tbo);
     }
-    held_fill(held, held->generation);
-    CHECK_INT(bo_upload(env.gpu, &held->bo), ==, 0);
-    check_host(held);
+    test_bo_fill(tbo, tbo->generation);
+    CHECK_INT(bo_upload(env.gpu, &tbo->bo), ==, 0);
+    check_host(tbo);
 }
 
-/* The resource and the pages behind it are made anew. */
+/* Both the resource and the pages are created again. */
 static void test_upload_purged(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(each_failure(&held, mark_and_purge, request_upload, fill_again),
+    make(&tbo, BYTES);
+    CHECK_INT(each_failure(&tbo, mark_and_purge, request_upload, fill_again),
               >, 0);
 }
 
-static int request_download(Held *held)
+static int request_download(TestBo *tbo)
 {
-    int ret = bo_download(env.gpu, &held->bo);
+    int ret = bo_download(env.gpu, &tbo->bo);
 
-    return ret < 0 ? ret : bo_wait(env.gpu, &held->bo);
+    return ret < 0 ? ret : bo_wait(env.gpu, &tbo->bo);
 }
 
 static void test_download_evicted(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(each_failure(&held, evict, request_download, still_there), >, 0);
+    make(&tbo, BYTES);
+    CHECK_INT(each_failure(&tbo, evict, request_download, check_retained),
+              >, 0);
 }
 
-static int request_submit(Held *held)
+static int request_submit(TestBo *tbo)
 {
-    const Held *both[] = { held };
+    const TestBo *both[] = { tbo };
 
     return submit_nothing(env.gpu, both, 1);
 }
 
 static void test_submit_evicted(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(each_failure(&held, evict, request_submit, still_there), >, 0);
+    make(&tbo, BYTES);
+    CHECK_INT(each_failure(&tbo, evict, request_submit, check_retained), >, 0);
 }
 
-/* Whether the page was there, as a system call would see it. */
-static int request_touch(Held *held)
+/* Returns -ENOMEM if an access faulted. */
+static int request_touch(TestBo *tbo)
 {
-    Tally tally = { 0 };
+    PageCounts counts = { 0 };
 
-    held_check(held, &tally);
-    CHECK_INT(tally.corrupt + tally.zero, ==, 0);
-    return tally.fault ? -ENOMEM : 0;
+    test_bo_check(tbo, &counts);
+    CHECK_INT(counts.corrupt + counts.zero, ==, 0);
+    return counts.fault ? -ENOMEM : 0;
 }
 
-static void test_touch_evicted(void)
+static void test_access_evicted(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    each_failure(&held, evict, request_touch, still_there);
+    make(&tbo, BYTES);
+    each_failure(&tbo, evict, request_touch, check_retained);
 }
 
-static int request_mark_and_back(Held *held)
+static int request_mark_and_back(TestBo *tbo)
 {
     bool retained;
-    int ret = bo_madvise(env.gpu, &held->bo, VIRTGPU_MADV_DONTNEED, &retained);
+    int ret = bo_madvise(env.gpu, &tbo->bo, VIRTGPU_MADV_DONTNEED, &retained);
 
     if (ret == 0) {
-        ret = bo_madvise(env.gpu, &held->bo, VIRTGPU_MADV_WILLNEED, &retained);
+        ret = bo_madvise(env.gpu, &tbo->bo, VIRTGPU_MADV_WILLNEED, &retained);
         CHECK(retained);
     }
     return ret;
 }
 
-/* To take advice takes no memory. */
+/* MADVISE does not allocate. */
 static void test_madvise(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(each_failure(&held, NULL, request_mark_and_back, still_there),
+    make(&tbo, BYTES);
+    CHECK_INT(each_failure(&tbo, NULL, request_mark_and_back, check_retained),
               ==, 0);
 }
 
 static int shrinker = -1;
 
-/* What is read depends on where the file is at: have it at the beginning. */
+/* Open it anew, so that the position is at the beginning. */
 static void open_shrinker(void)
 {
     if (shrinker >= 0) {
@@ -266,64 +267,64 @@ static void open_shrinker(void)
     CHECK_INT(shrinker, >=, 0);
 }
 
-static int request_shrink(Held *held)
+static int request_shrink(TestBo *tbo)
 {
     char answer[32] = "";
 
     CHECK_INT(write(shrinker, "100000", 6), ==, 6);
     CHECK(read(shrinker, answer, sizeof(answer) - 1) > 0);
-    CHECK_INT(atoi(answer), ==, held->bo.bytes / PAGE_BYTES);
+    CHECK_INT(atoi(answer), ==, tbo->bo.bytes / PAGE_BYTES);
     return 0;
 }
 
-static void fill_and_mark(Held *held)
+static void fill_and_mark(TestBo *tbo)
 {
-    mark_and_purge(held);
-    held_fill(held, held->generation);
-    CHECK_INT(bo_upload(env.gpu, &held->bo), ==, 0);
-    CHECK_INT(bo_wait(env.gpu, &held->bo), ==, 0);
-    mark(held);
+    mark_and_purge(tbo);
+    test_bo_fill(tbo, tbo->generation);
+    CHECK_INT(bo_upload(env.gpu, &tbo->bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &tbo->bo), ==, 0);
+    dontneed(tbo);
     open_shrinker();
 }
 
-static void not_retained(Held *held, int ret)
+static void not_retained(TestBo *tbo, int ret)
 {
     CHECK_INT(ret, ==, 0);
-    CHECK(!ask_back(held));
-    check_zero(held);
+    CHECK(!willneed(tbo));
+    check_zero(tbo);
 }
 
-static void fault_back(Held *held)
+static void fault_back(TestBo *tbo)
 {
-    check_intact(held);
+    check_intact(tbo);
     open_shrinker();
 }
 
-/* Reclaim gets at the memory even if it gets none. */
+/* Reclaim succeeds without allocating. */
 static void test_evict(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(each_failure(&held, fault_back, request_shrink, still_there), ==,
-              0);
+    make(&tbo, BYTES);
+    CHECK_INT(each_failure(&tbo, fault_back, request_shrink, check_retained),
+              ==, 0);
 }
 
 static void test_purge(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(each_failure(&held, fill_and_mark, request_shrink,
+    make(&tbo, BYTES);
+    CHECK_INT(each_failure(&tbo, fill_and_mark, request_shrink,
                            not_retained), ==, 0);
 }
 
 static int exported = -1;
 
-static int request_export(Held *held)
+static int request_export(TestBo *tbo)
 {
     struct drm_prime_handle prime = {
-        .handle = held->bo.handle, .flags = O_RDWR | O_CLOEXEC,
+        .handle = tbo->bo.handle, .flags = O_RDWR | O_CLOEXEC,
     };
     int ret = drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
 
@@ -331,36 +332,36 @@ static int request_export(Held *held)
     return ret;
 }
 
-static void make_anew(Held *held)
+static void make_anew(TestBo *tbo)
 {
-    make(held, BYTES);
+    make(tbo, BYTES);
     shrink_all();
 }
 
-static void close_exported(Held *held, int ret)
+static void close_exported(TestBo *tbo, int ret)
 {
-    still_there(held, ret);
+    check_retained(tbo, ret);
     if (ret == 0) {
         close(exported);
     }
-    drop(held);
+    release(tbo);
 }
 
 static void test_export(void)
 {
-    Held held;
+    TestBo tbo;
 
-    CHECK_INT(each_failure(&held, make_anew, request_export, close_exported),
+    CHECK_INT(each_failure(&tbo, make_anew, request_export, close_exported),
               >, 0);
 }
 
 static uint32_t framebuffer;
 
-static int request_framebuffer(Held *held)
+static int request_framebuffer(TestBo *tbo)
 {
     struct drm_mode_fb_cmd2 fb = {
         .width = WIDTH, .height = HEIGHT, .pixel_format = DRM_FORMAT_XRGB8888,
-        .handles = { held->bo.handle }, .pitches = { 4 * WIDTH },
+        .handles = { tbo->bo.handle }, .pitches = { 4 * WIDTH },
     };
     int ret = drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb);
 
@@ -368,30 +369,30 @@ static int request_framebuffer(Held *held)
     return ret;
 }
 
-static void make_texture_anew(Held *held)
+static void make_texture_anew(TestBo *tbo)
 {
-    make_from(env.gpu, held, 1, BYTES, BO_TEXTURE);
+    make_from(env.gpu, tbo, 1, BYTES, BO_TEXTURE);
     shrink_all();
 }
 
-static void remove_framebuffer(Held *held, int ret)
+static void remove_framebuffer(TestBo *tbo, int ret)
 {
-    still_there(held, ret);
+    check_retained(tbo, ret);
     if (ret == 0) {
         CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &framebuffer), ==,
                   0);
     }
-    drop(held);
+    release(tbo);
 }
 
 static void test_framebuffer(void)
 {
-    Held held;
+    TestBo tbo;
 
     close(env.gpu);
     env.gpu = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
     CHECK_INT(env.gpu, >=, 0);
-    CHECK_INT(each_failure(&held, make_texture_anew, request_framebuffer,
+    CHECK_INT(each_failure(&tbo, make_texture_anew, request_framebuffer,
                            remove_framebuffer), >, 0);
 }
 
@@ -403,7 +404,7 @@ const TestCase tests_inject[] = {
     { "inject/download-evicted", test_download_evicted,
       NEEDS_DEBUG | NEEDS_3D },
     { "inject/submit-evicted", test_submit_evicted, NEEDS_DEBUG | NEEDS_3D },
-    { "inject/touch-evicted", test_touch_evicted, NEEDS_DEBUG },
+    { "inject/access-evicted", test_access_evicted, NEEDS_DEBUG },
     { "inject/madvise", test_madvise, NEEDS_DEBUG },
     { "inject/evict", test_evict, NEEDS_DEBUG },
     { "inject/purge", test_purge, NEEDS_DEBUG },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel that looks for mistakes has found, or not looked for. These
- * are the last tests of a guest: they look back on all the others.
+ * Findings of the debug kernel. These cases run last: they cover all that ran
+ * before.
  */
 
 #include <stdio.h>
@@ -14,10 +14,10 @@
 
 #define KMEMLEAK "/sys/kernel/debug/kmemleak"
 
-/* What is younger than this is not looked at, with a second to be sure. */
+/* kmemleak ignores younger objects; one second is added for safety. */
 #define KMEMLEAK_AGE 6
 
-/* It turns itself off when it has found something, or ran out of room. */
+/* Lockdep disables itself after a report, or when its tables are full. */
 static void test_lockdep_is_on(void)
 {
     FILE *file = fopen("/proc/lockdep_stats", "r");
@@ -39,7 +39,7 @@ static void scan(void)
     CHECK_INT(system("echo scan >" KMEMLEAK), ==, 0);
 }
 
-/* Print what nobody refers to; returns how many there are. */
+/* Report leaked objects; returns their number. */
 static unsigned leaks(void)
 {
     FILE *file = fopen(KMEMLEAK, "r");
@@ -56,18 +56,18 @@ static unsigned leaks(void)
     return count;
 }
 
-/* With the driver there, which gives the names of its functions. */
-static void test_leaks_nothing(void)
+/* With the driver loaded, backtraces have symbols. */
+static void test_no_leaks(void)
 {
     sleep(KMEMLEAK_AGE);
-    /* What the first scan finds may have changed since: it is not believed. */
+    /* Objects found by one scan only may be false positives. */
     scan();
     scan();
     CHECK_INT(leaks(), ==, 0);
 }
 
-/* Nobody is left then who could refer to what it had. */
-static void test_leaks_nothing_unloaded(void)
+/* With the driver unloaded, no reference is left. */
+static void test_no_leaks_unloaded(void)
 {
     unload_driver();
     sleep(KMEMLEAK_AGE);
@@ -76,11 +76,11 @@ static void test_leaks_nothing_unloaded(void)
 }
 
 const TestCase tests_kernel[] = {
-    { "kernel/leaks-nothing", test_leaks_nothing,
-      NEEDS_DEBUG | LEAVES_OTHER | NEEDS_NO_GPU },
-    { "kernel/leaks-nothing-unloaded", test_leaks_nothing_unloaded,
-      NEEDS_DEBUG | LEAVES_OTHER | NEEDS_NO_GPU },
+    { "kernel/no-leaks", test_no_leaks,
+      NEEDS_DEBUG | CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "kernel/no-leaks-unloaded", test_no_leaks_unloaded,
+      NEEDS_DEBUG | CHANGES_DRIVER | NEEDS_NO_GPU },
     { "kernel/lockdep-is-on", test_lockdep_is_on,
-      NEEDS_DEBUG | LEAVES_OTHER | NEEDS_NO_GPU },
+      NEEDS_DEBUG | CHANGES_DRIVER | NEEDS_NO_GPU },
     { NULL, NULL, 0 },
 };

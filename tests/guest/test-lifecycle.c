@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files, devices and modules that go while there is something to reclaim. The
- * later ones take the device away: they are the last tests of a guest.
+ * Files, devices and modules that disappear during reclaim. The later cases
+ * remove the device: they run last.
  */
 
 #include <errno.h>
@@ -21,25 +21,25 @@
 
 static void mix(unsigned count)
 {
-    Held *held = make_many(count, BYTES);
+    TestBo *tbo = make_many(count, BYTES);
     unsigned i;
 
     for (i = 0; i < count; i += 3) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
     shrink_all();
     for (i = 0; i < count; i += 2) {
         bool retained;
 
-        bo_madvise(env.gpu, &held[i].bo, 0, &retained);
-        check_truth(&held[i], retained);
+        bo_madvise(env.gpu, &tbo[i].bo, 0, &retained);
+        check_contents(&tbo[i], retained);
     }
     for (i = 1; i < count; i += 4) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
 }
 
-/* Nothing is cleaned up: the end of the process has to do. */
+/* Nothing is freed explicitly: process exit has to do it. */
 static void test_exit(void)
 {
     mix(20);
@@ -49,37 +49,37 @@ static void test_close(void)
 {
     mix(20);
     close(env.gpu);
-    CHECK_INT(shrink(100000), >, 0);     /* what mappings still hold */
+    CHECK_INT(shrink(100000), >, 0);     /* resident through mappings */
 }
 
-static void test_queued_at_exit(void)
+static void test_exit_while_queued(void)
 {
-    Held *held = make_many(20, BYTES);
+    TestBo *tbo = make_many(20, BYTES);
     int i;
 
     shrink_all();
     for (i = 0; i < 20; i++) {
-        CHECK_INT(bo_upload(env.gpu, &held[i].bo), ==, 0);
-        mark(&held[i]);
+        CHECK_INT(bo_upload(env.gpu, &tbo[i].bo), ==, 0);
+        dontneed(&tbo[i]);
     }
 }
 
 static void test_drop_caches(void)
 {
-    Held *held = make_many(8, BYTES);
+    TestBo *tbo = make_many(8, BYTES);
     int i;
 
     for (i = 0; i < 4; i++) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
     drop_caches();
     for (i = 0; i < 8; i++) {
-        bool retained = ask_back(&held[i]);
+        bool retained = willneed(&tbo[i]);
 
         CHECK_INT(retained, ==, i >= 4);
-        check_truth(&held[i], retained);
+        check_contents(&tbo[i], retained);
     }
-    drop_many(held, 8);
+    release_many(tbo, 8);
 }
 
 static void unbind(void)
@@ -88,11 +88,11 @@ static void unbind(void)
                      "basename virtio*[0-9] >unbind"), ==, 0);
 }
 
-/* A buffer in each state, and each must be in its own. */
+/* A buffer in each state. */
 typedef struct States {
-    Held needed, marked, exported, empty;
-    Held evicted, evicted_and_marked;
-    Held purged, wanted_back;
+    TestBo needed, marked, exported, empty;
+    TestBo evicted, evicted_and_marked;
+    TestBo purged, wanted_back;
 } States;
 
 static void make_states(States *states)
@@ -103,35 +103,35 @@ static void make_states(States *states)
     make(&states->evicted_and_marked, BYTES);
     make(&states->purged, BYTES);
     make(&states->wanted_back, BYTES);
-    mark(&states->purged);
-    mark(&states->wanted_back);
+    dontneed(&states->purged);
+    dontneed(&states->wanted_back);
     shrink_all();
-    mark(&states->evicted_and_marked);
-    CHECK(!ask_back(&states->wanted_back));
+    dontneed(&states->evicted_and_marked);
+    CHECK(!willneed(&states->wanted_back));
 
     make(&states->needed, BYTES);
     make(&states->marked, BYTES);
-    mark(&states->marked);
+    dontneed(&states->marked);
     make(&states->exported, BYTES);
     prime.handle = states->exported.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), ==,
               0);
-    states->empty = (Held) { 0 };
+    states->empty = (TestBo) { 0 };
     CHECK_INT(bo_create(env.gpu, BO_TEXTURE, BYTES, &states->empty.bo), ==, 0);
     CHECK_INT(stat_of("dontneed_bytes"), ==, 2 * BYTES);
     CHECK_INT(stat_of("evicted_bytes"), ==, BYTES);
     CHECK_INT(stat_of("purged_bytes"), ==, BYTES);
-    CHECK_INT(stat_of("empty_bytes"), ==, 2 * BYTES);
+    CHECK_INT(stat_of("unpopulated_bytes"), ==, 2 * BYTES);
 }
 
-/* What is in each as far as a mapping goes. */
+/* Check the contents of each through its mapping. */
 static void check_states(const States *states)
 {
     check_intact(&states->needed);
     check_intact(&states->marked);
     check_intact(&states->evicted);
     check_intact(&states->evicted_and_marked);
-    check_faults(&states->purged);
+    check_sigbus(&states->purged);
     check_zero(&states->wanted_back);
     check_zero(&states->empty);
     check_intact(&states->exported);
@@ -147,24 +147,24 @@ static void test_unbind_in_use(void)
     CHECK_INT(bo_upload(env.gpu, &states.needed.bo), ==, -ENODEV);
     CHECK_INT(bo_madvise(env.gpu, &states.needed.bo, 1, &retained), ==,
               -ENODEV);
-    /* The shrinker is gone, what was mapped is not. */
+    /* The shrinker is unregistered; mappings stay valid. */
     drop_caches();
     check_states(&states);
 }
 
-/* The device is reset with requests of reclaim on its queue. */
+/* The device is reset while requests of reclaim are queued. */
 static void test_unbind_stalled(void)
 {
-    Held evicted, purged;
+    TestBo evicted, purged;
 
     make(&evicted, BYTES);
     make(&purged, BYTES);
-    mark(&purged);
+    dontneed(&purged);
     stall();
     CHECK_INT(shrink(2 * PAGES), ==, 0);
     unbind();
     drop_caches();
-    /* It was not told that it was done: nothing is taken. */
+    /* The requests did not complete: no page is released. */
     check_intact(&evicted);
     check_intact(&purged);
 }
@@ -184,23 +184,23 @@ void unload_driver(void)
 
 static void test_reload(void)
 {
-    Held held;
+    TestBo tbo;
 
     CHECK_INT(system("insmod /modules/reclaim/drm_gem_shmem_reclaim.ko && "
                      "insmod /modules/reclaim/virtio-gpu.ko"), ==, 0);
     env.gpu = gpu_open();
     CHECK_INT(env.gpu, >=, 0);
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     shrink_all();
-    check_intact(&held);
-    check_host(&held);
-    mark(&held);
+    check_intact(&tbo);
+    check_host(&tbo);
+    dontneed(&tbo);
     shrink_all();
-    CHECK(!ask_back(&held));
+    CHECK(!willneed(&tbo));
 }
 
-/* Go to sleep as far as @stage, and wake up at once. */
-static void sleep_to(const char *stage)
+/* Suspend up to @stage, and resume at once. */
+static void suspend_to(const char *stage)
 {
     char command[256];
 
@@ -211,36 +211,36 @@ static void sleep_to(const char *stage)
     CHECK_INT(system(command), ==, 0);
 }
 
-/* Who waits for a device that is stuck does not keep the system awake. */
-static void test_sleep_while_stalled(void)
+/* A task that waits for a stuck device does not prevent suspend. */
+static void test_suspend_while_stalled(void)
 {
-    Held held;
+    TestBo tbo;
     int pid;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     shrink_all();
     stall();
     pid = fork();
     if (pid == 0) {
-        _exit(bo_upload(env.gpu, &held.bo) != 0);
+        _exit(bo_upload(env.gpu, &tbo.bo) != 0);
     }
-    sleep_to("freezer");
+    suspend_to("freezer");
     stall_end();
     CHECK_INT(wait_for(pid), ==, 0);
-    check_intact(&held);
-    check_host(&held);
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
 /*
- * The device is reset by sleep, and virtio-gpu does not set up its queues
- * again: nothing answers any more. Reclaim gives up then, and takes nothing.
+ * Suspend resets the device, and virtio-gpu does not set up its queues again:
+ * no command completes any more. Reclaim stops, and releases nothing.
  */
-static void test_sleep(void)
+static void test_suspend(void)
 {
     States states;
 
     make_states(&states);
-    sleep_to("devices");
+    suspend_to("devices");
     drop_caches();
     CHECK_INT(shrink(1000), ==, 0);
     check_states(&states);
@@ -248,7 +248,7 @@ static void test_sleep(void)
     check_states(&states);
 }
 
-/* With memory in every state a moment before. */
+/* With buffers in every state right before. */
 static void test_unload_after_use(void)
 {
     int pid = fork();
@@ -266,23 +266,23 @@ static void test_unload_after_use(void)
 const TestCase tests_lifecycle[] = {
     { "lifecycle/exit", test_exit, 0 },
     { "lifecycle/close", test_close, 0 },
-    { "lifecycle/queued-at-exit", test_queued_at_exit, 0 },
+    { "lifecycle/exit-while-queued", test_exit_while_queued, 0 },
     { "lifecycle/drop-caches", test_drop_caches, NEEDS_SWAP },
-    { "lifecycle/sleep-while-stalled", test_sleep_while_stalled, 0 },
-    { "lifecycle/unbind-in-use", test_unbind_in_use, LEAVES_OTHER },
-    { "lifecycle/unload", test_unload, LEAVES_OTHER | NEEDS_NO_GPU },
-    { "lifecycle/reload", test_reload, LEAVES_OTHER | NEEDS_NO_GPU },
+    { "lifecycle/suspend-while-stalled", test_suspend_while_stalled, 0 },
+    { "lifecycle/unbind-in-use", test_unbind_in_use, CHANGES_DRIVER },
+    { "lifecycle/unload", test_unload, CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/reload", test_reload, CHANGES_DRIVER | NEEDS_NO_GPU },
     { "lifecycle/unload-after-use", test_unload_after_use,
-      LEAVES_OTHER | NEEDS_NO_GPU },
-    { "lifecycle/sleep", test_sleep, LEAVES_OTHER },
-    { "lifecycle/unload-after-sleep", test_unload,
-      LEAVES_OTHER | NEEDS_NO_GPU },
-    { "lifecycle/reload-after-sleep", test_reload,
-      LEAVES_OTHER | NEEDS_NO_GPU },
-    { "lifecycle/unbind-stalled", test_unbind_stalled, LEAVES_OTHER },
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/suspend", test_suspend, CHANGES_DRIVER },
+    { "lifecycle/unload-after-suspend", test_unload,
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/reload-after-suspend", test_reload,
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/unbind-stalled", test_unbind_stalled, CHANGES_DRIVER },
     { "lifecycle/unload-after-stall", test_unload,
-      LEAVES_OTHER | NEEDS_NO_GPU },
+      CHANGES_DRIVER | NEEDS_NO_GPU },
     { "lifecycle/reload-after-stall", test_reload,
-      LEAVES_OTHER | NEEDS_NO_GPU },
+      CHANGES_DRIVER | NEEDS_NO_GPU },
     { NULL, NULL, 0 },
 };

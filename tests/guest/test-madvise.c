@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Marking buffers: what is taken, what is refused, and what it must not change.
+ * DRM_IOCTL_VIRTGPU_MADVISE: valid and invalid arguments, and their effects.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #define BYTES (256 * KIB)
 
-/* Advice with everything in the caller's hand. */
+/* The ioctl with all arguments chosen by the caller. */
 static int advise(int fd, uint32_t handle, uint32_t madv, uint32_t pad,
                   uint32_t *retained)
 {
@@ -34,140 +34,140 @@ static int advise(int fd, uint32_t handle, uint32_t madv, uint32_t pad,
 static void test_new_is_retained(void)
 {
     uint32_t retained;
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(advise(env.gpu, held.bo.handle, VIRTGPU_MADV_WILLNEED, 0,
+    make(&tbo, BYTES);
+    CHECK_INT(advise(env.gpu, tbo.bo.handle, VIRTGPU_MADV_WILLNEED, 0,
                      &retained), ==, 0);
     CHECK_INT(retained, ==, 1);
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
 static void test_dontneed_twice(void)
 {
     uint32_t retained;
-    Held held;
+    TestBo tbo;
     int i;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     for (i = 0; i < 2; i++) {
-        CHECK_INT(advise(env.gpu, held.bo.handle, VIRTGPU_MADV_DONTNEED, 0,
+        CHECK_INT(advise(env.gpu, tbo.bo.handle, VIRTGPU_MADV_DONTNEED, 0,
                          &retained), ==, 0);
         CHECK_INT(retained, ==, 1);
         CHECK_INT(stat_of("dontneed_bytes"), ==, BYTES);
     }
-    CHECK(ask_back(&held));
+    CHECK(willneed(&tbo));
     CHECK_INT(stat_of("dontneed_bytes"), ==, 0);
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
 static void test_willneed_twice(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    mark(&held);
-    CHECK(ask_back(&held));
-    CHECK(ask_back(&held));
+    make(&tbo, BYTES);
+    dontneed(&tbo);
+    CHECK(willneed(&tbo));
+    CHECK(willneed(&tbo));
     shrink_all();
-    check_intact(&held);
-    check_host(&held);
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-static void test_retained_bytes(void)
+static void test_dontneed_willneed_retained(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    mark(&held);
-    CHECK(ask_back(&held));
-    check_intact(&held);
-    check_host(&held);
+    make(&tbo, BYTES);
+    dontneed(&tbo);
+    CHECK(willneed(&tbo));
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-static void test_write_while_marked(void)
+static void test_write_while_dontneed(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    mark(&held);
-    held_rewrite(&held, 1);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
-    CHECK(ask_back(&held));
-    check_intact(&held);
-    check_host(&held);
+    make(&tbo, BYTES);
+    dontneed(&tbo);
+    test_bo_rewrite(&tbo, 1);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
+    CHECK(willneed(&tbo));
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-static void test_unknown_value(void)
+static void test_unknown_advice_einval(void)
 {
     static const uint32_t values[] = { 2, 3, 0x100, 0x80000001, UINT32_MAX };
-    Held held;
+    TestBo tbo;
     size_t i;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-        CHECK_INT(advise(env.gpu, held.bo.handle, values[i], 0, NULL), ==,
+        CHECK_INT(advise(env.gpu, tbo.bo.handle, values[i], 0, NULL), ==,
                   -EINVAL);
     }
 }
 
-static void test_pad(void)
+static void test_pad_einval(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(advise(env.gpu, held.bo.handle, VIRTGPU_MADV_DONTNEED, 1, NULL),
+    make(&tbo, BYTES);
+    CHECK_INT(advise(env.gpu, tbo.bo.handle, VIRTGPU_MADV_DONTNEED, 1, NULL),
               ==, -EINVAL);
-    CHECK_INT(advise(env.gpu, held.bo.handle, VIRTGPU_MADV_WILLNEED,
+    CHECK_INT(advise(env.gpu, tbo.bo.handle, VIRTGPU_MADV_WILLNEED,
                      UINT32_MAX, NULL), ==, -EINVAL);
 }
 
-static void test_unknown_handle(void)
+static void test_unknown_handle_enoent(void)
 {
-    Held held;
+    TestBo tbo;
 
     CHECK_INT(advise(env.gpu, 0, VIRTGPU_MADV_DONTNEED, 0, NULL), ==, -ENOENT);
     CHECK_INT(advise(env.gpu, 999, VIRTGPU_MADV_WILLNEED, 0, NULL), ==,
               -ENOENT);
-    make(&held, BYTES);
-    drop(&held);
-    CHECK_INT(advise(env.gpu, held.bo.handle, VIRTGPU_MADV_DONTNEED, 0, NULL),
+    make(&tbo, BYTES);
+    release(&tbo);
+    CHECK_INT(advise(env.gpu, tbo.bo.handle, VIRTGPU_MADV_DONTNEED, 0, NULL),
               ==, -ENOENT);
 }
 
-static void test_handle_of_another(void)
+static void test_foreign_handle_enoent(void)
 {
     int other = gpu_open();
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(advise(other, held.bo.handle, VIRTGPU_MADV_DONTNEED, 0, NULL),
+    make(&tbo, BYTES);
+    CHECK_INT(advise(other, tbo.bo.handle, VIRTGPU_MADV_DONTNEED, 0, NULL),
               ==, -ENOENT);
     shrink_all();
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
-static void test_refused_changes_nothing(void)
+static void test_error_changes_nothing(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    CHECK_INT(advise(env.gpu, held.bo.handle, VIRTGPU_MADV_DONTNEED, 1, NULL),
+    make(&tbo, BYTES);
+    CHECK_INT(advise(env.gpu, tbo.bo.handle, VIRTGPU_MADV_DONTNEED, 1, NULL),
               ==, -EINVAL);
-    CHECK_INT(advise(env.gpu, held.bo.handle, 2, 0, NULL), ==, -EINVAL);
+    CHECK_INT(advise(env.gpu, tbo.bo.handle, 2, 0, NULL), ==, -EINVAL);
     shrink_all();
-    CHECK(ask_back(&held));
-    check_intact(&held);
+    CHECK(willneed(&tbo));
+    check_intact(&tbo);
 
-    mark(&held);
-    CHECK_INT(advise(env.gpu, held.bo.handle, VIRTGPU_MADV_WILLNEED, 1, NULL),
+    dontneed(&tbo);
+    CHECK_INT(advise(env.gpu, tbo.bo.handle, VIRTGPU_MADV_WILLNEED, 1, NULL),
               ==, -EINVAL);
     shrink_all();
-    CHECK(!ask_back(&held));
+    CHECK(!willneed(&tbo));
 }
 
-static void test_dumb(void)
+static void test_dumb_eopnotsupp(void)
 {
     int card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
     struct drm_mode_create_dumb create = {
@@ -183,13 +183,13 @@ static void test_dumb(void)
     CHECK_INT(retained, ==, 1);
 }
 
-static void test_too_large_without_feature(void)
+static void test_too_large_eopnotsupp(void)
 {
     uint32_t retained;
     Bo bo;
 
     if (env.has_feature) {
-        test_skip("this device can purge");
+        test_skip("needs a device without VIRTIO_GPU_F_RECLAIM");
     }
     CHECK_INT(bo_create(env.gpu, env.is_3d ? BO_BUFFER : BO_TEXTURE,
                         (64 << 20) + 4 * KIB, &bo), ==, 0);
@@ -200,34 +200,34 @@ static void test_too_large_without_feature(void)
     CHECK_INT(retained, ==, 1);
 }
 
-static void test_never_used(void)
+static void test_unpopulated(void)
 {
-    Held held = { .index = 1 };
+    TestBo tbo = { .index = 1 };
 
-    CHECK_INT(bo_create(env.gpu, BO_TEXTURE, BYTES, &held.bo), ==, 0);
-    mark(&held);
+    CHECK_INT(bo_create(env.gpu, BO_TEXTURE, BYTES, &tbo.bo), ==, 0);
+    dontneed(&tbo);
     shrink_all();
-    ask_back(&held);    /* either answer is true: there was nothing in it */
-    check_zero(&held);
-    held_fill(&held, 1);
-    check_upload(&held);
+    willneed(&tbo);    /* either result is correct: it was unpopulated */
+    check_zero(&tbo);
+    test_bo_fill(&tbo, 1);
+    check_upload(&tbo);
 }
 
-static void test_many_times(void)
+static void test_repeatedly(void)
 {
-    Held held;
+    TestBo tbo;
     int i;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     for (i = 0; i < 1000; i++) {
-        mark(&held);
-        CHECK(ask_back(&held));
+        dontneed(&tbo);
+        CHECK(willneed(&tbo));
     }
-    check_intact(&held);
-    check_host(&held);
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-static void test_bad_pointer(void)
+static void test_bad_pointer_efault(void)
 {
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MADVISE, (void *)8), ==,
               -EFAULT);
@@ -237,17 +237,18 @@ const TestCase tests_madvise[] = {
     { "madvise/new-is-retained", test_new_is_retained, 0 },
     { "madvise/dontneed-twice", test_dontneed_twice, 0 },
     { "madvise/willneed-twice", test_willneed_twice, 0 },
-    { "madvise/retained-bytes", test_retained_bytes, 0 },
-    { "madvise/write-while-marked", test_write_while_marked, 0 },
-    { "madvise/many-times", test_many_times, 0 },
-    { "madvise/unknown-value", test_unknown_value, 0 },
-    { "madvise/pad", test_pad, 0 },
-    { "madvise/bad-pointer", test_bad_pointer, 0 },
-    { "madvise/unknown-handle", test_unknown_handle, 0 },
-    { "madvise/handle-of-another", test_handle_of_another, 0 },
-    { "madvise/refused-changes-nothing", test_refused_changes_nothing, 0 },
-    { "madvise/dumb", test_dumb, 0 },
-    { "madvise/too-large", test_too_large_without_feature, 0 },
-    { "madvise/never-used", test_never_used, 0 },
+    { "madvise/dontneed-willneed-retained", test_dontneed_willneed_retained,
+      0 },
+    { "madvise/write-while-dontneed", test_write_while_dontneed, 0 },
+    { "madvise/repeatedly", test_repeatedly, 0 },
+    { "madvise/unknown-advice-einval", test_unknown_advice_einval, 0 },
+    { "madvise/pad-einval", test_pad_einval, 0 },
+    { "madvise/bad-pointer-efault", test_bad_pointer_efault, 0 },
+    { "madvise/unknown-handle-enoent", test_unknown_handle_enoent, 0 },
+    { "madvise/foreign-handle-enoent", test_foreign_handle_enoent, 0 },
+    { "madvise/error-changes-nothing", test_error_changes_nothing, 0 },
+    { "madvise/dumb-eopnotsupp", test_dumb_eopnotsupp, 0 },
+    { "madvise/too-large-eopnotsupp", test_too_large_eopnotsupp, 0 },
+    { "madvise/unpopulated", test_unpopulated, 0 },
     { NULL, NULL, 0 },
 };

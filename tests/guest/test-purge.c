@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Purging buffers that are marked: what is left of them, and what is not.
+ * Purging buffers that are DONTNEED.
  */
 
 #include <errno.h>
@@ -19,200 +19,200 @@
 #define PAGES (BYTES / PAGE_BYTES)
 #define RW    (PROT_READ | PROT_WRITE)
 
-/* A buffer that was purged and not asked back. */
-static void make_purged(Held *held)
+/* A buffer that is purged and still DONTNEED. */
+static void make_purged(TestBo *tbo)
 {
     long long purges = stat_of("purges");
 
-    make(held, BYTES);
-    mark(held);
+    make(tbo, BYTES);
+    dontneed(tbo);
     shrink_all();
     CHECK_INT(stat_of("purges"), ==, purges + 1);
 }
 
-static void test_tells_and_zeroes(void)
+static void test_willneed_reads_zero(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK(!ask_back(&held));
-    check_zero(&held);
+    make_purged(&tbo);
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
 }
 
-static void test_told_once(void)
+static void test_willneed_twice_retained(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK(!ask_back(&held));
-    CHECK(ask_back(&held));
-    check_zero(&held);
+    make_purged(&tbo);
+    CHECK(!willneed(&tbo));
+    CHECK(willneed(&tbo));
+    check_zero(&tbo);
 }
 
-static void test_marked_again(void)
+static void test_dontneed_again_not_retained(void)
 {
     bool retained;
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK_INT(bo_madvise(env.gpu, &held.bo, VIRTGPU_MADV_DONTNEED, &retained),
+    make_purged(&tbo);
+    CHECK_INT(bo_madvise(env.gpu, &tbo.bo, VIRTGPU_MADV_DONTNEED, &retained),
               ==, 0);
     CHECK(!retained);
-    check_faults(&held);
-    CHECK(!ask_back(&held));
+    check_sigbus(&tbo);
+    CHECK(!willneed(&tbo));
 }
 
 static void test_zero_on_host(void)
 {
-    Tally tally = { 0 };
-    Held held;
+    PageCounts counts = { 0 };
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK(!ask_back(&held));
-    CHECK_INT(held_check_host(&held, env.gpu, &tally), ==, 0);
-    CHECK_INT(tally.zero, ==, PAGES);
+    make_purged(&tbo);
+    CHECK(!willneed(&tbo));
+    CHECK_INT(test_bo_check_host(&tbo, env.gpu, &counts), ==, 0);
+    CHECK_INT(counts.zero, ==, PAGES);
 }
 
-static void test_access_while_marked(void)
+static void test_access_while_dontneed(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    mark(&held);
-    check_intact(&held);
+    make(&tbo, BYTES);
+    dontneed(&tbo);
+    check_intact(&tbo);
 }
 
-static void test_access_while_purged(void)
+static void test_access_while_purged_sigbus(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    check_faults(&held);
-    check_faults(&held);
-    CHECK(!ask_back(&held));
-    check_zero(&held);
+    make_purged(&tbo);
+    check_sigbus(&tbo);
+    check_sigbus(&tbo);
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
 }
 
-static void test_syscall_while_purged(void)
+static void test_syscall_while_purged_efault(void)
 {
     int line[2];
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
+    make_purged(&tbo);
     CHECK_INT(pipe(line), ==, 0);
-    CHECK(write(line[1], held.bo.map, 16) < 0);
+    CHECK(write(line[1], tbo.bo.map, 16) < 0);
     CHECK_INT(errno, ==, EFAULT);
 }
 
-static void test_upload_while_purged(void)
+static void test_upload_while_purged_enodata(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, -ENODATA);
-    CHECK(!ask_back(&held));
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    make_purged(&tbo);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -ENODATA);
+    CHECK(!willneed(&tbo));
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
 }
 
-static void test_download_while_purged(void)
+static void test_download_while_purged_enodata(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK_INT(bo_download(env.gpu, &held.bo), ==, -ENODATA);
-    CHECK(!ask_back(&held));
-    CHECK_INT(bo_download(env.gpu, &held.bo), ==, 0);
-    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
-    check_zero(&held);
+    make_purged(&tbo);
+    CHECK_INT(bo_download(env.gpu, &tbo.bo), ==, -ENODATA);
+    CHECK(!willneed(&tbo));
+    CHECK_INT(bo_download(env.gpu, &tbo.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
+    check_zero(&tbo);
 }
 
-static void test_submit_while_purged(void)
+static void test_submit_while_purged_enodata(void)
 {
-    Held good, purged;
+    TestBo good, purged;
 
     make_purged(&purged);
     make(&good, BYTES);
-    CHECK_INT(submit_nothing(env.gpu, (const Held *[]) { &good, &purged }, 2),
+    CHECK_INT(submit_nothing(env.gpu, (const TestBo *[]) { &good, &purged }, 2),
               ==, -ENODATA);
-    CHECK(!ask_back(&purged));
-    CHECK_INT(submit_nothing(env.gpu, (const Held *[]) { &good, &purged }, 2),
+    CHECK(!willneed(&purged));
+    CHECK_INT(submit_nothing(env.gpu, (const TestBo *[]) { &good, &purged }, 2),
               ==, 0);
     CHECK_INT(bo_wait(env.gpu, &good.bo), ==, 0);
     check_intact(&good);
     check_host(&good);
 }
 
-static void test_submit_while_marked(void)
+static void test_submit_while_dontneed(void)
 {
-    Held from, to;
+    TestBo from, to;
 
     make_from(env.gpu, &from, 1, BYTES, BO_TEXTURE);
     make_from(env.gpu, &to, 2, BYTES, BO_TEXTURE);
-    mark(&from);
+    dontneed(&from);
     CHECK_INT(submit_copy(env.gpu, &from, &to), ==, 0);
     CHECK_INT(bo_wait(env.gpu, &to.bo), ==, 0);
-    CHECK(ask_back(&from));
+    CHECK(willneed(&from));
     to.index = from.index;
     check_host(&to);
 }
 
 static void test_wait_while_purged(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
+    make_purged(&tbo);
+    CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
 }
 
-static void test_map_while_marked(void)
+static void test_mmap_while_dontneed_enodata(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    mark(&held);
-    CHECK(map_anew(&held, BYTES, RW, MAP_SHARED) == MAP_FAILED);
+    make(&tbo, BYTES);
+    dontneed(&tbo);
+    CHECK(map_anew(&tbo, BYTES, RW, MAP_SHARED) == MAP_FAILED);
     CHECK_INT(errno, ==, ENODATA);
-    CHECK(ask_back(&held));
-    CHECK(map_anew(&held, BYTES, RW, MAP_SHARED) != MAP_FAILED);
+    CHECK(willneed(&tbo));
+    CHECK(map_anew(&tbo, BYTES, RW, MAP_SHARED) != MAP_FAILED);
 }
 
-static void test_map_while_purged(void)
+static void test_mmap_while_purged_enodata(void)
 {
     void *map;
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK(map_anew(&held, BYTES, RW, MAP_SHARED) == MAP_FAILED);
+    make_purged(&tbo);
+    CHECK(map_anew(&tbo, BYTES, RW, MAP_SHARED) == MAP_FAILED);
     CHECK_INT(errno, ==, ENODATA);
-    CHECK(!ask_back(&held));
-    map = map_anew(&held, BYTES, RW, MAP_SHARED);
+    CHECK(!willneed(&tbo));
+    map = map_anew(&tbo, BYTES, RW, MAP_SHARED);
     CHECK(map != MAP_FAILED);
-    held_fill(&held, 1);
-    CHECK(pattern_look(map, (PageId) { held.index, 0, 1 }) == PAGE_GOOD);
+    test_bo_fill(&tbo, 1);
+    CHECK(pattern_check(map, (PageId) { tbo.index, 0, 1 }) == PAGE_GOOD);
 }
 
-static void test_use_again(void)
+static void test_use_after_willneed(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
-    CHECK(!ask_back(&held));
-    held_fill(&held, 2);
-    check_upload(&held);
+    make_purged(&tbo);
+    CHECK(!willneed(&tbo));
+    test_bo_fill(&tbo, 2);
+    check_upload(&tbo);
 }
 
-static void test_many_times(void)
+static void test_repeatedly(void)
 {
-    Held held;
+    TestBo tbo;
     int i;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     for (i = 0; i < 20; i++) {
-        mark(&held);
+        dontneed(&tbo);
         shrink_all();
-        CHECK(!ask_back(&held));
-        held_fill(&held, i + 1);
-        check_upload(&held);
+        CHECK(!willneed(&tbo));
+        test_bo_fill(&tbo, i + 1);
+        check_upload(&tbo);
     }
 }
 
@@ -220,12 +220,12 @@ static void test_free(void)
 {
     long long purged = stat_of("purged_bytes");
     long long bytes = stat_of("bo_bytes");
-    Held held;
+    TestBo tbo;
     int i;
 
-    make_purged(&held);
+    make_purged(&tbo);
     CHECK_INT(stat_of("purged_bytes"), ==, purged + BYTES);
-    drop(&held);
+    release(&tbo);
     /* Reclaim may have the last reference; a worker drops that. */
     for (i = 0; i < 300 && stat_of("bo_bytes") != bytes; i++) {
         usleep(10000);
@@ -236,65 +236,65 @@ static void test_free(void)
 
 static void test_free_mapped(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make_purged(&held);
+    make_purged(&tbo);
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_GEM_CLOSE,
-                          &(struct drm_gem_close) { held.bo.handle, 0 }), ==,
+                          &(struct drm_gem_close) { tbo.bo.handle, 0 }), ==,
               0);
-    check_faults(&held);
-    CHECK_INT(munmap(held.bo.map, BYTES), ==, 0);
+    check_sigbus(&tbo);
+    CHECK_INT(munmap(tbo.bo.map, BYTES), ==, 0);
 }
 
-static void test_only_what_is_marked(void)
+static void test_only_dontneed(void)
 {
     enum { COUNT = 30 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
     int i;
 
     for (i = 0; i < COUNT; i += 3) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
     shrink_all();
     for (i = 0; i < COUNT; i++) {
-        CHECK_INT(ask_back(&held[i]), ==, i % 3 != 0);
-        check_truth(&held[i], i % 3 != 0);
+        CHECK_INT(willneed(&tbo[i]), ==, i % 3 != 0);
+        check_contents(&tbo[i], i % 3 != 0);
     }
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
 /* More than fit into one request to the device. */
-static void test_more_than_a_batch(void)
+static void test_more_than_one_request(void)
 {
     enum { COUNT = 150, SMALL = 64 * KIB };
     long long purges = stat_of("purges");
-    Held *held = make_many(COUNT, SMALL);
+    TestBo *tbo = make_many(COUNT, SMALL);
     int i;
 
     for (i = 0; i < COUNT; i++) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
     CHECK_INT(stat_of("dontneed_bytes"), ==, COUNT * SMALL);
     shrink_all();
     CHECK_INT(stat_of("purges"), ==, purges + COUNT);
     CHECK_INT(stat_of("purged_bytes"), ==, COUNT * SMALL);
     for (i = 0; i < COUNT; i++) {
-        CHECK(!ask_back(&held[i]));
+        CHECK(!willneed(&tbo[i]));
     }
-    check_zero(&held[0]);
-    check_zero(&held[COUNT - 1]);
-    drop_many(held, COUNT);
+    check_zero(&tbo[0]);
+    check_zero(&tbo[COUNT - 1]);
+    release_many(tbo, COUNT);
 }
 
-static void test_no_more_than_asked(void)
+static void test_no_more_than_requested(void)
 {
     enum { COUNT = 16 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
     long long purges = stat_of("purges");
     int i;
 
     for (i = 0; i < COUNT; i++) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
     CHECK_INT(shrink(0), ==, 0);
     CHECK_INT(stat_of("purges"), ==, purges);
@@ -302,152 +302,159 @@ static void test_no_more_than_asked(void)
     CHECK_INT(stat_of("purges"), ==, purges + 3);
     CHECK_INT(shrink(1), ==, PAGES);
     CHECK_INT(stat_of("purges"), ==, purges + 4);
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
-static void test_oldest_first(void)
+static void test_least_recently_marked_first(void)
 {
     enum { COUNT = 8 };
     static const int order[COUNT] = { 5, 2, 7, 0, 6, 1, 4, 3 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
     int i;
 
     for (i = 0; i < COUNT; i++) {
-        mark(&held[order[i]]);
+        dontneed(&tbo[order[i]]);
     }
     CHECK_INT(shrink(4 * PAGES), ==, 4 * PAGES);
     for (i = 0; i < COUNT; i++) {
-        CHECK_INT(ask_back(&held[order[i]]), ==, i >= 4);
+        CHECK_INT(willneed(&tbo[order[i]]), ==, i >= 4);
     }
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
-/* Marked ones go before those that are needed. */
+/* DONTNEED buffers are purged before others are evicted. */
 static void test_before_evicting(void)
 {
-    Held needed, marked;
+    TestBo needed, marked;
     long long evictions;
 
     make(&needed, BYTES);
     make(&marked, BYTES);
-    mark(&marked);
+    dontneed(&marked);
     evictions = stat_of("evictions");
     CHECK_INT(shrink(PAGES), ==, PAGES);
     CHECK_INT(stat_of("evictions"), ==, evictions);
-    CHECK(!ask_back(&marked));
+    CHECK(!willneed(&marked));
     check_intact(&needed);
 }
 
-static void test_of_evicted(void)
+static void test_evicted(void)
 {
     long long purges = stat_of("purges");
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     shrink_all();
     CHECK_INT(stat_of("evicted_bytes"), ==, BYTES);
-    mark(&held);
+    dontneed(&tbo);
     shrink(PAGES);
     CHECK_INT(stat_of("purges"), ==, purges + 1);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
-    CHECK(!ask_back(&held));
-    check_zero(&held);
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
 }
 
-/* The device may be at it still: it is purged later or not at all. */
+/* The device may still use it: it is purged later or not at all. */
 static void test_while_busy(void)
 {
     enum { COUNT = 16 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
     int i, round;
 
     for (round = 1; round <= 4; round++) {
         for (i = 0; i < COUNT; i++) {
-            held_fill(&held[i], round);
-            CHECK_INT(bo_upload(env.gpu, &held[i].bo), ==, 0);
-            mark(&held[i]);
+            test_bo_fill(&tbo[i], round);
+            CHECK_INT(bo_upload(env.gpu, &tbo[i].bo), ==, 0);
+            dontneed(&tbo[i]);
         }
         shrink(COUNT * PAGES);
         for (i = 0; i < COUNT; i++) {
-            check_truth(&held[i], ask_back(&held[i]));
+            check_contents(&tbo[i], willneed(&tbo[i]));
         }
     }
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
 /*
- * Whoever may wait gets what is busy for a moment only. The device may have
- * been quicker: who waits in vain for it ends with the time of the case.
+ * A scan that may sleep waits for busy buffers. The device may be faster, so
+ * repeat until a wait was counted, or the case times out.
  */
-static void test_waits_for_busy(void)
+static void test_wait_for_busy(void)
 {
     long long waits = stat_of("waits");
     bool retained;
-    Held held;
+    TestBo tbo;
     int round;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     for (round = 1; stat_of("waits") == waits; round++) {
-        held_rewrite(&held, round);
-        CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-        mark(&held);
+        test_bo_rewrite(&tbo, round);
+        CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
+        dontneed(&tbo);
         shrink(PAGES);
-        retained = ask_back(&held);
-        check_truth(&held, retained);
+        retained = willneed(&tbo);
+        check_contents(&tbo, retained);
         if (!retained) {
-            held_fill(&held, round);
+            test_bo_fill(&tbo, round);
         }
     }
 }
 
-static void test_frees_pages(void)
+static void test_free_pages(void)
 {
     enum { COUNT = 8, LARGE = 1024 * KIB };
-    Held *held = make_many(COUNT, LARGE);
+    TestBo *tbo = make_many(COUNT, LARGE);
     long long resident = stat_of("resident_bytes");
     int i;
 
     for (i = 0; i < COUNT; i++) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
     shrink_all();
     CHECK_INT(stat_of("resident_bytes"), ==, resident - COUNT * LARGE);
     for (i = 0; i < COUNT; i++) {
-        CHECK(!ask_back(&held[i]));
+        CHECK(!willneed(&tbo[i]));
     }
-    /* Asking back alone takes no memory. */
+    /* WILLNEED does not populate. */
     CHECK_INT(stat_of("resident_bytes"), ==, resident - COUNT * LARGE);
-    CHECK_INT(stat_of("empty_bytes"), ==, COUNT * LARGE);
-    drop_many(held, COUNT);
+    CHECK_INT(stat_of("unpopulated_bytes"), ==, COUNT * LARGE);
+    release_many(tbo, COUNT);
 }
 
 const TestCase tests_purge[] = {
-    { "purge/tells-and-zeroes", test_tells_and_zeroes, 0 },
-    { "purge/told-once", test_told_once, 0 },
-    { "purge/marked-again", test_marked_again, 0 },
+    { "purge/willneed-reads-zero", test_willneed_reads_zero, 0 },
+    { "purge/willneed-twice-retained", test_willneed_twice_retained, 0 },
+    { "purge/dontneed-again-not-retained", test_dontneed_again_not_retained,
+      0 },
     { "purge/zero-on-host", test_zero_on_host, NEEDS_3D },
-    { "purge/access-while-marked", test_access_while_marked, 0 },
-    { "purge/access-while-purged", test_access_while_purged, 0 },
-    { "purge/syscall-while-purged", test_syscall_while_purged, 0 },
-    { "purge/upload-while-purged", test_upload_while_purged, 0 },
-    { "purge/download-while-purged", test_download_while_purged, NEEDS_3D },
-    { "purge/submit-while-purged", test_submit_while_purged, NEEDS_3D },
-    { "purge/submit-while-marked", test_submit_while_marked, NEEDS_3D },
+    { "purge/access-while-dontneed", test_access_while_dontneed, 0 },
+    { "purge/access-while-purged-sigbus", test_access_while_purged_sigbus, 0 },
+    { "purge/syscall-while-purged-efault", test_syscall_while_purged_efault,
+      0 },
+    { "purge/upload-while-purged-enodata", test_upload_while_purged_enodata,
+      0 },
+    { "purge/download-while-purged-enodata", test_download_while_purged_enodata,
+      NEEDS_3D },
+    { "purge/submit-while-purged-enodata", test_submit_while_purged_enodata,
+      NEEDS_3D },
+    { "purge/submit-while-dontneed", test_submit_while_dontneed, NEEDS_3D },
     { "purge/wait-while-purged", test_wait_while_purged, 0 },
-    { "purge/map-while-marked", test_map_while_marked, 0 },
-    { "purge/map-while-purged", test_map_while_purged, 0 },
-    { "purge/use-again", test_use_again, 0 },
-    { "purge/many-times", test_many_times, 0 },
+    { "purge/mmap-while-dontneed-enodata", test_mmap_while_dontneed_enodata,
+      0 },
+    { "purge/mmap-while-purged-enodata", test_mmap_while_purged_enodata, 0 },
+    { "purge/use-after-willneed", test_use_after_willneed, 0 },
+    { "purge/repeatedly", test_repeatedly, 0 },
     { "purge/free", test_free, 0 },
     { "purge/free-mapped", test_free_mapped, 0 },
-    { "purge/only-what-is-marked", test_only_what_is_marked, 0 },
-    { "purge/more-than-a-batch", test_more_than_a_batch, 0 },
-    { "purge/no-more-than-asked", test_no_more_than_asked, 0 },
-    { "purge/oldest-first", test_oldest_first, 0 },
+    { "purge/only-dontneed", test_only_dontneed, 0 },
+    { "purge/more-than-one-request", test_more_than_one_request, 0 },
+    { "purge/no-more-than-requested", test_no_more_than_requested, 0 },
+    { "purge/least-recently-marked-first", test_least_recently_marked_first,
+      0 },
     { "purge/before-evicting", test_before_evicting, 0 },
-    { "purge/of-evicted", test_of_evicted, 0 },
+    { "purge/evicted", test_evicted, 0 },
     { "purge/while-busy", test_while_busy, 0 },
-    { "purge/waits-for-busy", test_waits_for_busy, NEEDS_3D },
-    { "purge/frees-pages", test_frees_pages, 0 },
+    { "purge/wait-for-busy", test_wait_for_busy, NEEDS_3D },
+    { "purge/free-pages", test_free_pages, 0 },
     { NULL, NULL, 0 },
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the driver tells of itself: parameters, statistics, trace points.
+ * Parameters, statistics and tracepoints of the driver.
  */
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static int get_param(uint64_t param, int *value)
     return drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get);
 }
 
-/* What fdinfo of the GPU says after @key; false if it has no such line. */
+/* The value of @key in fdinfo of the GPU; false if there is none. */
 static bool fdinfo_text(const char *key, char *value, size_t size)
 {
     char path[64], line[128];
@@ -54,7 +54,7 @@ static bool fdinfo_text(const char *key, char *value, size_t size)
     return found;
 }
 
-/* The same as a number, of bytes if it has a unit; -1 if there is none. */
+/* The same as a number, in bytes if it has a unit; -1 if there is none. */
 long long fdinfo_of(const char *key)
 {
     char text[128];
@@ -71,19 +71,19 @@ static void test_getparam(void)
 {
     int value = -1;
 
-    CHECK_INT(get_param(VIRTGPU_PARAM_RECLAIM, &value), ==, 0);
-    CHECK(value & VIRTGPU_RECLAIM_MADVISE);
-    CHECK_INT(value & ~(VIRTGPU_RECLAIM_MADVISE | VIRTGPU_RECLAIM_DEVICE), ==,
+    CHECK_INT(get_param(VIRTGPU_PARAM_MADVISE, &value), ==, 0);
+    CHECK(value & VIRTGPU_MADVISE_SUPPORTED);
+    CHECK_INT(value & ~(VIRTGPU_MADVISE_SUPPORTED | VIRTGPU_MADVISE_DEVICE), ==,
               0);
-    CHECK_INT(get_param(VIRTGPU_PARAM_RECLAIM + 1, &value), ==, -EINVAL);
-    CHECK_INT(get_param(VIRTGPU_PARAM_RECLAIM | 1ull << 32, &value), ==,
+    CHECK_INT(get_param(VIRTGPU_PARAM_MADVISE + 1, &value), ==, -EINVAL);
+    CHECK_INT(get_param(VIRTGPU_PARAM_MADVISE | 1ull << 32, &value), ==,
               -EINVAL);
 }
 
 static void test_fdinfo(void)
 {
     enum { COUNT = 4 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
 
     CHECK_INT(fdinfo_of("drm-total-memory"), ==, COUNT * BYTES);
     CHECK_INT(fdinfo_of("drm-total-host"), ==, 0);
@@ -93,7 +93,7 @@ static void test_fdinfo(void)
     CHECK_INT(fdinfo_of("drm-active-memory"), ==, 0);
     CHECK_INT(fdinfo_of("virtio_gpu-evicted-memory"), ==, 0);
 
-    mark(&held[0]);
+    dontneed(&tbo[0]);
     CHECK_INT(fdinfo_of("drm-purgeable-memory"), ==, BYTES);
     shrink_all();
     CHECK_INT(fdinfo_of("drm-total-memory"), ==, COUNT * BYTES);
@@ -101,19 +101,19 @@ static void test_fdinfo(void)
     CHECK_INT(fdinfo_of("drm-purgeable-memory"), ==, 0);
     CHECK_INT(fdinfo_of("virtio_gpu-evicted-memory"), ==, (COUNT - 1) * BYTES);
 
-    check_intact(&held[1]);
+    check_intact(&tbo[1]);
     CHECK_INT(fdinfo_of("drm-resident-memory"), ==, BYTES);
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
     CHECK_INT(fdinfo_of("drm-total-memory"), ==, 0);
 }
 
-static void test_fdinfo_is_the_clients(void)
+static void test_fdinfo_per_client(void)
 {
     int other = gpu_open(), mine = env.gpu;
     long long id;
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     CHECK_INT(fdinfo_of("drm-total-memory"), ==, BYTES);
     id = fdinfo_of("drm-client-id");
     CHECK_INT(id, >, 0);
@@ -121,12 +121,12 @@ static void test_fdinfo_is_the_clients(void)
     CHECK_INT(fdinfo_of("drm-total-memory"), ==, 0);
     CHECK_INT(fdinfo_of("drm-client-id"), >, 0);
     CHECK_INT(fdinfo_of("drm-client-id"), !=, id);
-    /* One that is there twice is one client. */
+    /* A duplicated file is the same client. */
     env.gpu = dup(mine);
     CHECK_INT(fdinfo_of("drm-client-id"), ==, id);
 }
 
-static void test_fdinfo_of_device(void)
+static void test_fdinfo_device(void)
 {
     char text[128], device[PATH_MAX];
 
@@ -139,39 +139,39 @@ static void test_fdinfo_of_device(void)
 
 static void test_fdinfo_active(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     stall();
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
     CHECK_INT(fdinfo_of("drm-active-memory"), ==, BYTES);
     stall_end();
-    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
     CHECK_INT(fdinfo_of("drm-active-memory"), ==, 0);
 }
 
 static void test_fdinfo_shared(void)
 {
     struct drm_prime_handle prime = { .flags = O_CLOEXEC };
-    Held held, other;
+    TestBo tbo, other;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     make(&other, BYTES);
-    prime.handle = held.bo.handle;
+    prime.handle = tbo.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), ==,
               0);
     CHECK_INT(fdinfo_of("drm-shared-memory"), ==, BYTES);
     CHECK_INT(fdinfo_of("drm-total-memory"), ==, 2 * BYTES);
 }
 
-/* What the driver holds in a state now and did in the beginning. */
+/* Objects in a state, relative to the start of the case. */
 typedef struct Share {
     const char *state;
     int count;
     long long objects, bytes;
 } Share;
 
-static void look_at_shares(Share *shares, bool check)
+static void check_shares(Share *shares, bool check)
 {
     char name[64];
 
@@ -202,72 +202,72 @@ static void test_states_add_up(void)
         { .state = "dontneed", .count = 1 },
         { .state = "willneed", .count = 1 },
         { .state = "pinned", .count = 1 },
-        { .state = "empty", .count = 1 },
+        { .state = "unpopulated", .count = 1 },
         { .state = "evicted", .count = 3 },
         { .state = "purged", .count = 1 },
         { .state = NULL },
     };
     long long pinned = stat_of("pinned_bytes");
-    Held *held;
+    TestBo *tbo;
 
-    look_at_shares(shares, false);
-    held = make_many(COUNT, BYTES);
-    mark(&held[0]);
-    mark(&held[1]);
+    check_shares(shares, false);
+    tbo = make_many(COUNT, BYTES);
+    dontneed(&tbo[0]);
+    dontneed(&tbo[1]);
     shrink_all();
-    CHECK(!ask_back(&held[1]));
-    check_intact(&held[2]);
-    mark(&held[3]);
-    prime.handle = held[4].bo.handle;
+    CHECK(!willneed(&tbo[1]));
+    check_intact(&tbo[2]);
+    dontneed(&tbo[3]);
+    prime.handle = tbo[4].bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), ==,
               0);
-    look_at_shares(shares, true);
+    check_shares(shares, true);
     CHECK_INT(stat_of("resident_bytes"), ==, pinned + 2 * BYTES);
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
-static void test_answers(void)
+static void test_willneed_counters(void)
 {
-    long long retained = stat_of("retained_answers");
-    long long purged = stat_of("purged_answers");
-    Held held;
+    long long retained = stat_of("willneed_retained");
+    long long purged = stat_of("willneed_purged");
+    TestBo tbo;
 
-    make(&held, BYTES);
-    mark(&held);
-    CHECK(ask_back(&held));
-    mark(&held);
+    make(&tbo, BYTES);
+    dontneed(&tbo);
+    CHECK(willneed(&tbo));
+    dontneed(&tbo);
     shrink_all();
-    CHECK(!ask_back(&held));
-    CHECK(ask_back(&held));
-    CHECK_INT(stat_of("retained_answers"), ==, retained + 2);
-    CHECK_INT(stat_of("purged_answers"), ==, purged + 1);
+    CHECK(!willneed(&tbo));
+    CHECK(willneed(&tbo));
+    CHECK_INT(stat_of("willneed_retained"), ==, retained + 2);
+    CHECK_INT(stat_of("willneed_purged"), ==, purged + 1);
 }
 
-static void test_shrink_with_nothing(void)
+static void test_shrink_nothing(void)
 {
     shrink_all();
     CHECK_INT(shrink(1000), ==, 0);
 }
 
-static void test_shrink_tells(void)
+static void test_shrink_returns_pages(void)
 {
-    Held *held = make_many(4, BYTES);
+    TestBo *tbo = make_many(4, BYTES);
 
     CHECK_INT(shrink(1), ==, PAGES);
     CHECK_INT(shrink(PAGES + 1), ==, 2 * PAGES);
     CHECK_INT(shrink(1000), ==, PAGES);
     CHECK_INT(shrink(1000), ==, 0);
-    drop_many(held, 4);
+    release_many(tbo, 4);
 }
 
-static void test_trace(void)
+static void test_tracepoints(void)
 {
-    Held *held = make_many(3, BYTES);
+    TestBo *tbo = make_many(3, BYTES);
 
     trace_start(TRACE_RECLAIM);
-    mark(&held[0]);
+    dontneed(&tbo[0]);
     shrink_all();
-    check_intact(&held[1]);
+    check_intact(&tbo[1]);
     drop_caches();
     trace_stop(TRACE_RECLAIM);
     CHECK_INT(traced(TRACE_RECLAIM, "purge"), ==, 1);
@@ -275,20 +275,20 @@ static void test_trace(void)
     CHECK_INT(traced(TRACE_RECLAIM, "restore"), ==, 1);
     CHECK_INT(traced(TRACE_RECLAIM, "count"), >=, 1);
     CHECK_INT(traced(TRACE_RECLAIM, "scan"), >=, env.has_swap);
-    drop_many(held, 3);
+    release_many(tbo, 3);
 }
 
 const TestCase tests_report[] = {
-    { "report/trace", test_trace, 0 },
+    { "report/tracepoints", test_tracepoints, 0 },
     { "report/getparam", test_getparam, 0 },
     { "report/fdinfo", test_fdinfo, 0 },
-    { "report/fdinfo-is-the-clients", test_fdinfo_is_the_clients, 0 },
-    { "report/fdinfo-of-device", test_fdinfo_of_device, 0 },
+    { "report/fdinfo-per-client", test_fdinfo_per_client, 0 },
+    { "report/fdinfo-device", test_fdinfo_device, 0 },
     { "report/fdinfo-active", test_fdinfo_active, NEEDS_3D },
     { "report/fdinfo-shared", test_fdinfo_shared, 0 },
     { "report/states-add-up", test_states_add_up, 0 },
-    { "report/answers", test_answers, 0 },
-    { "report/shrink-with-nothing", test_shrink_with_nothing, 0 },
-    { "report/shrink-tells", test_shrink_tells, 0 },
+    { "report/willneed-counters", test_willneed_counters, 0 },
+    { "report/shrink-nothing", test_shrink_nothing, 0 },
+    { "report/shrink-returns-pages", test_shrink_returns_pages, 0 },
     { NULL, NULL, 0 },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A device that does not answer: what reclaim has begun stays begun for as long
- * as a case wants, so that what races with it comes exactly then.
+ * A device that does not respond: a reclaim operation stays pending for as
+ * long as a case wants, so that races with it are deterministic.
  */
 
 #include <errno.h>
@@ -24,25 +24,28 @@
 #define BYTES (256 * KIB)
 #define PAGES (BYTES / PAGE_BYTES)
 
-/* So long that who does not wait has answered; none that waits ever does. */
+/*
+ * Long enough for a task that does not block to return; one that blocks never
+ * does.
+ */
 #define WAITS_MS 100
 
-/* Somebody who wants something, in a process of its own. */
-typedef struct Other {
+/* A task that runs one request, in a process of its own. */
+typedef struct Task {
     int pid;
     int answer;
-} Other;
+} Task;
 
-static Other start_other(int (*request)(const Held *held), const Held *held)
+static Task start_task(int (*request)(const TestBo *tbo), const TestBo *tbo)
 {
     int line[2];
-    Other other;
+    Task other;
 
     CHECK_INT(pipe2(line, O_CLOEXEC), ==, 0);
     other.pid = fork();
     CHECK_INT(other.pid, >=, 0);
     if (other.pid == 0) {
-        int result = request(held);
+        int result = request(tbo);
 
         _exit(write(line[1], &result, sizeof(result)) != sizeof(result));
     }
@@ -51,14 +54,14 @@ static Other start_other(int (*request)(const Held *held), const Held *held)
     return other;
 }
 
-static void check_waits(const Other *other)
+static void check_blocked(const Task *other)
 {
     struct pollfd fd = { .fd = other->answer, .events = POLLIN };
 
     CHECK_INT(poll(&fd, 1, WAITS_MS), ==, 0);
 }
 
-static int answer_to(const Other *other)
+static int result_of(const Task *other)
 {
     int result;
 
@@ -68,271 +71,273 @@ static int answer_to(const Other *other)
     return result;
 }
 
-static int want_back(const Held *held)
+static int request_willneed(const TestBo *tbo)
 {
     bool retained;
-    int ret = bo_madvise(env.gpu, &held->bo, VIRTGPU_MADV_WILLNEED, &retained);
+    int ret = bo_madvise(env.gpu, &tbo->bo, VIRTGPU_MADV_WILLNEED, &retained);
 
     return ret < 0 ? ret : retained;
 }
 
-static int want_upload(const Held *held)
+static int request_upload(const TestBo *tbo)
 {
-    return bo_upload(env.gpu, &held->bo);
+    return bo_upload(env.gpu, &tbo->bo);
 }
 
-static int want_export(const Held *held)
+static int request_export(const TestBo *tbo)
 {
     struct drm_prime_handle prime = {
-        .handle = held->bo.handle, .flags = O_CLOEXEC,
+        .handle = tbo->bo.handle, .flags = O_CLOEXEC,
     };
 
     return drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
 }
 
-static int want_submit(const Held *held)
+static int request_submit(const TestBo *tbo)
 {
-    return submit_nothing(env.gpu, &held, 1);
+    return submit_nothing(env.gpu, &tbo, 1);
 }
 
-/* Reclaim has begun with the buffer and the device does not answer. */
-static void begin_with(Held *held, bool marked)
+/* Start a reclaim operation that the stalled device does not complete. */
+static void begin_operation(TestBo *tbo, bool marked)
 {
     long long timeouts = stat_of("timeouts");
 
-    make(held, BYTES);
+    make(tbo, BYTES);
     if (marked) {
-        mark(held);
+        dontneed(tbo);
     }
     stall();
     CHECK_INT(shrink(PAGES), ==, 0);
     CHECK_INT(stat_of("timeouts"), ==, timeouts + 1);
 }
 
-/* Whoever asks during a purge is answered after it. */
+/* WILLNEED during a purge returns after it. */
 static void test_willneed_in_purge(void)
 {
-    Other other;
-    Held held;
+    Task other;
+    TestBo tbo;
 
-    begin_with(&held, true);
-    other = start_other(want_back, &held);
-    check_waits(&other);
+    begin_operation(&tbo, true);
+    other = start_task(request_willneed, &tbo);
+    check_blocked(&other);
     stall_end();
-    CHECK_INT(answer_to(&other), ==, 0);
-    check_zero(&held);
+    CHECK_INT(result_of(&other), ==, 0);
+    check_zero(&tbo);
     CHECK_INT(stat_of("purged_bytes"), ==, 0);
 }
 
 static void test_willneed_in_evict(void)
 {
-    Other other;
-    Held held;
+    Task other;
+    TestBo tbo;
 
-    begin_with(&held, false);
-    other = start_other(want_back, &held);
-    check_waits(&other);
+    begin_operation(&tbo, false);
+    other = start_task(request_willneed, &tbo);
+    check_blocked(&other);
     stall_end();
-    CHECK_INT(answer_to(&other), ==, 1);
+    CHECK_INT(result_of(&other), ==, 1);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
-    check_intact(&held);
-    check_host(&held);
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-/* To mark it once more changes nothing: the purge stands. */
-static void test_remarked_in_purge(void)
+/* A second DONTNEED does not cancel the purge. */
+static void test_dontneed_in_purge(void)
 {
-    Held held;
+    TestBo tbo;
 
-    begin_with(&held, true);
-    mark(&held);
+    begin_operation(&tbo, true);
+    dontneed(&tbo);
     stall_end();
-    CHECK(!ask_back(&held));
-    check_zero(&held);
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
 }
 
-/* Marked when its eviction has begun: evicted, then purged. */
-static void test_marked_in_evict(void)
+/* DONTNEED while an eviction is pending: evicted, then purged. */
+static void test_dontneed_in_evict(void)
 {
-    Held held;
+    TestBo tbo;
 
-    begin_with(&held, false);
-    mark(&held);
-    stall_end();
-    shrink_all();
-    CHECK(!ask_back(&held));
-    check_zero(&held);
-}
-
-static void test_marked_and_wanted_in_evict(void)
-{
-    Other other;
-    Held held;
-
-    begin_with(&held, false);
-    mark(&held);
-    other = start_other(want_back, &held);
-    check_waits(&other);
-    stall_end();
-    CHECK_INT(answer_to(&other), ==, 1);
-    shrink_all();
-    check_intact(&held);
-    check_host(&held);
-}
-
-/* The pages are there until the device has let go of them. */
-static void test_touched_in_purge(void)
-{
-    Held held;
-
-    begin_with(&held, true);
-    check_intact(&held);
+    begin_operation(&tbo, false);
+    dontneed(&tbo);
     stall_end();
     shrink_all();
-    check_faults(&held);
-    CHECK(!ask_back(&held));
-    check_zero(&held);
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
 }
 
-static void test_written_in_evict(void)
+static void test_dontneed_willneed_in_evict(void)
 {
-    Held held;
+    Task other;
+    TestBo tbo;
 
-    begin_with(&held, false);
-    held_fill(&held, 3);
+    begin_operation(&tbo, false);
+    dontneed(&tbo);
+    other = start_task(request_willneed, &tbo);
+    check_blocked(&other);
+    stall_end();
+    CHECK_INT(result_of(&other), ==, 1);
+    shrink_all();
+    check_intact(&tbo);
+    check_host(&tbo);
+}
+
+/* The pages stay until the device has released them. */
+static void test_access_in_purge(void)
+{
+    TestBo tbo;
+
+    begin_operation(&tbo, true);
+    check_intact(&tbo);
+    stall_end();
+    shrink_all();
+    check_sigbus(&tbo);
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
+}
+
+static void test_write_in_evict(void)
+{
+    TestBo tbo;
+
+    begin_operation(&tbo, false);
+    test_bo_fill(&tbo, 3);
     stall_end();
     shrink_all();
     CHECK_INT(stat_of("evicted_bytes"), ==, BYTES);
-    check_intact(&held);
+    check_intact(&tbo);
 }
 
-static void check_use_in_purge(int (*request)(const Held *held))
+static void check_use_in_purge(int (*request)(const TestBo *tbo))
 {
-    Other other;
-    Held held;
+    Task other;
+    TestBo tbo;
 
-    begin_with(&held, true);
-    other = start_other(request, &held);
-    check_waits(&other);
+    begin_operation(&tbo, true);
+    other = start_task(request, &tbo);
+    check_blocked(&other);
     stall_end();
-    CHECK_INT(answer_to(&other), ==, -ENODATA);
-    CHECK(!ask_back(&held));
-    CHECK_INT(request(&held), ==, 0);
-    check_zero(&held);
+    CHECK_INT(result_of(&other), ==, -ENODATA);
+    CHECK(!willneed(&tbo));
+    CHECK_INT(request(&tbo), ==, 0);
+    check_zero(&tbo);
 }
 
-static void test_uploaded_in_purge(void)
+static void test_upload_in_purge_enodata(void)
 {
-    check_use_in_purge(want_upload);
+    check_use_in_purge(request_upload);
 }
 
-static void test_exported_in_purge(void)
+static void test_export_in_purge_enodata(void)
 {
-    check_use_in_purge(want_export);
+    check_use_in_purge(request_export);
 }
 
-static void test_submitted_in_purge(void)
+static void test_submit_in_purge_enodata(void)
 {
-    check_use_in_purge(want_submit);
+    check_use_in_purge(request_submit);
 }
 
-static void test_uploaded_in_evict(void)
+static void test_upload_in_evict(void)
 {
-    Other other;
-    Held held;
+    Task other;
+    TestBo tbo;
 
-    begin_with(&held, false);
-    held_rewrite(&held, 1);
-    other = start_other(want_upload, &held);
-    check_waits(&other);
+    begin_operation(&tbo, false);
+    test_bo_rewrite(&tbo, 1);
+    other = start_task(request_upload, &tbo);
+    check_blocked(&other);
     stall_end();
-    CHECK_INT(answer_to(&other), ==, 0);
+    CHECK_INT(result_of(&other), ==, 0);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
-    check_intact(&held);
-    check_host(&held);
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-static void test_freed_in_purge(void)
+static void test_free_in_purge(void)
 {
-    Held held;
+    TestBo tbo;
 
-    begin_with(&held, true);
-    drop(&held);
+    begin_operation(&tbo, true);
+    release(&tbo);
     stall_end();
 }
 
-static void test_freed_in_evict(void)
+static void test_free_in_evict(void)
 {
-    Held held;
+    TestBo tbo;
 
-    begin_with(&held, false);
-    drop(&held);
+    begin_operation(&tbo, false);
+    release(&tbo);
     stall_end();
 }
 
-static void test_closed_in_purge(void)
+static void test_close_in_purge(void)
 {
-    Held held;
+    TestBo tbo;
 
-    begin_with(&held, true);
+    begin_operation(&tbo, true);
     close(env.gpu);
     stall_end();
     shrink_all();
-    check_faults(&held);
+    check_sigbus(&tbo);
 }
 
-/* Nobody has to wait for a device to be ended. */
-static void test_killed_while_waiting(void)
+/* A task that waits for the device can be killed. */
+static void test_kill_while_waiting(void)
 {
-    Other other;
-    Held held;
+    Task other;
+    TestBo tbo;
 
-    begin_with(&held, false);
-    other = start_other(want_upload, &held);
-    check_waits(&other);
+    begin_operation(&tbo, false);
+    other = start_task(request_upload, &tbo);
+    check_blocked(&other);
     kill(other.pid, SIGKILL);
     CHECK_INT(WTERMSIG(wait_for(other.pid)), ==, SIGKILL);
     stall_end();
-    check_upload(&held);
+    check_upload(&tbo);
 }
 
-static int want_pages(const Held *held)
+static int request_pages(const TestBo *tbo)
 {
-    check_intact(held);
+    check_intact(tbo);
     return 0;
 }
 
-/* Who waits in a page fault, for one who waits for the device, can be, too. */
-static void test_killed_in_fault(void)
+/*
+ * So can a task in a page fault that waits for one that waits for the device.
+ */
+static void test_kill_in_fault(void)
 {
-    Other user, toucher;
-    Held held, again;
+    Task user, toucher;
+    TestBo tbo, again;
 
-    begin_with(&held, false);
-    again = held;
-    again.bo.map = map_anew(&held, BYTES, PROT_READ, MAP_SHARED);
+    begin_operation(&tbo, false);
+    again = tbo;
+    again.bo.map = map_anew(&tbo, BYTES, PROT_READ, MAP_SHARED);
     CHECK(again.bo.map != MAP_FAILED);
-    user = start_other(want_upload, &held);
-    check_waits(&user);
-    toucher = start_other(want_pages, &again);
-    check_waits(&toucher);
+    user = start_task(request_upload, &tbo);
+    check_blocked(&user);
+    toucher = start_task(request_pages, &again);
+    check_blocked(&toucher);
     kill(toucher.pid, SIGKILL);
     CHECK_INT(WTERMSIG(wait_for(toucher.pid)), ==, SIGKILL);
     stall_end();
-    CHECK_INT(answer_to(&user), ==, 0);
+    CHECK_INT(result_of(&user), ==, 0);
     check_intact(&again);
-    check_host(&held);
+    check_host(&tbo);
 }
 
-/* The pages stay, the scan ends, and all is well when the device is. */
-static void test_pages_stay(void)
+/* The pages stay, the scan returns, and all recovers with the device. */
+static void test_pages_stay_resident(void)
 {
     long long resident, timeouts;
-    Held held, marked;
+    TestBo tbo, marked;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     make(&marked, BYTES);
-    mark(&marked);
+    dontneed(&marked);
     resident = stat_of("resident_bytes");
     timeouts = stat_of("timeouts");
     stall();
@@ -340,20 +345,20 @@ static void test_pages_stay(void)
     drop_caches();
     CHECK_INT(stat_of("timeouts"), >=, timeouts + 2);
     CHECK_INT(stat_of("resident_bytes"), ==, resident);
-    check_intact(&held);
+    check_intact(&tbo);
     check_intact(&marked);
     stall_end();
     shrink_all();
-    CHECK(!ask_back(&marked));
-    check_intact(&held);
-    check_host(&held);
+    CHECK(!willneed(&marked));
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-/* Requests are reserved: when all are under way there is just no more. */
-static void test_all_batches(void)
+/* Requests are preallocated: with all in flight, a scan reclaims nothing. */
+static void test_all_requests(void)
 {
     enum { COUNT = 6 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
     int i;
 
     stall();
@@ -364,87 +369,91 @@ static void test_all_batches(void)
     shrink_all();
     CHECK_INT(stat_of("evicted_bytes"), ==, COUNT * BYTES);
     for (i = 0; i < COUNT; i++) {
-        check_intact(&held[i]);
+        check_intact(&tbo[i]);
     }
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
-/* A fence that does not signal: its buffer is not even asked for. */
-static void test_busy(void)
+/* A buffer whose fence does not signal is not even requested. */
+static void test_busy_is_skipped(void)
 {
     long long timeouts = stat_of("timeouts");
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
-    held_rewrite(&held, 1);
+    make(&tbo, BYTES);
+    test_bo_rewrite(&tbo, 1);
     stall();
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, 0);
-    mark(&held);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
+    dontneed(&tbo);
     CHECK_INT(shrink(PAGES), ==, 0);
     drop_caches();
     CHECK_INT(stat_of("timeouts"), ==, timeouts);
     CHECK_INT(stat_of("dontneed_bytes"), ==, BYTES);
     stall_end();
-    CHECK_INT(bo_wait(env.gpu, &held.bo), ==, 0);
-    CHECK(ask_back(&held));
-    check_intact(&held);
-    check_host(&held);
+    CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
+    CHECK(willneed(&tbo));
+    check_intact(&tbo);
+    check_host(&tbo);
 }
 
-/* The memory manager finds memory elsewhere, and nobody is killed. */
-static void test_hog(void)
+/*
+ * The memory manager reclaims other memory, and the OOM killer does not run.
+ */
+static void test_memory_hog(void)
 {
     enum { EACH = 1024 * KIB };
     unsigned count = count_for(40, EACH), i;
-    Held *held = make_many(count, EACH);
+    TestBo *tbo = make_many(count, EACH);
 
-    mark(&held[0]);
+    dontneed(&tbo[0]);
     stall();
-    check_app(60);
+    check_memory_hog(60);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
     stall_end();
     shrink_all();
-    CHECK(!ask_back(&held[0]));
+    CHECK(!willneed(&tbo[0]));
     for (i = 1; i < count; i++) {
-        check_intact(&held[i]);
+        check_intact(&tbo[i]);
     }
-    drop_many(held, count);
+    release_many(tbo, count);
 }
 
-/* What is wanted of a device that does not answer ends with an error. */
-static void test_reattach(void)
+/* Use of an evicted buffer times out on a device that does not respond. */
+static void test_reattach_etimedout(void)
 {
-    Held held;
+    TestBo tbo;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     shrink_all();
     stall();
-    CHECK_INT(bo_upload(env.gpu, &held.bo), ==, -ETIMEDOUT);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -ETIMEDOUT);
     stall_end();
-    check_upload(&held);
+    check_upload(&tbo);
 }
 
 const TestCase tests_stall[] = {
     { "stall/willneed-in-purge", test_willneed_in_purge, 0 },
     { "stall/willneed-in-evict", test_willneed_in_evict, 0 },
-    { "stall/remarked-in-purge", test_remarked_in_purge, 0 },
-    { "stall/marked-in-evict", test_marked_in_evict, 0 },
-    { "stall/marked-and-wanted-in-evict", test_marked_and_wanted_in_evict, 0 },
-    { "stall/touched-in-purge", test_touched_in_purge, 0 },
-    { "stall/written-in-evict", test_written_in_evict, 0 },
-    { "stall/uploaded-in-purge", test_uploaded_in_purge, 0 },
-    { "stall/exported-in-purge", test_exported_in_purge, 0 },
-    { "stall/submitted-in-purge", test_submitted_in_purge, NEEDS_3D },
-    { "stall/uploaded-in-evict", test_uploaded_in_evict, 0 },
-    { "stall/freed-in-purge", test_freed_in_purge, 0 },
-    { "stall/freed-in-evict", test_freed_in_evict, 0 },
-    { "stall/closed-in-purge", test_closed_in_purge, 0 },
-    { "stall/killed-while-waiting", test_killed_while_waiting, 0 },
-    { "stall/killed-in-fault", test_killed_in_fault, 0 },
-    { "stall/pages-stay", test_pages_stay, 0 },
-    { "stall/all-batches", test_all_batches, 0 },
-    { "stall/busy", test_busy, NEEDS_3D },
-    { "stall/hog", test_hog, NEEDS_3D | NEEDS_SWAP },
-    { "stall/reattach", test_reattach, NEEDS_3D | NEEDS_FEATURE },
+    { "stall/dontneed-in-purge", test_dontneed_in_purge, 0 },
+    { "stall/dontneed-in-evict", test_dontneed_in_evict, 0 },
+    { "stall/dontneed-willneed-in-evict", test_dontneed_willneed_in_evict, 0 },
+    { "stall/access-in-purge", test_access_in_purge, 0 },
+    { "stall/write-in-evict", test_write_in_evict, 0 },
+    { "stall/upload-in-purge-enodata", test_upload_in_purge_enodata, 0 },
+    { "stall/export-in-purge-enodata", test_export_in_purge_enodata, 0 },
+    { "stall/submit-in-purge-enodata", test_submit_in_purge_enodata,
+      NEEDS_3D },
+    { "stall/upload-in-evict", test_upload_in_evict, 0 },
+    { "stall/free-in-purge", test_free_in_purge, 0 },
+    { "stall/free-in-evict", test_free_in_evict, 0 },
+    { "stall/close-in-purge", test_close_in_purge, 0 },
+    { "stall/kill-while-waiting", test_kill_while_waiting, 0 },
+    { "stall/kill-in-fault", test_kill_in_fault, 0 },
+    { "stall/pages-stay-resident", test_pages_stay_resident, 0 },
+    { "stall/all-requests", test_all_requests, 0 },
+    { "stall/busy-is-skipped", test_busy_is_skipped, NEEDS_3D },
+    { "stall/memory-hog", test_memory_hog, NEEDS_3D | NEEDS_SWAP },
+    { "stall/reattach-etimedout", test_reattach_etimedout,
+      NEEDS_3D | NEEDS_FEATURE },
     { NULL, NULL, 0 },
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reclaim against everything else at the same time.
+ * Reclaim concurrent with every other operation.
  */
 
 #include <errno.h>
@@ -30,7 +30,7 @@
 
 static atomic_bool enough;
 
-static void *shrink_on_and_on(void *arg)
+static void *shrink_loop(void *arg)
 {
     unsigned long pages = (uintptr_t)arg;
 
@@ -41,15 +41,15 @@ static void *shrink_on_and_on(void *arg)
     return NULL;
 }
 
-/* Run @body in the foreground while others reclaim. */
+/* Run @body while other threads reclaim. */
 static void under_reclaim(void (*body)(void))
 {
     pthread_t some, all;
 
     enough = false;
-    CHECK_INT(pthread_create(&some, NULL, shrink_on_and_on, (void *)PAGES), ==,
+    CHECK_INT(pthread_create(&some, NULL, shrink_loop, (void *)PAGES), ==,
               0);
-    CHECK_INT(pthread_create(&all, NULL, shrink_on_and_on, (void *)100000ul),
+    CHECK_INT(pthread_create(&all, NULL, shrink_loop, (void *)100000ul),
               ==, 0);
     body();
     enough = true;
@@ -59,185 +59,185 @@ static void under_reclaim(void (*body)(void))
 
 static void body_create_and_free(void)
 {
-    Held held;
+    TestBo tbo;
     int i;
 
     for (i = 0; i < rounds(200); i++) {
-        make(&held, BYTES);
-        drop(&held);
+        make(&tbo, BYTES);
+        release(&tbo);
     }
 }
 
 static void body_mapping(void)
 {
-    Held *held = make_many(8, BYTES);
+    TestBo *tbo = make_many(8, BYTES);
     int i;
 
     for (i = 0; i < rounds(400); i++) {
-        check_intact(&held[i % 8]);
-        held_rewrite(&held[i % 8], i);
+        check_intact(&tbo[i % 8]);
+        test_bo_rewrite(&tbo[i % 8], i);
     }
-    drop_many(held, 8);
+    release_many(tbo, 8);
 }
 
 static void body_transfer(void)
 {
-    Held *held = make_many(8, BYTES);
+    TestBo *tbo = make_many(8, BYTES);
     int i;
 
     for (i = 0; i < rounds(200); i++) {
-        held_rewrite(&held[i % 8], i);
-        CHECK_INT(bo_upload(env.gpu, &held[i % 8].bo), ==, 0);
-        check_host(&held[(i + 3) % 8]);
-        check_intact(&held[i % 8]);
+        test_bo_rewrite(&tbo[i % 8], i);
+        CHECK_INT(bo_upload(env.gpu, &tbo[i % 8].bo), ==, 0);
+        check_host(&tbo[(i + 3) % 8]);
+        check_intact(&tbo[i % 8]);
     }
-    drop_many(held, 8);
+    release_many(tbo, 8);
 }
 
 static void body_submit(void)
 {
     enum { COUNT = 8 };
-    const Held *all[COUNT];
-    Held held[COUNT];
+    const TestBo *all[COUNT];
+    TestBo tbo[COUNT];
     int i;
 
     for (i = 0; i < COUNT; i++) {
-        make_from(env.gpu, &held[i], i, BYTES, BO_TEXTURE);
-        all[i] = &held[i];
+        make_from(env.gpu, &tbo[i], i, BYTES, BO_TEXTURE);
+        all[i] = &tbo[i];
     }
     for (i = 0; i < rounds(100); i++) {
         CHECK_INT(submit_nothing(env.gpu, all, COUNT), ==, 0);
         CHECK_INT(submit_copy(env.gpu, all[i % COUNT], all[i % COUNT ^ 1]), ==,
                   0);
-        held[i % COUNT ^ 1].index = held[i % COUNT].index;
-        /* Bring the guest's pages in line with the host's. */
-        CHECK_INT(bo_download(env.gpu, &held[i % COUNT ^ 1].bo), ==, 0);
-        CHECK_INT(bo_wait(env.gpu, &held[i % COUNT ^ 1].bo), ==, 0);
-        check_intact(&held[i % COUNT ^ 1]);
+        tbo[i % COUNT ^ 1].index = tbo[i % COUNT].index;
+        /* Make the guest's pages equal to the host's. */
+        CHECK_INT(bo_download(env.gpu, &tbo[i % COUNT ^ 1].bo), ==, 0);
+        CHECK_INT(bo_wait(env.gpu, &tbo[i % COUNT ^ 1].bo), ==, 0);
+        check_intact(&tbo[i % COUNT ^ 1]);
     }
 }
 
 static void body_madvise(void)
 {
     enum { COUNT = 8 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
     unsigned purged = 0;
     int i;
 
-    /* At least one is purged, or this ends with the time of the case. */
+    /* Repeat until at least one is purged, or the case times out. */
     for (i = 1; i <= rounds(300) || !purged; i++) {
-        Held *one = &held[i % COUNT];
+        TestBo *one = &tbo[i % COUNT];
         bool retained;
 
-        mark(one);
+        dontneed(one);
         if (i % 3 == 0) {
             usleep(1000);
         }
-        retained = ask_back(one);
-        check_truth(one, retained);
+        retained = willneed(one);
+        check_contents(one, retained);
         if (!retained) {
             purged++;
-            held_fill(one, i);
+            test_bo_fill(one, i);
             CHECK_INT(bo_upload(env.gpu, &one->bo), ==, 0);
         }
     }
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
-/* Count in @tally what a look at the pages of @held finds: no page is wrong. */
-static void look(const Held *held, Tally *tally)
+/* Count the pages of @tbo; no page is corrupt. */
+static void count_pages(const TestBo *tbo, PageCounts *counts)
 {
-    *tally = (Tally) { 0 };
-    held_check(held, tally);
-    CHECK_INT(tally->corrupt + tally->zero, ==, 0);
-    CHECK_INT(tally->good + tally->fault, ==, PAGES);
+    *counts = (PageCounts) { 0 };
+    test_bo_check(tbo, counts);
+    CHECK_INT(counts->corrupt + counts->zero, ==, 0);
+    CHECK_INT(counts->good + counts->fault, ==, PAGES);
 }
 
 /*
- * Marked all the while: bytes, until the purge, and faults from then on. The
- * purge comes: who waits in vain for it ends with the time of the case.
+ * While DONTNEED: intact until the purge, SIGBUS from then on. Repeat until it
+ * is purged, or the case times out.
  */
-static void body_access_while_marked(void)
+static void body_access_while_dontneed(void)
 {
-    Tally before, after;
-    Held held;
+    PageCounts before, after;
+    TestBo tbo;
     int i;
 
     for (i = 0; i < rounds(100); i++) {
-        make(&held, BYTES);
-        mark(&held);
-        look(&held, &after);
+        make(&tbo, BYTES);
+        dontneed(&tbo);
+        count_pages(&tbo, &after);
         do {
             before = after;
-            look(&held, &after);
+            count_pages(&tbo, &after);
             CHECK(!before.fault || after.fault == PAGES);
         } while (!before.fault);
-        drop(&held);
+        release(&tbo);
     }
 }
 
 static void body_export(void)
 {
-    Held held;
+    TestBo tbo;
     int i;
 
     for (i = 0; i < rounds(100); i++) {
         struct drm_prime_handle prime = { .flags = O_CLOEXEC };
 
-        make(&held, BYTES);
-        prime.handle = held.bo.handle;
+        make(&tbo, BYTES);
+        prime.handle = tbo.bo.handle;
         CHECK_INT(drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime),
                   ==, 0);
-        check_intact(&held);
+        check_intact(&tbo);
         close(prime.fd);
-        drop(&held);
+        release(&tbo);
     }
 }
 
 static void body_map_and_unmap(void)
 {
     struct drm_virtgpu_map map = { 0 };
-    Held held;
+    TestBo tbo;
     int i;
 
-    make(&held, BYTES);
-    map.handle = held.bo.handle;
+    make(&tbo, BYTES);
+    map.handle = tbo.bo.handle;
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
     for (i = 0; i < rounds(300); i++) {
-        CHECK_INT(munmap(held.bo.map, BYTES), ==, 0);
-        held.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-                           env.gpu, map.offset);
-        CHECK(held.bo.map != MAP_FAILED);
-        check_intact(&held);
+        CHECK_INT(munmap(tbo.bo.map, BYTES), ==, 0);
+        tbo.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+                          env.gpu, map.offset);
+        CHECK(tbo.bo.map != MAP_FAILED);
+        check_intact(&tbo);
     }
-    drop(&held);
+    release(&tbo);
 }
 
 static void body_open_and_close(void)
 {
-    Held held;
+    TestBo tbo;
     int i;
 
     for (i = 0; i < rounds(50); i++) {
         int gpu = gpu_open();
 
         CHECK_INT(gpu, >=, 0);
-        make_from(gpu, &held, i, BYTES, BO_TEXTURE);
+        make_from(gpu, &tbo, i, BYTES, BO_TEXTURE);
         close(gpu);
-        check_intact(&held);
-        munmap(held.bo.map, BYTES);
+        check_intact(&tbo);
+        munmap(tbo.bo.map, BYTES);
     }
 }
 
 static void body_statistics(void)
 {
-    Held held;
+    TestBo tbo;
     int i;
 
-    make(&held, BYTES);
+    make(&tbo, BYTES);
     for (i = 0; i < rounds(200); i++) {
         CHECK_INT(stat_of("bo_bytes"), >, 0);
-        check_intact(&held);
+        check_intact(&tbo);
     }
 }
 
@@ -249,7 +249,7 @@ static void *run_body(void *arg)
     return NULL;
 }
 
-/* All at once, each with a file of its own, in a process of its own. */
+/* All at once, each in a process with a file of its own. */
 static void body_all(void)
 {
     static void (*const bodies[])(void) = {
@@ -285,7 +285,7 @@ UNDER_RECLAIM(mapping)
 UNDER_RECLAIM(transfer)
 UNDER_RECLAIM(submit)
 UNDER_RECLAIM(madvise)
-UNDER_RECLAIM(access_while_marked)
+UNDER_RECLAIM(access_while_dontneed)
 UNDER_RECLAIM(export)
 UNDER_RECLAIM(map_and_unmap)
 UNDER_RECLAIM(open_and_close)
@@ -296,65 +296,65 @@ UNDER_RECLAIM(all)
  * A program that needs memory lives on what nobody needs. Its own pages may be
  * swapped instead: then there is another one.
  */
-static void test_marked_is_memory(void)
+static void test_dontneed_is_available(void)
 {
     enum { EACH = 1024 * KIB };
     long long purges = stat_of("purges");
     unsigned count, purged = 0, i;
-    Held *held;
+    TestBo *tbo;
 
-    make_scarce();
+    limit_memory();
     count = count_for(70, EACH);
-    held = make_many(count, EACH);
+    tbo = make_many(count, EACH);
     for (i = 0; i < count; i++) {
-        mark(&held[i]);
+        dontneed(&tbo[i]);
     }
     do {
-        check_app(80);
+        check_memory_hog(80);
         purged = stat_of("purges") - purges;
     } while (!purged);
     for (i = 0; i < count; i++) {
-        bool retained = ask_back(&held[i]);
+        bool retained = willneed(&tbo[i]);
 
         purged -= !retained;
         if (retained) {
-            check_intact(&held[i]);
+            check_intact(&tbo[i]);
         }
     }
     CHECK_INT(purged, ==, 0);
-    drop_many(held, count);
+    release_many(tbo, count);
 }
 
 /*
- * Who asks for ever more is told that there is none, by an error or, if it was
- * promised too much, by a fault; and nobody is killed for it.
+ * A client that keeps creating buffers gets an error or, if memory was
+ * overcommitted, SIGBUS; the OOM killer does not run.
  */
-static void test_no_more(void)
+static void test_create_until_enomem(void)
 {
     enum { EACH = 8 << 20 };
-    Tally tally = { 0 };
+    PageCounts counts = { 0 };
     unsigned made = 0;
     int ret = 0;
 
-    while (ret == 0 && tally.fault == 0) {
-        Held held = { .index = made };
+    while (ret == 0 && counts.fault == 0) {
+        TestBo tbo = { .index = made };
 
-        ret = bo_create(env.gpu, BO_TEXTURE, EACH, &held.bo);
+        ret = bo_create(env.gpu, BO_TEXTURE, EACH, &tbo.bo);
         if (ret == 0) {
-            held_check(&held, &tally);
+            test_bo_check(&tbo, &counts);
             made++;
         }
     }
-    CHECK(ret == -ENOMEM || tally.fault > 0);
-    CHECK_INT(tally.good + tally.corrupt, ==, 0);
+    CHECK(ret == -ENOMEM || counts.fault > 0);
+    CHECK_INT(counts.good + counts.corrupt, ==, 0);
     CHECK_INT(made, >, 4);
 }
 
-/* Ended in the middle of faulting pages back. */
-static void test_killed_in_fault(void)
+/* Kill a task that faults pages back. */
+static void test_kill_in_fault(void)
 {
     enum { COUNT = 8 };
-    Held *held = make_many(COUNT, BYTES);
+    TestBo *tbo = make_many(COUNT, BYTES);
     int i, round, pid;
 
     for (round = 0; round < rounds(20); round++) {
@@ -363,7 +363,7 @@ static void test_killed_in_fault(void)
         if (pid == 0) {
             for (;;) {
                 for (i = 0; i < COUNT; i++) {
-                    check_intact(&held[i]);
+                    check_intact(&tbo[i]);
                 }
                 shrink(COUNT * PAGES);
             }
@@ -373,13 +373,13 @@ static void test_killed_in_fault(void)
         wait_for(pid);
     }
     for (i = 0; i < COUNT; i++) {
-        check_intact(&held[i]);
+        check_intact(&tbo[i]);
     }
-    drop_many(held, COUNT);
+    release_many(tbo, COUNT);
 }
 
-/* Ended in the middle of using the GPU, while its buffers are reclaimed. */
-static void body_killed(void)
+/* Kill a task that uses the GPU while its buffers are reclaimed. */
+static void body_kill(void)
 {
     int round, pid;
 
@@ -388,12 +388,12 @@ static void body_killed(void)
         if (pid == 0) {
             env.gpu = gpu_open();
             for (;;) {
-                Held *held = make_many(8, BYTES);
+                TestBo *tbo = make_many(8, BYTES);
 
-                mark(&held[round % 8]);
-                CHECK_INT(bo_upload(env.gpu, &held[(round + 1) % 8].bo), ==,
+                dontneed(&tbo[round % 8]);
+                CHECK_INT(bo_upload(env.gpu, &tbo[(round + 1) % 8].bo), ==,
                           0);
-                drop_many(held, 8);
+                release_many(tbo, 8);
             }
         }
         usleep(20000 + 3000 * (round % 5));
@@ -402,9 +402,9 @@ static void body_killed(void)
     }
 }
 
-UNDER_RECLAIM(killed)
+UNDER_RECLAIM(kill)
 
-/* The rest of ./scripts/soak, but not for long. */
+/* A short run of ./scripts/soak. */
 static void test_soak(void)
 {
     process_protect(1);
@@ -417,16 +417,16 @@ const TestCase tests_stress[] = {
     { "stress/transfer", test_transfer, 0 },
     { "stress/submit", test_submit, NEEDS_3D },
     { "stress/madvise", test_madvise, 0 },
-    { "stress/access-while-marked", test_access_while_marked, 0 },
+    { "stress/access-while-dontneed", test_access_while_dontneed, 0 },
     { "stress/export", test_export, 0 },
     { "stress/map-and-unmap", test_map_and_unmap, 0 },
     { "stress/open-and-close", test_open_and_close, 0 },
     { "stress/statistics", test_statistics, 0 },
     { "stress/all", test_all, 0 },
-    { "stress/marked-is-memory", test_marked_is_memory, NEEDS_3D },
-    { "stress/no-more", test_no_more, NEEDS_3D },
-    { "stress/killed-in-fault", test_killed_in_fault, 0 },
-    { "stress/killed", test_killed, 0 },
+    { "stress/dontneed-is-available", test_dontneed_is_available, NEEDS_3D },
+    { "stress/create-until-enomem", test_create_until_enomem, NEEDS_3D },
+    { "stress/kill-in-fault", test_kill_in_fault, 0 },
+    { "stress/kill", test_kill, 0 },
     { "stress/soak", test_soak, NEEDS_SWAP | NEEDS_NO_GPU },
     { NULL, NULL, 0 },
 };

@@ -23,27 +23,29 @@
 #include "stall.h"
 #include "test.h"
 
-/* Bounds that only a case that hangs meets. */
+/* Bounds that only a hang exceeds. */
 #define CASE_SECONDS    90
 #define DEBUG_SLOWER    4
-#define SETTLE_MS       3000
+#define WAIT_MS       3000
 #define STEP_MS         10
 
-/* What make_scarce() leaves, in bytes, and how much of that is not free. */
-#define SCARCE          (16 * MIB)
-#define SCARCE_IN_USE   (8 * MIB)
+/*
+ * Memory that limit_memory() leaves, in bytes, and how much of it is in use.
+ */
+#define LIMITED_MEMORY          (16 * MIB)
+#define LIMITED_IN_USE   (8 * MIB)
 
 #define EXIT_SKIP 77
 
 static const TestCase *const groups[] = {
-    tests_madvise, tests_purge, tests_evict, tests_mapping, tests_shared,
+    tests_madvise, tests_purge, tests_evict, tests_mapping, tests_export,
     tests_display, tests_report, tests_queue, tests_host, tests_stall,
     tests_blob, tests_stress, tests_inject, tests_lifecycle, tests_kernel,
 };
 
 TestEnv env;
 
-/* Why a case was skipped, told by its process to the one that started it. */
+/* Why a case was skipped; shared by its process and the runner. */
 static char *reason;
 
 void test_fail(const char *file, int line, const char *format, ...)
@@ -116,7 +118,7 @@ void shrink_all(void)
 {
     int waited;
 
-    for (waited = 0; waited < SETTLE_MS; waited += STEP_MS) {
+    for (waited = 0; waited < WAIT_MS; waited += STEP_MS) {
         shrink(1u << 20);
         if (all_shrunk()) {
             return;
@@ -137,7 +139,7 @@ void drop_caches(void)
     close(fd);
 }
 
-/* There are no fences for transfers on a 2D device. */
+/* Transfers have no fences on a 2D device. */
 static void wait_for_device(void)
 {
     while (stat_of("queued") != 0) {
@@ -145,13 +147,13 @@ static void wait_for_device(void)
     }
 }
 
-void make_from(int gpu, Held *held, uint32_t index, size_t bytes, BoKind kind)
+void make_from(int gpu, TestBo *tbo, uint32_t index, size_t bytes, BoKind kind)
 {
-    *held = (Held) { .index = index };
-    CHECK_INT(bo_create(gpu, kind, bytes, &held->bo), ==, 0);
-    held_fill(held, 0);
-    CHECK_INT(bo_upload(gpu, &held->bo), ==, 0);
-    CHECK_INT(bo_wait(gpu, &held->bo), ==, 0);
+    *tbo = (TestBo) { .index = index };
+    CHECK_INT(bo_create(gpu, kind, bytes, &tbo->bo), ==, 0);
+    test_bo_fill(tbo, 0);
+    CHECK_INT(bo_upload(gpu, &tbo->bo), ==, 0);
+    CHECK_INT(bo_wait(gpu, &tbo->bo), ==, 0);
     if (!env.is_3d) {
         wait_for_device();
     }
@@ -162,132 +164,132 @@ static BoKind kind_for(uint32_t index)
     return env.is_3d && index % 2 ? BO_BUFFER : BO_TEXTURE;
 }
 
-void make(Held *held, size_t bytes)
+void make(TestBo *tbo, size_t bytes)
 {
     static uint32_t next;
 
-    make_from(env.gpu, held, next, bytes, kind_for(next));
+    make_from(env.gpu, tbo, next, bytes, kind_for(next));
     next++;
 }
 
-void *map_anew(const Held *held, size_t bytes, int protection, int flags)
+void *map_anew(const TestBo *tbo, size_t bytes, int protection, int flags)
 {
-    struct drm_virtgpu_map map = { .handle = held->bo.handle };
+    struct drm_virtgpu_map map = { .handle = tbo->bo.handle };
 
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
     return mmap(NULL, bytes, protection, flags, env.gpu, map.offset);
 }
 
-void drop(Held *held)
+void release(TestBo *tbo)
 {
-    struct drm_gem_close close = { .handle = held->bo.handle };
+    struct drm_gem_close close = { .handle = tbo->bo.handle };
 
-    CHECK_INT(munmap(held->bo.map, held->bo.bytes), ==, 0);
+    CHECK_INT(munmap(tbo->bo.map, tbo->bo.bytes), ==, 0);
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_GEM_CLOSE, &close), ==, 0);
 }
 
-Held *make_many(unsigned count, size_t bytes)
+TestBo *make_many(unsigned count, size_t bytes)
 {
-    Held *held = calloc(count, sizeof(*held));
+    TestBo *tbo = calloc(count, sizeof(*tbo));
     unsigned i;
 
-    CHECK(held);
+    CHECK(tbo);
     for (i = 0; i < count; i++) {
-        make(&held[i], bytes);
+        make(&tbo[i], bytes);
     }
-    return held;
+    return tbo;
 }
 
-void drop_many(Held *held, unsigned count)
+void release_many(TestBo *tbo, unsigned count)
 {
     unsigned i;
 
     for (i = 0; i < count; i++) {
-        drop(&held[i]);
+        release(&tbo[i]);
     }
-    free(held);
+    free(tbo);
 }
 
-int advise_as(int gpu, const Held *held, uint32_t madv)
+int madvise_as(int gpu, const TestBo *tbo, uint32_t madv)
 {
     bool retained;
 
-    return bo_madvise(gpu, &held->bo, madv, &retained);
+    return bo_madvise(gpu, &tbo->bo, madv, &retained);
 }
 
-void mark(const Held *held)
+void dontneed(const TestBo *tbo)
 {
     bool retained;
 
-    CHECK_INT(bo_madvise(env.gpu, &held->bo, VIRTGPU_MADV_DONTNEED, &retained),
+    CHECK_INT(bo_madvise(env.gpu, &tbo->bo, VIRTGPU_MADV_DONTNEED, &retained),
               ==, 0);
 }
 
-bool ask_back(const Held *held)
+bool willneed(const TestBo *tbo)
 {
     bool retained;
 
-    CHECK_INT(bo_madvise(env.gpu, &held->bo, VIRTGPU_MADV_WILLNEED, &retained),
+    CHECK_INT(bo_madvise(env.gpu, &tbo->bo, VIRTGPU_MADV_WILLNEED, &retained),
               ==, 0);
     return retained;
 }
 
-static unsigned long pages_of(const Held *held)
+static unsigned long pages_of(const TestBo *tbo)
 {
-    return held->bo.bytes / PAGE_BYTES;
+    return tbo->bo.bytes / PAGE_BYTES;
 }
 
-void check_intact(const Held *held)
+void check_intact(const TestBo *tbo)
 {
-    Tally tally = { 0 };
+    PageCounts counts = { 0 };
 
-    held_check(held, &tally);
-    CHECK_INT(tally.good, ==, pages_of(held));
+    test_bo_check(tbo, &counts);
+    CHECK_INT(counts.good, ==, pages_of(tbo));
 }
 
-void check_host(const Held *held)
+void check_host(const TestBo *tbo)
 {
-    Tally tally = { 0 };
+    PageCounts counts = { 0 };
 
     if (!env.is_3d) {
-        return;     /* there is no reading back on a 2D device */
+        return;     /* no reading back on a 2D device */
     }
-    /* It overwrites the pages: they must be uploaded by then. */
-    CHECK_INT(bo_wait(env.gpu, &held->bo), ==, 0);
-    CHECK_INT(held_check_host(held, env.gpu, &tally), ==, 0);
-    CHECK_INT(tally.good, ==, pages_of(held));
+    /* Overwrites the pages: they must be uploaded by then. */
+    CHECK_INT(bo_wait(env.gpu, &tbo->bo), ==, 0);
+    CHECK_INT(test_bo_check_host(tbo, env.gpu, &counts), ==, 0);
+    CHECK_INT(counts.good, ==, pages_of(tbo));
 }
 
-void check_upload(const Held *held)
+void check_upload(const TestBo *tbo)
 {
-    CHECK_INT(bo_upload(env.gpu, &held->bo), ==, 0);
-    check_intact(held);
-    check_host(held);
+    CHECK_INT(bo_upload(env.gpu, &tbo->bo), ==, 0);
+    check_intact(tbo);
+    check_host(tbo);
 }
 
-void check_zero(const Held *held)
+void check_zero(const TestBo *tbo)
 {
-    Tally tally = { 0 };
+    PageCounts counts = { 0 };
 
-    held_check(held, &tally);
-    CHECK_INT(tally.zero, ==, pages_of(held));
+    test_bo_check(tbo, &counts);
+    CHECK_INT(counts.zero, ==, pages_of(tbo));
 }
 
-void check_faults(const Held *held)
+void check_sigbus(const TestBo *tbo)
 {
-    Tally tally = { 0 };
+    PageCounts counts = { 0 };
 
-    held_check(held, &tally);
-    CHECK_INT(tally.fault, ==, pages_of(held));
+    test_bo_check(tbo, &counts);
+    CHECK_INT(counts.fault, ==, pages_of(tbo));
 }
 
-void check_truth(const Held *held, bool retained)
+void check_contents(const TestBo *tbo, bool retained)
 {
     if (retained) {
-        check_intact(held);
-        check_host(held);
+        check_intact(tbo);
+        check_host(tbo);
     } else {
-        check_zero(held);
+        check_zero(tbo);
     }
 }
 
@@ -313,15 +315,15 @@ long long meminfo_of(const char *name)
     return found;
 }
 
-void make_scarce(void)
+void limit_memory(void)
 {
-    size_t have = meminfo_of("MemFree") + SCARCE_IN_USE;
+    size_t have = meminfo_of("MemFree") + LIMITED_IN_USE;
 
-    if (env.is_debug && have > SCARCE) {
-        CHECK(mmap(NULL, have - SCARCE, PROT_READ | PROT_WRITE,
+    if (env.is_debug && have > LIMITED_MEMORY) {
+        CHECK(mmap(NULL, have - LIMITED_MEMORY, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0) !=
               MAP_FAILED);
-        env.memory = SCARCE;
+        env.memory = LIMITED_MEMORY;
     }
 }
 
@@ -330,9 +332,9 @@ unsigned count_for(unsigned percent, size_t bytes)
     return env.memory / bytes * percent / 100;
 }
 
-void check_app(unsigned percent)
+void check_memory_hog(unsigned percent)
 {
-    CHECK_INT(app_run(count_for(percent, MIB), 0), ==, 0);
+    CHECK_INT(memory_hog_run(count_for(percent, MIB), 0), ==, 0);
 }
 
 int wait_for(int pid)
@@ -371,30 +373,30 @@ static bool env_init(void)
         return false;
     }
     env.is_3d = value;
-    get.param = VIRTGPU_PARAM_RECLAIM;
+    get.param = VIRTGPU_PARAM_MADVISE;
     if (drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get) < 0) {
         return false;
     }
-    env.has_feature = value & VIRTGPU_RECLAIM_DEVICE;
+    env.has_feature = value & VIRTGPU_MADVISE_DEVICE;
     env.has_swap = env_has_swap();
     get.param = VIRTGPU_PARAM_RESOURCE_BLOB;
     value = 0;
     drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get);
     env.has_blob = value;
-    /* There are no files to speak of: what is not free is not to be had. */
+    /* There is no page cache to speak of: free memory is all there is. */
     env.memory = meminfo_of("MemFree");
     env.is_debug = kernel && !strcmp(kernel, "debug");
     close(env.gpu);
     return true;
 }
 
-static const char *lacks(const TestCase *test)
+static const char *missing(const TestCase *test)
 {
     if ((test->needs & NEEDS_3D) && !env.is_3d) {
         return "needs 3D";
     }
     if ((test->needs & NEEDS_FEATURE) && !env.has_feature) {
-        return "needs a device that can purge";
+        return "needs VIRTIO_GPU_F_RECLAIM";
     }
     if ((test->needs & NEEDS_SWAP) && !env.has_swap) {
         return "needs swap";
@@ -411,7 +413,7 @@ static void run_child(const TestCase *test)
     prctl(PR_SET_NAME, "test");
     setpgid(0, 0);
     process_protect(0);
-    held_catch_faults();
+    test_bo_catch_faults();
     if (!(test->needs & NEEDS_NO_GPU)) {
         env.gpu = gpu_open();
         CHECK_INT(env.gpu, >=, 0);
@@ -436,12 +438,12 @@ static int await_child(pid_t pid)
     return -1;
 }
 
-/* What the case had is gone: its buffers are freed, some a moment later. */
+/* Wait until the buffers of the case are freed, which is asynchronous. */
 static bool is_clean(long long bytes)
 {
     int waited;
 
-    for (waited = 0; waited < SETTLE_MS; waited += STEP_MS) {
+    for (waited = 0; waited < WAIT_MS; waited += STEP_MS) {
         if (stat_of("bo_bytes") == bytes) {
             return true;
         }
@@ -454,7 +456,7 @@ static bool is_clean(long long bytes)
 
 static bool run_case(const TestCase *test)
 {
-    const char *lack = lacks(test);
+    const char *lack = missing(test);
     long long bytes = stat_of("bo_bytes");
     int status;
     pid_t pid;
@@ -473,25 +475,25 @@ static bool run_case(const TestCase *test)
     }
     status = await_child(pid);
     stall_end();
-    kill(-pid, SIGKILL);        /* and whatever it left behind */
+    kill(-pid, SIGKILL);        /* and its children */
     if (status == -1) {
-        report("# it hangs");
+        report("# timed out");
     } else if (WIFSIGNALED(status)) {
-        report("# ended by signal %d", WTERMSIG(status));
+        report("# killed by signal %d", WTERMSIG(status));
     } else if (WEXITSTATUS(status) == EXIT_SKIP) {
         report("ok - %s # SKIP %s", test->name, reason);
         return true;
     }
-    if (status == 0 && !(test->needs & LEAVES_OTHER) && !is_clean(bytes)) {
+    if (status == 0 && !(test->needs & CHANGES_DRIVER) && !is_clean(bytes)) {
         status = -1;
     }
     report("%s - %s", status == 0 ? "ok" : "not ok", test->name);
     return true;
 }
 
-static bool chosen(const TestCase *test, const char *prefix)
+static bool selected(const TestCase *test, const char *prefix)
 {
-    /* What a kernel cannot do is not a test of it that is skipped. */
+    /* Cases for the debug kernel are not listed as skipped on others. */
     return !strncmp(test->name, prefix, strlen(prefix)) &&
            (env.is_debug || !(test->needs & NEEDS_DEBUG));
 }
@@ -519,14 +521,14 @@ bool tests_run(const char *prefix)
     process_protect(1);
     for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         for (test = groups[i]; test->name; test++) {
-            count += chosen(test, prefix);
+            count += selected(test, prefix);
         }
     }
     report("# %zu MiB of memory", env.memory / MIB);
     report("1..%u", count);
     for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         for (test = groups[i]; test->name; test++) {
-            if (chosen(test, prefix) && !run_case(test)) {
+            if (selected(test, prefix) && !run_case(test)) {
                 return false;
             }
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the driver's tests are made of. Each case runs in a process of its own,
- * which may die; after it the driver must have as much memory as before.
+ * Test harness. Each case runs in a process of its own, which may die; after
+ * it the driver must account as much memory as before.
  */
 #ifndef GUEST_TEST_H
 #define GUEST_TEST_H
@@ -10,27 +10,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "held.h"
+#include "testbo.h"
 
 #define KIB 1024u
 
 #define DEBUGFS "/sys/kernel/debug/dri/0/"
 
-/* What a case needs of the device or the guest, or else it is skipped. */
+/* Requirements of a case; without them it is skipped. */
 enum {
     NEEDS_3D      = 1 << 0,
     NEEDS_FEATURE = 1 << 1,     /* VIRTIO_GPU_F_RECLAIM */
     NEEDS_SWAP    = 1 << 2,
-    /* For good or for bad, the driver has other memory after this case. */
-    LEAVES_OTHER  = 1 << 3,
-    NEEDS_NO_GPU  = 1 << 4,     /* nobody must have it open */
+    /* The case unbinds or reloads the driver: do not compare its totals. */
+    CHANGES_DRIVER  = 1 << 3,
+    NEEDS_NO_GPU  = 1 << 4,     /* no process may have it open */
     NEEDS_BLOB    = 1 << 5,
-    /* The kernel that looks for mistakes; others do not have the case. */
+    /* The debug kernel; others do not list the case. */
     NEEDS_DEBUG   = 1 << 6,
 };
 
 typedef struct TestCase {
-    const char *name;           /* FILE/CASE */
+    const char *name;           /* GROUP/CASE */
     void (*run)(void);
     unsigned needs;
 } TestCase;
@@ -40,7 +40,7 @@ extern const TestCase tests_madvise[];
 extern const TestCase tests_purge[];
 extern const TestCase tests_evict[];
 extern const TestCase tests_mapping[];
-extern const TestCase tests_shared[];
+extern const TestCase tests_export[];
 extern const TestCase tests_display[];
 extern const TestCase tests_report[];
 extern const TestCase tests_queue[];
@@ -54,22 +54,22 @@ extern const TestCase tests_kernel[];
 
 /*
  * Run the cases whose names begin with @prefix and report them as TAP without
- * numbers. Returns false if that could not be done.
+ * numbers. Returns false on failure to run them.
  */
 bool tests_run(const char *prefix);
 
-/* soak_run() by itself; false also if it could not be done. */
+/* Run soak_run(); returns false on failure. */
 bool tests_soak(unsigned seconds, unsigned seed);
 
-/* What the case may rely on; set before it runs. */
+/* Environment of a case; set before it runs. */
 typedef struct TestEnv {
-    int gpu;                    /* a render node of its own */
+    int gpu;                    /* a render node */
     bool is_3d;
     bool has_feature;
     bool has_swap;
     bool has_blob;
-    bool is_debug;              /* the kernel looks for mistakes */
-    size_t memory;              /* bytes that buffers and programs can have */
+    bool is_debug;              /* a debug kernel */
+    size_t memory;              /* bytes available to buffers and programs */
 } TestEnv;
 
 extern TestEnv env;
@@ -85,7 +85,7 @@ void test_skip(const char *why) __attribute__((noreturn));
         } \
     } while (0)
 
-/* Compare integers and tell both when they are not as they should be. */
+/* Compare integers; a failure reports both. */
 #define CHECK_INT(left, op, right) do { \
         long long l_ = (left), r_ = (right); \
         if (!(l_ op r_)) { \
@@ -94,78 +94,77 @@ void test_skip(const char *why) __attribute__((noreturn));
         } \
     } while (0)
 
-/* A request of DRM; returns 0 or -errno. */
+/* A DRM ioctl; returns 0 or -errno. */
 int drm_request(int fd, unsigned long request, void *arg);
 
 /* A value from the driver's statistics. */
 long long stat_of(const char *name);
 
-/* A value of the kernel's from meminfo, in bytes; -1 if there is none. */
+/* A value from meminfo, in bytes; -1 if there is none. */
 long long meminfo_of(const char *name);
 
-/* A value of the process' own from fdinfo, in bytes; -1 if there is none. */
+/* A value from the process' own fdinfo, in bytes; -1 if there is none. */
 long long fdinfo_of(const char *key);
 
-/* Have @pages reclaimed now; returns how many were. */
+/* Reclaim @pages now; returns how many were reclaimed. */
 long long shrink(unsigned long pages);
 
 /*
- * Have everything reclaimed that can be: what is marked is purged after that,
- * what is not pinned has no pages. Fails the case if it is not.
+ * Reclaim everything: afterwards all DONTNEED buffers are purged, and only
+ * pinned ones are resident. Fails the case otherwise.
  */
 void shrink_all(void);
 
-/* Have the memory manager ask every shrinker, as it does when memory is short. */
+/* Run every shrinker, as under memory pressure. */
 void drop_caches(void);
 
-/* A buffer that is filled and idle, its contents on the host. */
-void make(Held *held, size_t bytes);
-void make_from(int gpu, Held *held, uint32_t index, size_t bytes, BoKind kind);
-void drop(Held *held);
-/* Map @bytes of it once more; returns what mmap() does. */
-void *map_anew(const Held *held, size_t bytes, int protection, int flags);
-/* All of these at once. */
-Held *make_many(unsigned count, size_t bytes);
-void drop_many(Held *held, unsigned count);
+/* Create a buffer that is filled, uploaded and idle. */
+void make(TestBo *tbo, size_t bytes);
+void make_from(int gpu, TestBo *tbo, uint32_t index, size_t bytes, BoKind kind);
+void release(TestBo *tbo);
+/* Map @bytes of it once more; returns the result of mmap(). */
+void *map_anew(const TestBo *tbo, size_t bytes, int protection, int flags);
+/* The same for many buffers. */
+TestBo *make_many(unsigned count, size_t bytes);
+void release_many(TestBo *tbo, unsigned count);
 
-/* Returns 0, or -errno if the advice is not taken. */
-int advise_as(int gpu, const Held *held, uint32_t madv);
-/* Advice that is expected to be taken. */
-void mark(const Held *held);
-/* Ask it back; returns whether it was retained. */
-bool ask_back(const Held *held);
+/* Returns 0, or -errno. */
+int madvise_as(int gpu, const TestBo *tbo, uint32_t madv);
+/* Mark it DONTNEED, which must succeed. */
+void dontneed(const TestBo *tbo);
+/* Mark it WILLNEED; returns whether it is retained. */
+bool willneed(const TestBo *tbo);
 
-/* Every page is as it was last written, in the mapping or on the host. */
-void check_intact(const Held *held);
-void check_host(const Held *held);
-/* It can be uploaded, and then every page is as it was written in both. */
-void check_upload(const Held *held);
+/* Every page is as last written, in the mapping or on the host. */
+void check_intact(const TestBo *tbo);
+void check_host(const TestBo *tbo);
+/* Upload it, and check every page in both. */
+void check_upload(const TestBo *tbo);
 /* Every page reads as zero. */
-void check_zero(const Held *held);
-/* Touching any page is a SIGBUS. */
-void check_faults(const Held *held);
-/* The truth about @held, which was asked back with answer @retained. */
-void check_truth(const Held *held, bool retained);
+void check_zero(const TestBo *tbo);
+/* Access to any page raises SIGBUS. */
+void check_sigbus(const TestBo *tbo);
+/* The contents match the result @retained of WILLNEED. */
+void check_contents(const TestBo *tbo, bool retained);
 
-/* Take the driver from the device, which nobody uses, and unload it. */
+/* Unbind the driver, which must not be in use, and unload it. */
 void unload_driver(void);
 
 /*
- * How often to try what is random: @count times, or fewer on the kernel that
- * looks for mistakes. It is slow, and finds them in what has happened, not in
- * what came of it.
+ * Rounds of a randomized case: @count, or fewer on the debug kernel, which is
+ * slow.
  */
 int rounds(int count);
 
 /*
- * On the kernel that looks for mistakes, have less memory until the case ends:
- * to swap a page takes a millisecond there.
+ * On the debug kernel, lock most memory until the case ends: swapping a page
+ * takes a millisecond there.
  */
-void make_scarce(void);
-/* How many buffers of @bytes take @percent of the memory there is. */
+void limit_memory(void);
+/* The number of buffers of @bytes that take @percent of the memory. */
 unsigned count_for(unsigned percent, size_t bytes);
-/* A program that needs @percent of the memory there is lives. */
-void check_app(unsigned percent);
+/* A memory hog of @percent of the memory survives. */
+void check_memory_hog(unsigned percent);
 
 /* Wait for a child of the case; returns its status as of waitpid(). */
 int wait_for(int pid);

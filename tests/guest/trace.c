@@ -75,7 +75,7 @@ unsigned traced(const char *group, const char *name)
     unsigned count = 0;
 
     CHECK(file);
-    /* Events of kprobes have the name alone. */
+    /* Events of kprobes have no prefix. */
     if (strcmp(group, TRACE_QUEUE)) {
         snprintf(text, sizeof(text), ": %s_%s: ", group, name);
     } else {

@@ -15,229 +15,228 @@
 struct drm_device;
 struct drm_gem_shmem_object;
 struct drm_gem_shmem_reclaim;
-struct drm_gem_shmem_reclaim_batch;
+struct drm_gem_shmem_reclaim_request;
 struct drm_gem_shmem_reclaim_object;
 
 /**
- * DRM_GEM_SHMEM_RECLAIM_BATCH - objects handed to the driver at a time
+ * DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS - most objects in one request
  *
- * Enough that the cost of a round trip to a device is shared by many small
- * objects, few enough that a batch and the commands for it fit in a small
- * reserve.
+ * Large enough to amortize the round trip to a device over many small objects,
+ * small enough that a request and its commands can be preallocated.
  */
-#define DRM_GEM_SHMEM_RECLAIM_BATCH 64
+#define DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS 64
 
 /**
- * enum drm_gem_shmem_reclaim_state - what can be had from an object
+ * enum drm_gem_shmem_reclaim_state - reclaim state of an object
  *
- * Those that have something to give come first, the easiest to take from
- * before the others. Each value but the first has a list of its own.
+ * The states with reclaimable memory come first, cheapest to reclaim first.
+ * There is one LRU list for each state but the first.
  */
 enum drm_gem_shmem_reclaim_state {
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_UNMANAGED: not known here; its pages are
-	 * somebody else's business.
+	 * @DRM_GEM_SHMEM_RECLAIM_UNSHRINKABLE: not registered for reclaim; the
+	 * driver owns its pages.
 	 */
-	DRM_GEM_SHMEM_RECLAIM_UNMANAGED,
+	DRM_GEM_SHMEM_RECLAIM_UNSHRINKABLE,
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_DONTNEED: its owner can do without the
-	 * contents: purging takes no I/O and gives back everything.
+	 * @DRM_GEM_SHMEM_RECLAIM_DONTNEED: user space does not need the
+	 * contents: purging takes no I/O and frees all pages.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_DONTNEED,
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_WILLNEED: has pages and they matter: they can
-	 * only be made swappable.
+	 * @DRM_GEM_SHMEM_RECLAIM_WILLNEED: populated, and the contents are
+	 * needed: the pages can only be made swappable.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_WILLNEED,
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_PINNED: has pages and something relies on
-	 * them staying where they are.
+	 * @DRM_GEM_SHMEM_RECLAIM_PINNED: populated, and the pages must not
+	 * move.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_PINNED,
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_EMPTY: has no pages and reads as zero: never
-	 * used yet, or asked back after a purge.
+	 * @DRM_GEM_SHMEM_RECLAIM_UNPOPULATED: has no pages and reads as zero:
+	 * not used yet, or WILLNEED after a purge.
 	 */
-	DRM_GEM_SHMEM_RECLAIM_EMPTY,
+	DRM_GEM_SHMEM_RECLAIM_UNPOPULATED,
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_EVICTED: holds no pages; the contents are the
-	 * memory manager's, in the page cache or in swap.
+	 * @DRM_GEM_SHMEM_RECLAIM_EVICTED: its pages are not pinned; the memory
+	 * manager keeps the contents in the page cache or in swap.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_EVICTED,
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_PURGED: has neither pages nor contents and has
-	 * not been asked back.
+	 * @DRM_GEM_SHMEM_RECLAIM_PURGED: has neither pages nor contents, and
+	 * is still DONTNEED.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_PURGED,
-	/** @DRM_GEM_SHMEM_RECLAIM_NR_STATES: how many there are */
+	/** @DRM_GEM_SHMEM_RECLAIM_NR_STATES: number of states */
 	DRM_GEM_SHMEM_RECLAIM_NR_STATES
 };
 
 /**
- * enum drm_gem_shmem_reclaim_op - what is being done to an object
+ * enum drm_gem_shmem_reclaim_op - reclaim operation
  */
 enum drm_gem_shmem_reclaim_op {
-	/** @DRM_GEM_SHMEM_RECLAIM_NONE: nothing */
+	/** @DRM_GEM_SHMEM_RECLAIM_NONE: none */
 	DRM_GEM_SHMEM_RECLAIM_NONE,
-	/** @DRM_GEM_SHMEM_RECLAIM_PURGE: drop pages and contents */
+	/** @DRM_GEM_SHMEM_RECLAIM_PURGE: discard the pages and the contents */
 	DRM_GEM_SHMEM_RECLAIM_PURGE,
-	/** @DRM_GEM_SHMEM_RECLAIM_EVICT: let go of the pages */
+	/** @DRM_GEM_SHMEM_RECLAIM_EVICT: unpin the pages */
 	DRM_GEM_SHMEM_RECLAIM_EVICT,
 };
 
 /**
- * struct drm_gem_shmem_reclaim_object - an object's part, for the driver to
- * embed in its own
+ * struct drm_gem_shmem_reclaim_object - reclaim state of a shmem object
  *
- * Unless said otherwise, fields are guarded by the reservation lock of the
- * object.
+ * Embedded by the driver in its own object. Unless stated otherwise, fields are
+ * protected by the reservation lock of the object.
  */
 struct drm_gem_shmem_reclaim_object {
-	/** @shmem: the object; set once */
+	/** @shmem: the shmem object; constant */
 	struct drm_gem_shmem_object *shmem;
-	/** @reclaim: the device's part; set once, NULL when unmanaged */
+	/** @reclaim: the device instance; constant, NULL if not shrinkable */
 	struct drm_gem_shmem_reclaim *reclaim;
 	/**
-	 * @lru_node: place in the list of @state; guarded by
+	 * @lru_node: entry in the LRU list of @state; protected by
 	 * &drm_gem_shmem_reclaim.lru_lock
 	 */
 	struct list_head lru_node;
 	/**
-	 * @state: the list it is in; written under the reservation lock and
-	 * &drm_gem_shmem_reclaim.lru_lock, so either is enough to read it
+	 * @state: the LRU list it is on; written under the reservation lock and
+	 * &drm_gem_shmem_reclaim.lru_lock, so either suffices to read it
 	 */
 	enum drm_gem_shmem_reclaim_state state;
-	/** @pin_count: reasons not to touch the pages */
+	/** @pin_count: while not 0, neither evicted nor purged */
 	unsigned int pin_count;
-	/** @dontneed: the last advice */
+	/** @dontneed: the last advice was DONTNEED */
 	bool dontneed;
-	/** @resident: the pages are held and mapped for DMA */
+	/** @resident: the pages are pinned and mapped for DMA */
 	bool resident;
-	/** @evicted: the contents were left to the memory manager */
+	/** @evicted: the contents are in the page cache or in swap */
 	bool evicted;
-	/** @purged: the contents are gone and nobody was told yet */
+	/** @purged: the contents are lost and WILLNEED has not reported it yet */
 	bool purged;
-	/** @op: begun and not finished; see drm_gem_shmem_reclaim_settle() */
+	/** @op: pending operation; see drm_gem_shmem_reclaim_finish_pending() */
 	enum drm_gem_shmem_reclaim_op op;
 	/**
-	 * @inflight: the device has not answered @op; set under the reservation
-	 * lock, cleared without it by drm_gem_shmem_reclaim_done()
+	 * @inflight: the device has not completed @op; set under the
+	 * reservation lock, cleared without it by drm_gem_shmem_reclaim_done()
 	 */
 	bool inflight;
-	/** @result: the answer to @op, valid once @inflight is clear */
+	/** @result: result of @op, valid once @inflight is clear */
 	int result;
 	/**
-	 * @no_memory: in jiffies, until when page faults do not try again; 0 if
-	 * they never failed for want of memory
+	 * @fault_backoff: in jiffies, until when page faults fail at once; 0 if
+	 * none ever ran out of memory
 	 */
-	unsigned long no_memory;
-	/** @put_node: used when the last reference is dropped during reclaim */
+	unsigned long fault_backoff;
+	/** @put_node: for dropping the last reference outside of reclaim */
 	struct llist_node put_node;
 };
 
 /**
- * struct drm_gem_shmem_reclaim_batch - a reserved request to let go of objects
+ * struct drm_gem_shmem_reclaim_request - a preallocated request to the device
  *
- * The driver embeds it next to whatever it needs to talk to its device and
- * hands it over with drm_gem_shmem_reclaim_add_batch(), because there is no
- * allocating anything when a batch is wanted.
+ * Embedded by the driver beside what it needs to talk to its device, and handed
+ * over with drm_gem_shmem_reclaim_add_request(): nothing can be allocated when
+ * a scan needs a request.
  */
-struct drm_gem_shmem_reclaim_batch {
-	/** @reclaim: the device's part; set once */
+struct drm_gem_shmem_reclaim_request {
+	/** @reclaim: the device instance; constant */
 	struct drm_gem_shmem_reclaim *reclaim;
 	/**
-	 * @node: place in &drm_gem_shmem_reclaim.batches while unused; guarded
-	 * by &drm_gem_shmem_reclaim.lru_lock
+	 * @node: entry in &drm_gem_shmem_reclaim.requests while unused;
+	 * protected by &drm_gem_shmem_reclaim.lru_lock
 	 */
 	struct list_head node;
-	/** @op: what to do to all of @objs */
+	/** @op: operation for all of @objs */
 	enum drm_gem_shmem_reclaim_op op;
-	/** @count: how many of @objs are set */
+	/** @count: number of @objs */
 	unsigned int count;
-	/** @pending: answers missing, and one for the scan that filled it */
+	/** @pending: outstanding completions, plus one for the scan that owns it */
 	atomic_t pending;
 	/** @objs: the objects, with a reference to each */
-	struct drm_gem_shmem_reclaim_object *objs[DRM_GEM_SHMEM_RECLAIM_BATCH];
+	struct drm_gem_shmem_reclaim_object *objs[DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS];
 };
 
 /**
- * struct drm_gem_shmem_reclaim_ops - what only the driver knows
+ * struct drm_gem_shmem_reclaim_ops - driver callbacks
  */
 struct drm_gem_shmem_reclaim_ops {
 	/**
-	 * @submit: have the device let go of the objects in the batch
+	 * @submit: have the device release the objects of a request
 	 *
-	 * Called during reclaim with no lock held: must not allocate nor wait.
-	 * drm_gem_shmem_reclaim_done() has to be called once for each object,
+	 * Called during reclaim with no lock held: must not allocate or sleep.
+	 * The driver calls drm_gem_shmem_reclaim_done() once for each object,
 	 * before or after this returns.
 	 */
-	void (*submit)(struct drm_gem_shmem_reclaim_batch *batch);
+	void (*submit)(struct drm_gem_shmem_reclaim_request *req);
 
 	/**
-	 * @poll: look for answers
+	 * @poll: process completions
 	 *
-	 * Called during reclaim, also while answers are missing, so that they
-	 * arrive and fences signal even if the thread that normally takes care
-	 * of that has no memory to run. Must not allocate nor wait. Optional.
+	 * Called during reclaim, also while completions are outstanding, so
+	 * that they are processed and fences signal even if the worker that
+	 * does this normally cannot run for lack of memory. Must not allocate
+	 * or sleep. Optional.
 	 */
 	void (*poll)(struct drm_gem_shmem_reclaim *reclaim);
 };
 
 /**
- * struct drm_gem_shmem_reclaim_stats - a device's totals
+ * struct drm_gem_shmem_reclaim_stats - statistics of a device
  */
 struct drm_gem_shmem_reclaim_stats {
-	/** @objects: by state */
+	/** @objects: objects in each state */
 	u64 objects[DRM_GEM_SHMEM_RECLAIM_NR_STATES];
-	/** @bytes: by state */
+	/** @bytes: their size */
 	u64 bytes[DRM_GEM_SHMEM_RECLAIM_NR_STATES];
-	/** @resident: bytes of objects that hold their pages, in any state */
+	/** @resident: size of the objects with pinned pages, in any state */
 	u64 resident;
-	/** @purges: objects purged so far */
+	/** @purges: objects purged */
 	u64 purges;
-	/** @evictions: objects evicted so far */
+	/** @evictions: objects evicted */
 	u64 evictions;
-	/** @refaults: evicted objects that got their pages back so far */
+	/** @refaults: evicted objects populated again */
 	u64 refaults;
-	/** @retained_answers: times that contents were there when asked back */
-	u64 retained_answers;
-	/** @purged_answers: times that they were not */
-	u64 purged_answers;
-	/** @refused: objects that the device would not let go of */
-	u64 refused;
-	/** @waits: objects that were busy and waited for */
+	/** @willneed_retained: WILLNEED calls that found the contents retained */
+	u64 willneed_retained;
+	/** @willneed_purged: WILLNEED calls that found them purged */
+	u64 willneed_purged;
+	/** @busy: objects that the device did not release */
+	u64 busy;
+	/** @waits: busy objects that a scan waited for until they were idle */
 	u64 waits;
-	/** @timeouts: times that the device did not answer soon enough */
+	/** @timeouts: requests that the device did not complete in time */
 	u64 timeouts;
 };
 
 /**
- * struct drm_gem_shmem_reclaim - a device's part, for the driver to embed
+ * struct drm_gem_shmem_reclaim - device instance, embedded by the driver
  */
 struct drm_gem_shmem_reclaim {
-	/** @dev: the device; set once */
+	/** @dev: the device; constant */
 	struct drm_device *dev;
-	/** @ops: the driver's; set once */
+	/** @ops: driver callbacks; constant */
 	const struct drm_gem_shmem_reclaim_ops *ops;
-	/** @shrinker: how the memory manager finds us */
+	/** @shrinker: the shrinker registered with the memory manager */
 	struct shrinker shrinker;
-	/** @lru_lock: guards the lists and @stats; innermost */
+	/** @lru_lock: protects the lists and @stats; innermost */
 	spinlock_t lru_lock;
 	/** @lru: a list for each state, least recently used first */
 	struct list_head lru[DRM_GEM_SHMEM_RECLAIM_NR_STATES];
-	/** @stats: totals */
+	/** @stats: statistics */
 	struct drm_gem_shmem_reclaim_stats stats;
-	/** @batches: those not in use */
-	struct list_head batches;
-	/** @wait: woken when the device answered for an object */
+	/** @requests: unused requests */
+	struct list_head requests;
+	/** @wait: woken when an operation on an object completes */
 	wait_queue_head_t wait;
-	/** @stalled: jiffies until which a device that was late is left alone */
+	/** @stalled: in jiffies, until when scans skip a device that timed out */
 	unsigned long stalled;
-	/** @is_stalled: whether @stalled means anything */
+	/** @is_stalled: @stalled is valid */
 	bool is_stalled;
-	/** @put_list: objects whose last reference is to be dropped */
+	/** @put_list: objects whose last reference @put_work drops */
 	struct llist_head put_list;
-	/** @put_work: drops them where that may allocate and wait */
+	/** @put_work: drops references where it may allocate and sleep */
 	struct work_struct put_work;
 };
 
@@ -248,10 +247,10 @@ void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim);
 void drm_gem_shmem_reclaim_flush(struct drm_gem_shmem_reclaim *reclaim);
 unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim,
 					   unsigned long nr);
-void drm_gem_shmem_reclaim_add_batch(struct drm_gem_shmem_reclaim *reclaim,
-				     struct drm_gem_shmem_reclaim_batch *batch);
-void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_batch *batch,
-				struct drm_gem_shmem_reclaim_object *robj,
+void drm_gem_shmem_reclaim_add_request(struct drm_gem_shmem_reclaim *reclaim,
+				       struct drm_gem_shmem_reclaim_request *req);
+void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_request *req,
+				struct drm_gem_shmem_reclaim_object *sobj,
 				int result);
 void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 				     struct drm_gem_shmem_reclaim_stats *stats);
@@ -259,29 +258,31 @@ void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 bool drm_gem_shmem_reclaim_may_add(struct drm_gem_shmem_reclaim *reclaim,
 				   size_t size);
 void drm_gem_shmem_reclaim_add(struct drm_gem_shmem_reclaim *reclaim,
-			       struct drm_gem_shmem_reclaim_object *robj,
+			       struct drm_gem_shmem_reclaim_object *sobj,
 			       struct drm_gem_shmem_object *shmem);
-void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *robj);
-int drm_gem_shmem_reclaim_use(struct drm_gem_shmem_reclaim_object *robj);
-int drm_gem_shmem_reclaim_pin(struct drm_gem_shmem_reclaim_object *robj);
-void drm_gem_shmem_reclaim_unpin(struct drm_gem_shmem_reclaim_object *robj);
-int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *robj,
+void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *sobj);
+int drm_gem_shmem_reclaim_prepare(struct drm_gem_shmem_reclaim_object *sobj);
+int drm_gem_shmem_reclaim_pin(struct drm_gem_shmem_reclaim_object *sobj);
+void drm_gem_shmem_reclaim_unpin(struct drm_gem_shmem_reclaim_object *sobj);
+int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained);
-int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *robj,
+int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 			       struct drm_gem_shmem_object *shmem,
 			       struct vm_area_struct *vma);
-vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *robj,
+vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *sobj,
 				       struct drm_gem_shmem_object *shmem,
 				       struct vm_fault *vmf);
 
 /**
- * drm_gem_shmem_reclaim_is_managed - whether an object can be reclaimed at all
- * @robj: the object's part
+ * drm_gem_shmem_reclaim_is_shrinkable - whether an object is subject to reclaim
+ * @sobj: the shmem object
+ *
+ * Returns: whether it was added with drm_gem_shmem_reclaim_add().
  */
 static inline bool
-drm_gem_shmem_reclaim_is_managed(struct drm_gem_shmem_reclaim_object *robj)
+drm_gem_shmem_reclaim_is_shrinkable(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	return robj->reclaim;
+	return sobj->reclaim;
 }
 
 #endif /* __DRM_GEM_SHMEM_RECLAIM_H__ */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of reclaim share among themselves.
+ * Reclaim of drm_gem_shmem objects: internal interface of its files.
  */
 #ifndef __DRM_GEM_SHMEM_RECLAIM_INTERNAL_H__
 #define __DRM_GEM_SHMEM_RECLAIM_INTERNAL_H__
@@ -14,14 +14,14 @@
 #include <drm/drm_gem_shmem_reclaim.h>
 
 /* drm_gem_shmem_reclaim_object.c */
-void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *robj);
-int drm_gem_shmem_reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj);
+void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *sobj);
+int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj);
 unsigned long
-drm_gem_shmem_reclaim_finish(struct drm_gem_shmem_reclaim_object *robj,
-			     bool keep);
+drm_gem_shmem_reclaim_complete(struct drm_gem_shmem_reclaim_object *sobj,
+			       bool keep);
 
-/* drm_gem_shmem_reclaim_batch.c */
-void drm_gem_shmem_reclaim_put(struct drm_gem_shmem_reclaim_object *robj);
+/* drm_gem_shmem_reclaim_request.c */
+void drm_gem_shmem_reclaim_put(struct drm_gem_shmem_reclaim_object *sobj);
 void drm_gem_shmem_reclaim_put_work(struct work_struct *work);
 struct drm_gem_shmem_reclaim_object *
 drm_gem_shmem_reclaim_next(struct drm_gem_shmem_reclaim *reclaim,
@@ -34,9 +34,9 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					unsigned long nr);
 
 static inline struct drm_gem_object *
-to_gem(struct drm_gem_shmem_reclaim_object *robj)
+to_gem(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	return &robj->shmem->base;
+	return &sobj->shmem->base;
 }
 
 static inline void reclaim_count(struct drm_gem_shmem_reclaim *reclaim,
@@ -47,7 +47,7 @@ static inline void reclaim_count(struct drm_gem_shmem_reclaim *reclaim,
 	spin_unlock(&reclaim->lru_lock);
 }
 
-/* Learn what the device has answered, if the driver can look for it. */
+/* Process completions, if the driver can. */
 static inline void reclaim_poll(struct drm_gem_shmem_reclaim *reclaim)
 {
 	if (reclaim->ops->poll)
@@ -55,34 +55,34 @@ static inline void reclaim_poll(struct drm_gem_shmem_reclaim *reclaim)
 }
 
 /*
- * Have the locks under which something can be taken from an object, or not: we
- * may be here because their owner is allocating.
+ * Take the locks needed to reclaim an object. Only try: their owner may be
+ * allocating, and be waiting for this scan.
  */
-static inline bool reclaim_trylock(struct drm_gem_shmem_reclaim_object *robj)
+static inline bool reclaim_trylock(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	if (!dma_resv_trylock(to_gem(robj)->resv))
+	if (!dma_resv_trylock(to_gem(sobj)->resv))
 		return false;
-	if (mutex_trylock(&robj->shmem->pages_lock))
+	if (mutex_trylock(&sobj->shmem->pages_lock))
 		return true;
-	dma_resv_unlock(to_gem(robj)->resv);
+	dma_resv_unlock(to_gem(sobj)->resv);
 	return false;
 }
 
-static inline void reclaim_unlock(struct drm_gem_shmem_reclaim_object *robj)
+static inline void reclaim_unlock(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	mutex_unlock(&robj->shmem->pages_lock);
-	dma_resv_unlock(to_gem(robj)->resv);
+	mutex_unlock(&sobj->shmem->pages_lock);
+	dma_resv_unlock(to_gem(sobj)->resv);
 }
 
-static inline bool reclaim_answered(struct drm_gem_shmem_reclaim_object *robj)
+static inline bool reclaim_completed(struct drm_gem_shmem_reclaim_object *sobj)
 {
 	/* Pairs with the release in drm_gem_shmem_reclaim_done(). */
-	return !smp_load_acquire(&robj->inflight);
+	return !smp_load_acquire(&sobj->inflight);
 }
 
-/* The list to take objects from. */
+/* The LRU list of the objects that @op applies to. */
 static inline enum drm_gem_shmem_reclaim_state
-reclaim_source(enum drm_gem_shmem_reclaim_op op)
+reclaim_op_state(enum drm_gem_shmem_reclaim_op op)
 {
 	return op == DRM_GEM_SHMEM_RECLAIM_PURGE ?
 	       DRM_GEM_SHMEM_RECLAIM_DONTNEED : DRM_GEM_SHMEM_RECLAIM_WILLNEED;

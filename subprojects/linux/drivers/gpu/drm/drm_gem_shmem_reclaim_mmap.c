@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mappings of user space that do not pin the pages.
+ * Reclaim of drm_gem_shmem objects: mappings, which do not pin the pages.
  */
 
 #include <linux/mm.h>
@@ -10,38 +10,35 @@
 
 #include "drm_gem_shmem_reclaim_internal.h"
 
-/* As in mm/: map this many pages around the one that was touched. */
+/* Number of pages mapped by one fault, as in mm/. */
 #define RECLAIM_FAULT_AROUND	16UL
 /*
- * How often a page fault tries to get an object's pages, and how long it waits
- * the first time; twice as long each time after that. When even then there is
- * no memory, who wants it gets a SIGBUS. To let the page fault handler sort it
- * out would be an OOM kill, and the victim could be anyone: pages of objects
- * are not counted as anybody's.
+ * How often a page fault tries to populate an object, and the delay before the
+ * second try in jiffies, doubled each time. After that it raises SIGBUS:
+ * VM_FAULT_OOM would make the caller retry the fault without end.
  */
 #define RECLAIM_FAULT_TRIES	5
 #define RECLAIM_FAULT_DELAY	max(HZ / 50, 1)
 /*
- * For so long after that, faults on the same object are a SIGBUS at once: who
- * goes on to its next page would wait as long for each of them.
+ * For how long after that faults on the object raise SIGBUS at once, so that a
+ * task that accesses page after page does not wait for each of them.
  */
 #define RECLAIM_FAULT_PAUSE	HZ
 
 /**
- * drm_gem_shmem_reclaim_mmap - prepare a mapping that does not pin the pages
- * @robj: the object's part, managed or not
+ * drm_gem_shmem_reclaim_mmap - set up a mapping that does not pin the pages
+ * @sobj: the shmem object, shrinkable or not
  * @shmem: the object
  * @vma: the mapping
  *
  * The driver's &vm_operations_struct must use drm_gem_shmem_reclaim_fault(),
- * drm_gem_vm_open() and drm_gem_vm_close(). An object that is not managed must
- * have its pages for all its life.
+ * drm_gem_vm_open() and drm_gem_vm_close(). An object that is not shrinkable
+ * must stay populated for its lifetime.
  *
- * Returns: 0; -ENODATA if the contents may go, whether or not they are gone
- * already: whoever maps an object wants something of it; another
- * negative error code if it cannot be mapped like this.
+ * Returns: 0; -ENODATA if the object is DONTNEED, purged or not; another
+ * negative error code if it cannot be mapped.
  */
-int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *robj,
+int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 			       struct drm_gem_shmem_object *shmem,
 			       struct vm_area_struct *vma)
 {
@@ -50,11 +47,11 @@ int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *robj,
 	if (is_cow_mapping(vma->vm_flags))
 		return -EINVAL;
 
-	if (drm_gem_shmem_reclaim_is_managed(robj)) {
+	if (drm_gem_shmem_reclaim_is_shrinkable(sobj)) {
 		ret = dma_resv_lock_interruptible(shmem->base.resv, NULL);
 		if (ret)
 			return ret;
-		if (robj->dontneed && !robj->pin_count)
+		if (sobj->dontneed && !sobj->pin_count)
 			ret = -ENODATA;
 		dma_resv_unlock(shmem->base.resv);
 		if (ret)
@@ -89,7 +86,7 @@ static vm_fault_t reclaim_map_around(struct drm_gem_shmem_object *shmem,
 	if (ret & VM_FAULT_ERROR)
 		return ret;
 
-	/* The others are a favour: nobody minds if they are not there. */
+	/* Fault-around is best effort. */
 	for (i = first; i < last; i++) {
 		if (i == offset)
 			continue;
@@ -102,37 +99,36 @@ static vm_fault_t reclaim_map_around(struct drm_gem_shmem_object *shmem,
 	return ret;
 }
 
-static int reclaim_fault_pages(struct drm_gem_shmem_reclaim_object *robj)
+static int reclaim_fault_pages(struct drm_gem_shmem_reclaim_object *sobj)
 {
 	int ret;
 
-	if (!robj->resident && robj->no_memory &&
-	    time_before(jiffies, robj->no_memory))
+	if (!sobj->resident && sobj->fault_backoff &&
+	    time_before(jiffies, sobj->fault_backoff))
 		return -EFAULT;
 
-	ret = drm_gem_shmem_reclaim_get_pages(robj);
-	drm_gem_shmem_reclaim_update(robj);
+	ret = drm_gem_shmem_reclaim_populate(sobj);
+	drm_gem_shmem_reclaim_update(sobj);
 	return ret;
 }
 
 /**
- * drm_gem_shmem_reclaim_fault - have the page there that was touched
- * @robj: the object's part, managed or not
+ * drm_gem_shmem_reclaim_fault - &vm_operations_struct.fault
+ * @sobj: the shmem object, shrinkable or not
  * @shmem: the object
  * @vmf: the fault
  *
- * Gets the pages of an object back from wherever they are. Touching one that
- * was purged and not asked back is a SIGBUS, and so is touching one for which
- * there is no memory.
+ * Populates the object. An access to a purged object, or to one for which there
+ * is no memory, raises SIGBUS. May sleep.
  *
- * Returns: what &vm_operations_struct.fault returns.
+ * Returns: a VM_FAULT code.
  */
-vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *robj,
+vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *sobj,
 				       struct drm_gem_shmem_object *shmem,
 				       struct vm_fault *vmf)
 {
 	struct drm_gem_object *obj = &shmem->base;
-	/* What is left after the fake offset is right in a partial mapping. */
+	/* Relative to the fake offset: correct for partial mappings, too. */
 	pgoff_t offset = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
 	unsigned int tries = 0, delay = RECLAIM_FAULT_DELAY;
 	vm_fault_t ret;
@@ -142,19 +138,18 @@ vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *robj
 		return VM_FAULT_SIGBUS;
 
 	for (;;) {
-		/* A signal: the fault is tried again if it does not kill us. */
+		/* On a signal: the fault is retried unless the task dies. */
 		if (dma_resv_lock_interruptible(obj->resv, NULL))
 			return VM_FAULT_NOPAGE;
 
-		if (drm_gem_shmem_reclaim_is_managed(robj)) {
-			err = reclaim_fault_pages(robj);
-		} else if (WARN_ON_ONCE(!shmem->pages)) {
+		if (drm_gem_shmem_reclaim_is_shrinkable(sobj))
+			err = reclaim_fault_pages(sobj);
+		else if (WARN_ON_ONCE(!shmem->pages))
 			err = -EFAULT;
-		}
 		if (err != -ENOMEM)
 			break;
 		if (++tries == RECLAIM_FAULT_TRIES) {
-			robj->no_memory = (jiffies + RECLAIM_FAULT_PAUSE) ?: 1;
+			sobj->fault_backoff = (jiffies + RECLAIM_FAULT_PAUSE) ?: 1;
 			break;
 		}
 

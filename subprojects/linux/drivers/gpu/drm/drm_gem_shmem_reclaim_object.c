@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Objects whose memory may be reclaimed: their states, their pages, their use.
+ * Reclaim of drm_gem_shmem objects: state, pages and use of an object.
  */
 
 #include <linux/dma-mapping.h>
@@ -20,121 +20,121 @@
 #include "drm_gem_shmem_reclaim_trace.h"
 
 /*
- * How long those wait who need an object that the device is to let go of. They
- * can be interrupted, and there is nothing else they could do.
+ * How long a task that needs an object waits for the device to complete a
+ * pending operation on it. The wait is interruptible.
  */
-#define RECLAIM_SETTLE_TIMEOUT	(10 * HZ)
+#define RECLAIM_PENDING_TIMEOUT	(10 * HZ)
 
 static enum drm_gem_shmem_reclaim_state
-reclaim_state(struct drm_gem_shmem_reclaim_object *robj)
+reclaim_state(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	if (robj->pin_count)
+	if (sobj->pin_count)
 		return DRM_GEM_SHMEM_RECLAIM_PINNED;
-	if (robj->purged)
+	if (sobj->purged)
 		return DRM_GEM_SHMEM_RECLAIM_PURGED;
-	if (robj->dontneed)
+	if (sobj->dontneed)
 		return DRM_GEM_SHMEM_RECLAIM_DONTNEED;
-	if (robj->resident)
+	if (sobj->resident)
 		return DRM_GEM_SHMEM_RECLAIM_WILLNEED;
-	if (robj->evicted)
+	if (sobj->evicted)
 		return DRM_GEM_SHMEM_RECLAIM_EVICTED;
-	return DRM_GEM_SHMEM_RECLAIM_EMPTY;
+	return DRM_GEM_SHMEM_RECLAIM_UNPOPULATED;
 }
 
-static void reclaim_unlist_locked(struct drm_gem_shmem_reclaim_object *robj)
+static void reclaim_lru_del_locked(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	struct drm_gem_shmem_reclaim *reclaim = robj->reclaim;
+	struct drm_gem_shmem_reclaim *reclaim = sobj->reclaim;
 
 	lockdep_assert_held(&reclaim->lru_lock);
 
-	list_del_init(&robj->lru_node);
-	reclaim->stats.objects[robj->state]--;
-	reclaim->stats.bytes[robj->state] -= to_gem(robj)->size;
+	list_del_init(&sobj->lru_node);
+	reclaim->stats.objects[sobj->state]--;
+	reclaim->stats.bytes[sobj->state] -= to_gem(sobj)->size;
 }
 
 /**
- * drm_gem_shmem_reclaim_update - put an object in the list where it belongs now
- * @robj: the object's part; at the end, as the last one used
+ * drm_gem_shmem_reclaim_update - move an object to the LRU list of its state
+ * @sobj: the shmem object; added at the tail, as the most recently used one
  *
- * The only place where objects change lists. To be called after any change of
- * what reclaim_state() looks at, and to tell that an object was used, with the
- * reservation lock held.
+ * The only place where objects change lists. To be called with the reservation
+ * lock held, after any change to what reclaim_state() evaluates and to record
+ * that an object was used.
  */
-void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *robj)
+void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	struct drm_gem_shmem_reclaim *reclaim = robj->reclaim;
+	struct drm_gem_shmem_reclaim *reclaim = sobj->reclaim;
 
-	dma_resv_assert_held(to_gem(robj)->resv);
+	dma_resv_assert_held(to_gem(sobj)->resv);
 
 	spin_lock(&reclaim->lru_lock);
-	reclaim_unlist_locked(robj);
-	robj->state = reclaim_state(robj);
-	reclaim->stats.objects[robj->state]++;
-	reclaim->stats.bytes[robj->state] += to_gem(robj)->size;
-	list_add_tail(&robj->lru_node, &reclaim->lru[robj->state]);
+	reclaim_lru_del_locked(sobj);
+	sobj->state = reclaim_state(sobj);
+	reclaim->stats.objects[sobj->state]++;
+	reclaim->stats.bytes[sobj->state] += to_gem(sobj)->size;
+	list_add_tail(&sobj->lru_node, &reclaim->lru[sobj->state]);
 	spin_unlock(&reclaim->lru_lock);
 }
 
-static void reclaim_set_resident(struct drm_gem_shmem_reclaim_object *robj,
+static void reclaim_set_resident(struct drm_gem_shmem_reclaim_object *sobj,
 				 bool resident)
 {
-	struct drm_gem_shmem_reclaim *reclaim = robj->reclaim;
+	struct drm_gem_shmem_reclaim *reclaim = sobj->reclaim;
 
-	robj->resident = resident;
+	sobj->resident = resident;
 	spin_lock(&reclaim->lru_lock);
 	if (resident)
-		reclaim->stats.resident += to_gem(robj)->size;
+		reclaim->stats.resident += to_gem(sobj)->size;
 	else
-		reclaim->stats.resident -= to_gem(robj)->size;
+		reclaim->stats.resident -= to_gem(sobj)->size;
 	spin_unlock(&reclaim->lru_lock);
 }
 
-/* Drop the contents, wherever they are. */
-static void reclaim_truncate(struct drm_gem_shmem_reclaim_object *robj)
+/* Discard the contents, in memory and in swap. */
+static void reclaim_truncate(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	shmem_truncate_range(file_inode(to_gem(robj)->filp), 0, (loff_t)-1);
+	shmem_truncate_range(file_inode(to_gem(sobj)->filp), 0, (loff_t)-1);
 }
 
 /**
- * drm_gem_shmem_reclaim_get_pages - have an object's pages there
- * @robj: the object's part
+ * drm_gem_shmem_reclaim_populate - allocate or swap in an object's pages
+ * @sobj: the shmem object
  *
- * To be called with the reservation lock held; drm_gem_shmem_reclaim_update()
- * is left to the caller.
+ * To be called with the reservation lock held. The caller must call
+ * drm_gem_shmem_reclaim_update() afterwards.
  *
- * Returns: as drm_gem_shmem_reclaim_use().
+ * Returns: as drm_gem_shmem_reclaim_prepare().
  */
-int drm_gem_shmem_reclaim_get_pages(struct drm_gem_shmem_reclaim_object *robj)
+int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj)
 {
 	struct sg_table *sgt;
 
-	dma_resv_assert_held(to_gem(robj)->resv);
+	dma_resv_assert_held(to_gem(sobj)->resv);
 
-	if (robj->resident)
+	if (sobj->resident)
 		return 0;
-	if (robj->purged)
+	if (sobj->purged)
 		return -ENODATA;
 
-	sgt = drm_gem_shmem_get_pages_sgt(robj->shmem);
+	sgt = drm_gem_shmem_get_pages_sgt(sobj->shmem);
 	if (IS_ERR(sgt)) {
-		/* Do not sit on those there were memory for. */
-		if (!robj->evicted)
-			reclaim_truncate(robj);
+		/* Free the pages that could be allocated. */
+		if (!sobj->evicted)
+			reclaim_truncate(sobj);
 		return PTR_ERR(sgt);
 	}
 
-	if (robj->evicted) {
-		robj->evicted = false;
-		reclaim_count(robj->reclaim, &robj->reclaim->stats.refaults);
-		trace_drm_gem_shmem_reclaim_restore(to_gem(robj),
-						    to_gem(robj)->size >>
+	if (sobj->evicted) {
+		sobj->evicted = false;
+		reclaim_count(sobj->reclaim, &sobj->reclaim->stats.refaults);
+		trace_drm_gem_shmem_reclaim_restore(to_gem(sobj),
+						    to_gem(sobj)->size >>
 						    PAGE_SHIFT);
 	}
-	reclaim_set_resident(robj, true);
+	reclaim_set_resident(sobj, true);
 	return 0;
 }
 
-/* drm_gem_shmem_put_pages() for who has the lock already. */
+/* drm_gem_shmem_put_pages() with pages_lock held. */
 static void reclaim_release_pages(struct drm_gem_shmem_object *shmem)
 {
 	lockdep_assert_held(&shmem->pages_lock);
@@ -151,19 +151,19 @@ static void reclaim_release_pages(struct drm_gem_shmem_object *shmem)
 	shmem->pages = NULL;
 }
 
-/* Returns the number of pages that the memory manager can swap now. */
+/* Returns the number of pages that became swappable. */
 static unsigned long
-reclaim_put_pages(struct drm_gem_shmem_reclaim_object *robj)
+reclaim_put_pages(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	struct drm_gem_shmem_object *shmem = robj->shmem;
+	struct drm_gem_shmem_object *shmem = sobj->shmem;
 	struct drm_gem_object *obj = &shmem->base;
 
 	dma_resv_assert_held(obj->resv);
 
-	if (!robj->resident)
+	if (!sobj->resident)
 		return 0;
 
-	/* Once the page tables are clear, all there was to write is written. */
+	/* No CPU write can follow once the page tables are clear. */
 	drm_vma_node_unmap(&obj->vma_node, obj->dev->anon_inode->i_mapping);
 
 	dma_unmap_sgtable(obj->dev->dev, shmem->sgt, DMA_BIDIRECTIONAL, 0);
@@ -172,249 +172,251 @@ reclaim_put_pages(struct drm_gem_shmem_reclaim_object *robj)
 	shmem->sgt = NULL;
 	reclaim_release_pages(shmem);
 
-	reclaim_set_resident(robj, false);
+	reclaim_set_resident(sobj, false);
 	return obj->size >> PAGE_SHIFT;
 }
 
 /**
- * drm_gem_shmem_reclaim_finish - the second half: the device has answered
- * @robj: the object's part
- * @keep: whether pages that matter stay
+ * drm_gem_shmem_reclaim_complete - second half of an operation
+ * @sobj: the shmem object, whose operation the device has completed
+ * @keep: cancel an eviction, because the pages are needed
  *
  * To be called with the reservation lock and pages_lock held.
  *
  * Returns: the number of pages freed or made swappable.
  */
 unsigned long
-drm_gem_shmem_reclaim_finish(struct drm_gem_shmem_reclaim_object *robj, bool keep)
+drm_gem_shmem_reclaim_complete(struct drm_gem_shmem_reclaim_object *sobj,
+			       bool keep)
 {
-	enum drm_gem_shmem_reclaim_op op = robj->op;
+	enum drm_gem_shmem_reclaim_op op = sobj->op;
 	unsigned long pages = 0;
 
-	dma_resv_assert_held(to_gem(robj)->resv);
+	dma_resv_assert_held(to_gem(sobj)->resv);
 
-	robj->op = DRM_GEM_SHMEM_RECLAIM_NONE;
+	sobj->op = DRM_GEM_SHMEM_RECLAIM_NONE;
 
-	if (robj->result) {
-		if (robj->result != -EAGAIN)
-			reclaim_count(robj->reclaim,
-				      &robj->reclaim->stats.refused);
+	if (sobj->result) {
+		if (sobj->result != -EAGAIN)
+			reclaim_count(sobj->reclaim,
+				      &sobj->reclaim->stats.busy);
 		return 0;
 	}
 
 	switch (op) {
 	case DRM_GEM_SHMEM_RECLAIM_PURGE:
-		reclaim_put_pages(robj);
-		/* Those in swap are not memory. */
-		pages = READ_ONCE(to_gem(robj)->filp->f_mapping->nrpages);
-		reclaim_truncate(robj);
-		robj->evicted = false;
-		robj->purged = true;
-		reclaim_count(robj->reclaim, &robj->reclaim->stats.purges);
-		trace_drm_gem_shmem_reclaim_purge(to_gem(robj), pages);
+		reclaim_put_pages(sobj);
+		/* Swapped pages do not count as freed memory. */
+		pages = READ_ONCE(to_gem(sobj)->filp->f_mapping->nrpages);
+		reclaim_truncate(sobj);
+		sobj->evicted = false;
+		sobj->purged = true;
+		reclaim_count(sobj->reclaim, &sobj->reclaim->stats.purges);
+		trace_drm_gem_shmem_reclaim_purge(to_gem(sobj), pages);
 		break;
 	case DRM_GEM_SHMEM_RECLAIM_EVICT:
 		if (keep)
 			break;
-		pages = reclaim_put_pages(robj);
-		robj->evicted = true;
-		reclaim_count(robj->reclaim, &robj->reclaim->stats.evictions);
-		trace_drm_gem_shmem_reclaim_evict(to_gem(robj), pages);
+		pages = reclaim_put_pages(sobj);
+		sobj->evicted = true;
+		reclaim_count(sobj->reclaim, &sobj->reclaim->stats.evictions);
+		trace_drm_gem_shmem_reclaim_evict(to_gem(sobj), pages);
 		break;
 	case DRM_GEM_SHMEM_RECLAIM_NONE:
 		break;
 	}
 
-	drm_gem_shmem_reclaim_update(robj);
+	drm_gem_shmem_reclaim_update(sobj);
 	return pages;
 }
 
 /*
- * drm_gem_shmem_reclaim_settle - complete what was begun
+ * drm_gem_shmem_reclaim_finish_pending - finish a pending operation
  *
- * For those who need the object: wait until the device has answered, if it has
- * to. An object that was to be evicted keeps its pages after all.
+ * For tasks that need the object: wait until the device has completed the
+ * operation, if any, and run its second half. A pending eviction is cancelled,
+ * a pending purge is not.
  */
 static int
-drm_gem_shmem_reclaim_settle(struct drm_gem_shmem_reclaim_object *robj)
+drm_gem_shmem_reclaim_finish_pending(struct drm_gem_shmem_reclaim_object *sobj)
 {
 	long ret;
 
-	dma_resv_assert_held(to_gem(robj)->resv);
+	dma_resv_assert_held(to_gem(sobj)->resv);
 
-	if (robj->op == DRM_GEM_SHMEM_RECLAIM_NONE)
+	if (sobj->op == DRM_GEM_SHMEM_RECLAIM_NONE)
 		return 0;
 
-	ret = wait_event_interruptible_timeout(robj->reclaim->wait,
-					       reclaim_answered(robj),
-					       RECLAIM_SETTLE_TIMEOUT);
+	ret = wait_event_interruptible_timeout(sobj->reclaim->wait,
+					       reclaim_completed(sobj),
+					       RECLAIM_PENDING_TIMEOUT);
 	if (ret < 0)
 		return ret;
 	if (!ret)
 		return -ETIMEDOUT;
 
-	mutex_lock(&robj->shmem->pages_lock);
-	drm_gem_shmem_reclaim_finish(robj, true);
-	mutex_unlock(&robj->shmem->pages_lock);
+	mutex_lock(&sobj->shmem->pages_lock);
+	drm_gem_shmem_reclaim_complete(sobj, true);
+	mutex_unlock(&sobj->shmem->pages_lock);
 	return 0;
 }
 
 /**
- * drm_gem_shmem_reclaim_add - manage an object
- * @reclaim: the device's part
- * @robj: the object's part, zeroed
- * @shmem: the object, which must have no pages yet
+ * drm_gem_shmem_reclaim_add - make an object shrinkable
+ * @reclaim: the device instance
+ * @sobj: the shmem object, zeroed
+ * @shmem: the object, which must be unpopulated
  *
- * From here on pages are only to be had through this module.
+ * From here on its pages must only be populated through this module.
  */
 void drm_gem_shmem_reclaim_add(struct drm_gem_shmem_reclaim *reclaim,
-			       struct drm_gem_shmem_reclaim_object *robj,
+			       struct drm_gem_shmem_reclaim_object *sobj,
 			       struct drm_gem_shmem_object *shmem)
 {
 	WARN_ON(shmem->pages || shmem->base.import_attach);
 
 	/*
-	 * Neither the device nor a raw mapping leaves a trace of having written
-	 * to a page. That they were accessed is not noted: an object is evicted
-	 * for not having been used.
+	 * Writes by the device or through a raw PFN mapping leave no dirty bit.
+	 * Accesses are not recorded: only unused objects are evicted.
 	 */
 	shmem->pages_mark_dirty_on_put = true;
 
-	robj->shmem = shmem;
-	robj->reclaim = reclaim;
-	robj->state = DRM_GEM_SHMEM_RECLAIM_EMPTY;
+	sobj->shmem = shmem;
+	sobj->reclaim = reclaim;
+	sobj->state = DRM_GEM_SHMEM_RECLAIM_UNPOPULATED;
 	spin_lock(&reclaim->lru_lock);
-	reclaim->stats.objects[robj->state]++;
-	reclaim->stats.bytes[robj->state] += shmem->base.size;
-	list_add_tail(&robj->lru_node, &reclaim->lru[robj->state]);
+	reclaim->stats.objects[sobj->state]++;
+	reclaim->stats.bytes[sobj->state] += shmem->base.size;
+	list_add_tail(&sobj->lru_node, &reclaim->lru[sobj->state]);
 	spin_unlock(&reclaim->lru_lock);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_add);
 
 /**
- * drm_gem_shmem_reclaim_remove - forget an object
- * @robj: the object's part
+ * drm_gem_shmem_reclaim_remove - remove an object that is being freed
+ * @sobj: the shmem object, shrinkable or not
  *
- * For objects that nobody has a reference to any more. Pages are left for
- * drm_gem_shmem_free() to put.
+ * There must be no reference to the object left. Its pages are left to
+ * drm_gem_shmem_free().
  */
-void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *robj)
+void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	struct drm_gem_shmem_reclaim *reclaim = robj->reclaim;
+	struct drm_gem_shmem_reclaim *reclaim = sobj->reclaim;
 
 	if (!reclaim)
 		return;
 
 	spin_lock(&reclaim->lru_lock);
-	reclaim_unlist_locked(robj);
-	if (robj->resident)
-		reclaim->stats.resident -= to_gem(robj)->size;
+	reclaim_lru_del_locked(sobj);
+	if (sobj->resident)
+		reclaim->stats.resident -= to_gem(sobj)->size;
 	spin_unlock(&reclaim->lru_lock);
-	robj->reclaim = NULL;
+	sobj->reclaim = NULL;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_remove);
 
 /**
- * drm_gem_shmem_reclaim_use - have an object's pages there for the device
- * @robj: the object's part
+ * drm_gem_shmem_reclaim_prepare - populate an object for use by the device
+ * @sobj: the shmem object
  *
  * The pages stay until the reservation lock, which the caller holds, is
- * released and all fences that were added to it have signaled.
+ * released and all fences added to it have signaled. May sleep.
  *
- * Returns: 0; -ENODATA if the object was purged and not asked back; another
- * negative error code if the pages could not be had.
+ * Returns: 0; -ENODATA if the object is purged; -ETIMEDOUT if the device did
+ * not complete a pending operation; another negative error code if the object
+ * could not be populated.
  */
-int drm_gem_shmem_reclaim_use(struct drm_gem_shmem_reclaim_object *robj)
+int drm_gem_shmem_reclaim_prepare(struct drm_gem_shmem_reclaim_object *sobj)
 {
 	int ret;
 
-	ret = drm_gem_shmem_reclaim_settle(robj);
+	ret = drm_gem_shmem_reclaim_finish_pending(sobj);
 	if (!ret)
-		ret = drm_gem_shmem_reclaim_get_pages(robj);
-	drm_gem_shmem_reclaim_update(robj);
+		ret = drm_gem_shmem_reclaim_populate(sobj);
+	drm_gem_shmem_reclaim_update(sobj);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_use);
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_prepare);
 
 /**
- * drm_gem_shmem_reclaim_pin - have an object's pages there for good
- * @robj: the object's part
+ * drm_gem_shmem_reclaim_pin - populate an object and exclude it from reclaim
+ * @sobj: the shmem object
  *
- * To be called with the reservation lock held.
+ * To be called with the reservation lock held. May sleep.
  *
- * Returns: as drm_gem_shmem_reclaim_use().
+ * Returns: as drm_gem_shmem_reclaim_prepare().
  */
-int drm_gem_shmem_reclaim_pin(struct drm_gem_shmem_reclaim_object *robj)
+int drm_gem_shmem_reclaim_pin(struct drm_gem_shmem_reclaim_object *sobj)
 {
 	int ret;
 
-	ret = drm_gem_shmem_reclaim_settle(robj);
+	ret = drm_gem_shmem_reclaim_finish_pending(sobj);
 	if (!ret)
-		ret = drm_gem_shmem_reclaim_get_pages(robj);
+		ret = drm_gem_shmem_reclaim_populate(sobj);
 	if (!ret)
-		robj->pin_count++;
-	drm_gem_shmem_reclaim_update(robj);
+		sobj->pin_count++;
+	drm_gem_shmem_reclaim_update(sobj);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_pin);
 
 /**
  * drm_gem_shmem_reclaim_unpin - undo drm_gem_shmem_reclaim_pin()
- * @robj: the object's part
+ * @sobj: the shmem object
  *
  * To be called with the reservation lock held.
  */
-void drm_gem_shmem_reclaim_unpin(struct drm_gem_shmem_reclaim_object *robj)
+void drm_gem_shmem_reclaim_unpin(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	if (!WARN_ON(!robj->pin_count))
-		robj->pin_count--;
-	drm_gem_shmem_reclaim_update(robj);
+	if (!WARN_ON(!sobj->pin_count))
+		sobj->pin_count--;
+	drm_gem_shmem_reclaim_update(sobj);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_unpin);
 
 /**
- * drm_gem_shmem_reclaim_madvise - note whether an object's contents matter
- * @robj: the object's part
- * @dontneed: whether they may be thrown away
- * @retained: set to whether they are there; cannot change any more once an
- *	object was asked back
+ * drm_gem_shmem_reclaim_madvise - mark an object as DONTNEED or WILLNEED
+ * @sobj: the shmem object, shrinkable or not
+ * @dontneed: whether the contents may be purged
+ * @retained: set to whether the contents are retained; for WILLNEED they stay so
  *
- * To be called with the reservation lock held. An object that is asked back
- * after it was purged reads as zero.
+ * To be called with the reservation lock held. A purged object reads as zero
+ * after WILLNEED. WILLNEED may sleep until the device has completed a pending
+ * operation.
  *
- * Returns: 0; -EOPNOTSUPP for an object that is not managed, -EBUSY for one that
- * is pinned, if its contents were said not to matter; another negative error
- * code if the device did not say in time whether the contents are still there.
+ * Returns: 0; for DONTNEED -EOPNOTSUPP if the object is not shrinkable, or
+ * -EBUSY if it is pinned; for WILLNEED another negative error code if the device
+ * did not complete a pending operation in time.
  */
-int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *robj,
+int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained)
 {
 	int ret;
 
 	*retained = true;
-	if (!drm_gem_shmem_reclaim_is_managed(robj))
+	if (!drm_gem_shmem_reclaim_is_shrinkable(sobj))
 		return dontneed ? -EOPNOTSUPP : 0;
-	if (dontneed && robj->pin_count)
+	if (dontneed && sobj->pin_count)
 		return -EBUSY;
 
 	if (!dontneed) {
-		ret = drm_gem_shmem_reclaim_settle(robj);
+		ret = drm_gem_shmem_reclaim_finish_pending(sobj);
 		if (ret)
 			return ret;
 	}
 
-	*retained = !robj->purged;
-	robj->dontneed = dontneed;
+	*retained = !sobj->purged;
+	sobj->dontneed = dontneed;
 	if (!dontneed) {
 		struct drm_gem_shmem_reclaim_stats *stats =
-			&robj->reclaim->stats;
+			&sobj->reclaim->stats;
 
-		reclaim_count(robj->reclaim, *retained ?
-			      &stats->retained_answers :
-			      &stats->purged_answers);
-		robj->purged = false;
+		reclaim_count(sobj->reclaim, *retained ?
+			      &stats->willneed_retained :
+			      &stats->willneed_purged);
+		sobj->purged = false;
 	}
-	drm_gem_shmem_reclaim_update(robj);
+	drm_gem_shmem_reclaim_update(sobj);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_madvise);

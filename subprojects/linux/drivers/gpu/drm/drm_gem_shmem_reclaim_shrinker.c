@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reclaim of the memory behind drm_gem_shmem objects, in stages.
+ * Reclaim of drm_gem_shmem objects: the shrinker, which reclaims in stages.
  */
 
 #include <linux/module.h>
@@ -16,91 +16,88 @@
  * DOC: overview
  *
  * The shmem helpers pin every page of an object for as long as a driver or a
- * mapping of user space uses it. This module lets a driver that builds on them
- * give memory back when the system runs short of it: objects that user space
- * said it can do without are purged, others that are idle are made swappable,
- * the least recently used first. Drivers opt in object by object; the helpers
- * themselves are not changed.
+ * mapping of user space uses it. This module lets a driver that uses them
+ * release memory under pressure: objects that user space marked as DONTNEED are
+ * purged, other idle objects are made swappable, least recently used first.
+ * Drivers opt in object by object; the helpers themselves are unchanged.
  *
- * What a device has to be told is left to two callbacks, see struct
- * drm_gem_shmem_reclaim_ops. Because a device may be slow, or stuck, taking
- * from an object has two halves. Under the reservation lock an idle object is
- * marked with what is to be done to it, and the device is asked to let go of
- * it. After the device has answered, again under the reservation lock, the
- * pages go. In between no lock is held, so that any number of objects can be
- * under way in one batch, and a device that does not answer costs the memory
- * manager a bounded wait and nobody else anything. Whoever needs the object
- * next waits for the answer and completes the second half, see
- * drm_gem_shmem_reclaim_settle().
+ * Two callbacks talk to the device, see struct drm_gem_shmem_reclaim_ops.
+ * Because a device may be slow or stuck, an operation on an object has two
+ * halves. In the first, under the reservation lock, an idle object is marked
+ * with the operation and the device is asked to release it. In the second, once
+ * the device has completed the request and again under the reservation lock,
+ * the pages are released. No lock is held in between, so that many objects can
+ * be in flight in one request, and a device that does not respond costs the
+ * memory manager a bounded wait and other tasks nothing. A task that needs an
+ * object with a pending operation waits for the device and runs the second half
+ * itself, see drm_gem_shmem_reclaim_finish_pending().
  *
- * Locks, outermost first:
+ * Lock order, outermost first:
  *
  * #. mmap_lock, when called from a page fault or mmap()
  * #. reservation lock of the object. Held while pages are allocated, so
- *    reclaim may only try to take it.
- * #. &drm_gem_shmem_object.pages_lock. Pages are allocated under it, too, so
- *    reclaim may only try to take it. A managed object must be pinned with
- *    drm_gem_shmem_reclaim_pin() before anything that uses drm_gem_shmem_pin()
- *    or drm_gem_shmem_vmap() on its own, such as exporting it.
+ *    reclaim must only trylock it.
+ * #. &drm_gem_shmem_object.pages_lock. Held while pages are allocated as well,
+ *    so reclaim must only trylock it. A shrinkable object must be pinned with
+ *    drm_gem_shmem_reclaim_pin() before anything that calls drm_gem_shmem_pin()
+ *    or drm_gem_shmem_vmap() by itself, such as exporting it.
  * #. i_mmap_rwsem of the DRM device's address space and the page table locks,
- *    when user mappings are taken down
+ *    when user mappings are unmapped
  * #. &drm_gem_shmem_reclaim.lru_lock
  */
 
 /*
- * How long a scan that found nothing idle waits for what is busy: a few frames.
- * Whoever allocates is held up by it, and other memory may be easier to get.
+ * How long a scan that found no idle object waits for busy ones: a few frames.
+ * It delays an allocation, and other memory may be cheaper to reclaim.
  */
 #define RECLAIM_BUSY_TIMEOUT	max(HZ / 20, 1)
-/* The part of memory that may wait to be swapped; see reclaim_may_evict(). */
-#define RECLAIM_AHEAD		16
-/* How many objects are looked at to know. */
-#define RECLAIM_AHEAD_OBJECTS	256
-/*
- * The part of memory that new objects have to leave to others. The last bit
- * would be fought for.
- */
-#define RECLAIM_MARGIN		32
+/* 1/16 of memory may wait to be swapped; see reclaim_may_evict(). */
+#define RECLAIM_BACKLOG_DIVISOR	16
+/* Bound of the evicted objects inspected for that. */
+#define RECLAIM_BACKLOG_OBJECTS	256
+/* New objects must leave 1/32 of memory free, to avoid thrashing. */
+#define RECLAIM_MARGIN_DIVISOR	32
 
 static bool reclaim_is_idle(void *resv)
 {
 	return dma_resv_test_signaled(resv, DMA_RESV_USAGE_BOOKKEEP);
 }
 
-/* Whether an object was busy and became idle in time. */
-static bool reclaim_wait_fences(struct drm_gem_shmem_reclaim_object *robj,
+/* Returns whether the object was busy and became idle before @end. */
+static bool reclaim_wait_fences(struct drm_gem_shmem_reclaim_object *sobj,
 				unsigned long end)
 {
-	struct dma_resv *resv = to_gem(robj)->resv;
+	struct dma_resv *resv = to_gem(sobj)->resv;
 
-	/* If it is idle, it is something else that is in the way. */
+	/* An idle object was skipped for another reason: nothing to wait for. */
 	return !reclaim_is_idle(resv) &&
-	       drm_gem_shmem_reclaim_wait(robj->reclaim, reclaim_is_idle, resv,
+	       drm_gem_shmem_reclaim_wait(sobj->reclaim, reclaim_is_idle, resv,
 					  end);
 }
 
+/* Returns whether any busy object became idle before @end. */
 static bool reclaim_wait_idle(struct drm_gem_shmem_reclaim *reclaim,
 			      enum drm_gem_shmem_reclaim_op op,
 			      unsigned long end)
 {
-	enum drm_gem_shmem_reclaim_state state = reclaim_source(op);
+	enum drm_gem_shmem_reclaim_state state = reclaim_op_state(op);
 	u64 left = READ_ONCE(reclaim->stats.objects[state]);
-	struct drm_gem_shmem_reclaim_object *robj;
+	struct drm_gem_shmem_reclaim_object *sobj;
 	bool idle = false;
 
 	while (!idle && time_before(jiffies, end)) {
-		robj = drm_gem_shmem_reclaim_next(reclaim, state, &left);
-		if (!robj)
+		sobj = drm_gem_shmem_reclaim_next(reclaim, state, &left);
+		if (!sobj)
 			break;
-		idle = reclaim_wait_fences(robj, end);
-		drm_gem_shmem_reclaim_put(robj);
+		idle = reclaim_wait_fences(sobj, end);
+		drm_gem_shmem_reclaim_put(sobj);
 	}
 	return idle;
 }
 
 /*
- * The last stage: objects that become idle within a bound. The caller may hold
- * what a fence needs to signal, so not for long.
+ * Reclaim objects that become idle within RECLAIM_BUSY_TIMEOUT. The bound is
+ * short because the caller may hold a lock that a fence needs to signal.
  */
 static unsigned long reclaim_run_busy(struct drm_gem_shmem_reclaim *reclaim,
 				      enum drm_gem_shmem_reclaim_op op,
@@ -116,8 +113,8 @@ static unsigned long reclaim_run_busy(struct drm_gem_shmem_reclaim *reclaim,
 	return freed;
 }
 
-/* In pages. */
-static unsigned long reclaim_swap_room(void)
+/* Free swap space, in pages. */
+static unsigned long reclaim_swap_pages(void)
 {
 	long nr = get_nr_swap_pages();
 
@@ -125,28 +122,28 @@ static unsigned long reclaim_swap_room(void)
 }
 
 /*
- * Evicted objects only begin to give memory back when their pages are written
- * to swap. As long as there are plenty of pages waiting for that, or as many as
- * there is room for, evicting more objects brings no memory any sooner, and it
- * is paid for when they are used next. The last ones evicted are looked at,
- * because the others' pages are likely gone.
+ * Memory of evicted objects is only freed when their pages are written to swap.
+ * As long as enough pages wait for that, or as many as fit into swap, evicting
+ * more objects frees no memory sooner and costs a swap-in at their next use.
+ * Inspect the most recently evicted objects: the pages of the others have likely
+ * been written.
  */
 static bool reclaim_may_evict(struct drm_gem_shmem_reclaim *reclaim)
 {
-	unsigned long enough = min(totalram_pages() / RECLAIM_AHEAD,
-				   reclaim_swap_room());
-	struct drm_gem_shmem_reclaim_object *robj;
-	unsigned int left = RECLAIM_AHEAD_OBJECTS;
+	unsigned long enough = min(totalram_pages() / RECLAIM_BACKLOG_DIVISOR,
+				   reclaim_swap_pages());
+	struct drm_gem_shmem_reclaim_object *sobj;
+	unsigned int left = RECLAIM_BACKLOG_OBJECTS;
 	unsigned long nr = 0;
 
 	if (!enough)
 		return false;
 
 	spin_lock(&reclaim->lru_lock);
-	list_for_each_entry_reverse(robj,
+	list_for_each_entry_reverse(sobj,
 				    &reclaim->lru[DRM_GEM_SHMEM_RECLAIM_EVICTED],
 				    lru_node) {
-		nr += READ_ONCE(to_gem(robj)->filp->f_mapping->nrpages);
+		nr += READ_ONCE(to_gem(sobj)->filp->f_mapping->nrpages);
 		if (nr >= enough || !--left)
 			break;
 	}
@@ -163,7 +160,7 @@ static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 	unsigned long nr;
 
 	nr = READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_WILLNEED]) >> PAGE_SHIFT;
-	nr = min(nr, reclaim_swap_room());
+	nr = min(nr, reclaim_swap_pages());
 	nr += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]) >> PAGE_SHIFT;
 	trace_drm_gem_shmem_reclaim_count(reclaim->dev, nr);
 	return nr ?: SHRINK_EMPTY;
@@ -185,12 +182,12 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	    time_before(jiffies, READ_ONCE(reclaim->stalled)))
 		return SHRINK_STOP;
 
-	/* More may be idle than is known yet. */
+	/* Signal completed fences, which make objects idle. */
 	reclaim_poll(reclaim);
 
 	/*
-	 * Truncating waits for pages on their way to swap, and the caller may
-	 * be who is to write them.
+	 * Truncation waits for writeback of swapped pages, and the caller may
+	 * be the one to issue it.
 	 */
 	if (may_purge)
 		purged = drm_gem_shmem_reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
@@ -200,7 +197,7 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 						    DRM_GEM_SHMEM_RECLAIM_EVICT,
 						    nr - purged);
 
-	/* What is busy is likely needed soon: only if there is nothing else. */
+	/* Busy objects are likely needed again soon: only as a last resort. */
 	if (may_wait && may_purge && !purged && !evicted)
 		purged = reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE,
 					  nr);
@@ -208,24 +205,24 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 		evicted = reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
 					   nr);
 
-	/* These are free now: it counts as progress against OOM. */
+	/* These pages are free: report progress, or else the OOM killer runs. */
 	if (current->reclaim_state)
 		current->reclaim_state->reclaimed_slab += purged;
 	freed = purged + evicted;
 	trace_drm_gem_shmem_reclaim_scan(reclaim->dev, nr, purged, evicted);
 
-	/* Objects are taken as a whole: say so if that was more than asked. */
+	/* Objects are reclaimed whole, which may be more than requested. */
 	sc->nr_scanned = max(nr, freed);
 	return freed ?: SHRINK_STOP;
 }
 
 /**
- * drm_gem_shmem_reclaim_init - start reclaiming a device's objects
- * @reclaim: the device's part
+ * drm_gem_shmem_reclaim_init - register a device's shrinker
+ * @reclaim: the device instance
  * @dev: the device
- * @ops: the driver's callbacks
+ * @ops: driver callbacks
  *
- * At least one batch should be added before the first object is.
+ * At least one request should be added before the first object.
  *
  * Returns: 0, or a negative error code.
  */
@@ -240,12 +237,12 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 	spin_lock_init(&reclaim->lru_lock);
 	for (i = 0; i < ARRAY_SIZE(reclaim->lru); i++)
 		INIT_LIST_HEAD(&reclaim->lru[i]);
-	INIT_LIST_HEAD(&reclaim->batches);
+	INIT_LIST_HEAD(&reclaim->requests);
 	init_waitqueue_head(&reclaim->wait);
 	init_llist_head(&reclaim->put_list);
 	INIT_WORK(&reclaim->put_work, drm_gem_shmem_reclaim_put_work);
 
-	/* Tell lockdep now, not when memory is short: scans take this lock. */
+	/* Teach lockdep early that scans take this lock. */
 	fs_reclaim_acquire(GFP_KERNEL);
 	might_lock(&reclaim->lru_lock);
 	fs_reclaim_release(GFP_KERNEL);
@@ -259,12 +256,12 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_init);
 
 /**
- * drm_gem_shmem_reclaim_fini - stop reclaiming
- * @reclaim: the device's part
+ * drm_gem_shmem_reclaim_fini - unregister the shrinker
+ * @reclaim: the device instance
  *
- * After this no batch is submitted any more, but some may be unanswered: the
- * driver has to answer all of them and call drm_gem_shmem_reclaim_flush().
- * Objects may live on, and their functions here still be used.
+ * No request is submitted after this returns, but some may be in flight: the
+ * driver has to complete all of them and call drm_gem_shmem_reclaim_flush().
+ * Objects may outlive it, and their functions may still be called.
  */
 void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim)
 {
@@ -273,8 +270,10 @@ void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim)
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_fini);
 
 /**
- * drm_gem_shmem_reclaim_flush - wait until no reference is left to be dropped
- * @reclaim: the device's part
+ * drm_gem_shmem_reclaim_flush - wait for deferred object references to be dropped
+ * @reclaim: the device instance
+ *
+ * May sleep.
  */
 void drm_gem_shmem_reclaim_flush(struct drm_gem_shmem_reclaim *reclaim)
 {
@@ -283,14 +282,13 @@ void drm_gem_shmem_reclaim_flush(struct drm_gem_shmem_reclaim *reclaim)
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_flush);
 
 /**
- * drm_gem_shmem_reclaim_shrink - reclaim without need
- * @reclaim: the device's part
- * @nr: pages wanted
+ * drm_gem_shmem_reclaim_shrink - reclaim without memory pressure
+ * @reclaim: the device instance
+ * @nr: number of pages to reclaim
  *
- * What the memory manager has done when memory is short, for tests and for the
- * curious: purges, then evicts, whether or not there is swap to evict to and
- * however much waits for it already; waits for busy objects if that is too
- * little.
+ * For tests and debugging: purges, then evicts, whether or not there is swap
+ * space and regardless of the backlog of pages to be swapped; then waits for
+ * busy objects if that was not enough. May sleep.
  *
  * Returns: the number of pages freed or made swappable.
  */
@@ -317,26 +315,26 @@ unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_shrink);
 
 /**
- * drm_gem_shmem_reclaim_add_batch - hand over a reserved batch
- * @reclaim: the device's part
- * @batch: the batch
+ * drm_gem_shmem_reclaim_add_request - add a preallocated request
+ * @reclaim: the device instance
+ * @req: the request; owned by @reclaim until drm_gem_shmem_reclaim_fini()
  *
- * As many scans can be under way at a time as there are batches.
+ * The number of requests bounds that of concurrent scans.
  */
-void drm_gem_shmem_reclaim_add_batch(struct drm_gem_shmem_reclaim *reclaim,
-				     struct drm_gem_shmem_reclaim_batch *batch)
+void drm_gem_shmem_reclaim_add_request(struct drm_gem_shmem_reclaim *reclaim,
+				       struct drm_gem_shmem_reclaim_request *req)
 {
-	batch->reclaim = reclaim;
+	req->reclaim = reclaim;
 	spin_lock(&reclaim->lru_lock);
-	list_add(&batch->node, &reclaim->batches);
+	list_add(&req->node, &reclaim->requests);
 	spin_unlock(&reclaim->lru_lock);
 }
-EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_add_batch);
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_add_request);
 
 /**
- * drm_gem_shmem_reclaim_get_stats - read the totals
- * @reclaim: the device's part
- * @stats: filled in, all of one moment
+ * drm_gem_shmem_reclaim_get_stats - read the statistics
+ * @reclaim: the device instance
+ * @stats: filled in with a consistent snapshot
  */
 void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 				     struct drm_gem_shmem_reclaim_stats *stats)
@@ -348,8 +346,8 @@ void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_get_stats);
 
 /*
- * Slab that si_mem_available() takes for granted, in pages. Much of it only
- * goes slowly, and that which says where swapped pages are does not go at all.
+ * Slab that si_mem_available() counts as available, in pages. Much of it is
+ * reclaimed slowly, and the radix tree nodes of swapped pages not at all.
  */
 static unsigned long reclaim_slab(void)
 {
@@ -357,26 +355,29 @@ static unsigned long reclaim_slab(void)
 }
 
 /**
- * drm_gem_shmem_reclaim_may_add - whether there could be pages for an object
- * @reclaim: the device's part
- * @size: of the object, in bytes
+ * drm_gem_shmem_reclaim_may_add - whether there is memory for a new object
+ * @reclaim: the device instance
+ * @size: size of the object in bytes
  *
- * Objects get pages when they are used, when it is late to fail. A driver asks
- * this when it creates one, so that whoever keeps on creating is stopped by an
- * error. The answer is an estimate: what the object and all that have none yet
- * would take, against what is free, what can be purged and room in swap.
+ * Objects are populated at first use, when it is late to fail. Drivers call this
+ * at creation, so that a client that keeps creating objects gets an error. It
+ * is an estimate: the size of this and all unpopulated objects is compared with
+ * free memory, purgeable memory and swap space.
+ *
+ * Returns: whether to create the object.
  */
 bool drm_gem_shmem_reclaim_may_add(struct drm_gem_shmem_reclaim *reclaim,
 				   size_t size)
 {
-	long have = si_mem_available() - reclaim_slab() + reclaim_swap_room() -
-		   totalram_pages() / RECLAIM_MARGIN;
+	long available = si_mem_available() - reclaim_slab() +
+			 reclaim_swap_pages() -
+			 totalram_pages() / RECLAIM_MARGIN_DIVISOR;
 	u64 *bytes = reclaim->stats.bytes;
-	s64 want = size;
+	s64 needed = size;
 
-	want += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_EMPTY]);
-	want -= READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]);
-	return want <= (s64)have << PAGE_SHIFT;
+	needed += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_UNPOPULATED]);
+	needed -= READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]);
+	return needed <= (s64)available << PAGE_SHIFT;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_may_add);
 

@@ -10,7 +10,7 @@
 #include <drm/drm_device.h>
 #include <drm/drm_gem.h>
 
-/* What the memory manager asks and is told, in pages. */
+/* Calls of the memory manager and their results, in pages. */
 TRACE_EVENT(drm_gem_shmem_reclaim_count,
 	TP_PROTO(struct drm_device *dev, unsigned long pages),
 	TP_ARGS(dev, pages),
@@ -45,7 +45,7 @@ TRACE_EVENT(drm_gem_shmem_reclaim_scan,
 		  __entry->wanted, __entry->purged, __entry->evicted)
 );
 
-/* What becomes of an object; @pages are those it gave or got. */
+/* Operations on an object; @pages are those released or populated. */
 DECLARE_EVENT_CLASS(drm_gem_shmem_reclaim_object,
 	TP_PROTO(struct drm_gem_object *obj, unsigned long pages),
 	TP_ARGS(obj, pages),

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reclaim of the guest memory behind virtio-gpu objects.
+ * virtio-gpu reclaim: lifecycle of the device and of objects.
  *
- * Classic resources get their pages when they are first used, and give them
- * back when memory is short and the device has let go of them; see
- * drm_gem_shmem_reclaim_shrinker.c for when that is. This is what the device is
- * told:
+ * Classic resources are populated at first use. Under memory pressure their
+ * pages are released once the device has detached them; see
+ * drm_gem_shmem_reclaim_shrinker.c for the policy. The commands are:
  *
  * =======  ==========================  ====================================
  *          with VIRTIO_GPU_F_RECLAIM   without
  * =======  ==========================  ====================================
  * evict    RESOURCE_DETACH_BACKING     the same
- * purge    RESOURCE_PURGE, many at a   RESOURCE_UNREF
- *          time
+ * purge    RESOURCE_PURGE, many        RESOURCE_UNREF
+ *          resources at once
  * use      RESOURCE_ATTACH_BACKING     if purged, first RESOURCE_CREATE_*
  *                                      and CTX_ATTACH_RESOURCE again
  * =======  ==========================  ====================================
  *
- * Blobs in guest memory have their pages from the beginning, because these are
- * named when the resource is created, and are evicted, but not purged, by a
- * device with the feature: another one would not show them again. Other blobs
- * and dumb buffers keep their pages for life and are not managed here.
- * Framebuffers and everything that was exported are pinned.
+ * Blobs in guest memory are populated from the beginning, because
+ * RESOURCE_CREATE_BLOB names their pages. With the feature they are evicted, but
+ * never purged; without it they keep their pages, because a stock device does
+ * not show them again after a reattach. Other blobs and dumb buffers keep their
+ * pages for life and are not shrinkable. Framebuffers and exported objects are
+ * pinned.
  *
- * The control queue is processed in order, and what a command does to an object
- * is decided by its place there. A command that needs the pages is queued under
- * the reservation lock of the object, after virtio_gpu_reclaim_use().
+ * The device processes the control queue in order, so the position of a command
+ * decides which state of an object it finds. A command that needs the pages is
+ * queued under the reservation lock of the object, after
+ * virtio_gpu_reclaim_prepare().
  *
- * Locks, within those that drm_gem_shmem_reclaim_shrinker.c describes:
- * reservation lock, ctx_lock, qlock. Commands that ask the device to let go of pages are made of
- * reserved memory, and their answers are taken from the queue by whoever waits
- * for them, because the work item that normally does that may itself be waiting
- * for memory.
+ * Lock order, nested inside the locks of drm_gem_shmem_reclaim_shrinker.c:
+ * reservation lock, ctx_lock, qlock. Commands of reclaim are preallocated, and
+ * waiters process the responses to them, because the work item that normally
+ * does so may itself be waiting for memory.
  */
 
 #include <linux/dma-resv.h>
@@ -45,17 +45,17 @@
 #include "virtgpu_reclaim_internal.h"
 
 /*
- * Without VIRTIO_GPU_F_RECLAIM, QEMU takes 16384 pieces of memory for a
- * resource. After an eviction each page may be a piece.
+ * Without VIRTIO_GPU_F_RECLAIM, QEMU accepts 16384 entries in
+ * RESOURCE_ATTACH_BACKING. After an eviction there may be one for each page.
  */
 #define MAX_SIZE_WITHOUT_FEATURE SZ_64M
 
-static bool virtio_gpu_reclaim_may_manage(struct virtio_gpu_device *vgdev,
+static bool virtio_gpu_reclaim_may_shrink(struct virtio_gpu_device *vgdev,
 					  struct virtio_gpu_object_params *params)
 {
 	if (!vgdev->reclaim || params->dumb)
 		return false;
-	/* Of any other blob the host has a part of its own. */
+	/* Other blobs have storage on the host. */
 	if (params->blob)
 		return vgdev->reclaim->has_feature &&
 		       params->blob_mem == VIRTGPU_BLOB_MEM_GUEST;
@@ -63,24 +63,24 @@ static bool virtio_gpu_reclaim_may_manage(struct virtio_gpu_device *vgdev,
 	       params->size <= MAX_SIZE_WITHOUT_FEATURE;
 }
 
-/* The pages stay until the device was told of them; see add_object. */
+/* Pinned until virtio_gpu_reclaim_add_object(): the pages are not sent yet. */
 static int virtio_gpu_reclaim_init_blob(struct virtio_gpu_device *vgdev,
 					struct virtio_gpu_object *bo,
 					struct virtio_gpu_mem_entry **ents,
 					unsigned int *nents)
 {
-	struct drm_gem_shmem_reclaim_object *robj = &bo->reclaim.base;
+	struct drm_gem_shmem_reclaim_object *sobj = &bo->reclaim.base;
 	struct dma_resv *resv = bo->base.base.resv;
 	int ret;
 
-	drm_gem_shmem_reclaim_add(&vgdev->reclaim->base, robj, &bo->base);
+	drm_gem_shmem_reclaim_add(&vgdev->reclaim->base, sobj, &bo->base);
 	dma_resv_lock(resv, NULL);
-	ret = drm_gem_shmem_reclaim_pin(robj);
+	ret = drm_gem_shmem_reclaim_pin(sobj);
 	dma_resv_unlock(resv);
 	if (!ret)
 		ret = virtio_gpu_object_shmem_init(vgdev, bo, ents, nents);
 	if (ret)
-		drm_gem_shmem_reclaim_remove(robj);
+		drm_gem_shmem_reclaim_remove(sobj);
 	return ret;
 }
 
@@ -96,14 +96,15 @@ static void virtio_gpu_reclaim_add_blob(struct virtio_gpu_object *bo)
 }
 
 /**
- * virtio_gpu_reclaim_init_object - get pages for a new object, if not later
+ * virtio_gpu_reclaim_init_object - populate a new object if it needs its pages
  * @vgdev: the device
  * @bo: the object
- * @params: what it is to be
- * @ents: where the pages are, left alone if they are to be got when used
- * @nents: how many of @ents there are
+ * @params: its parameters
+ * @ents: set to its pages, or left alone if it is populated at first use
+ * @nents: set to the number of @ents
  *
- * Returns: 0, or -ENOMEM also if there is little hope for memory later.
+ * Returns: 0 or a negative error code; -ENOMEM also if memory is unlikely to
+ * suffice at first use.
  */
 int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_object *bo,
@@ -111,7 +112,7 @@ int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_mem_entry **ents,
 				   unsigned int *nents)
 {
-	if (!virtio_gpu_reclaim_may_manage(vgdev, params))
+	if (!virtio_gpu_reclaim_may_shrink(vgdev, params))
 		return virtio_gpu_object_shmem_init(vgdev, bo, ents, nents);
 	if (!drm_gem_shmem_reclaim_may_add(&vgdev->reclaim->base, params->size))
 		return -ENOMEM;
@@ -121,10 +122,10 @@ int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
 }
 
 /**
- * virtio_gpu_reclaim_add_object - begin with an object that was created
- * @vgdev: the device, which was told of it
- * @bo: the object
- * @params: what it is
+ * virtio_gpu_reclaim_add_object - make a new object shrinkable if it can be
+ * @vgdev: the device
+ * @bo: the object, whose RESOURCE_CREATE_* is queued
+ * @params: its parameters
  */
 void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_object *bo,
@@ -139,13 +140,13 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 
 	atomic64_inc(&reclaim->objects);
 	atomic64_add(bo->base.base.size, &reclaim->bytes);
-	if (is_managed(bo)) {
+	if (is_shrinkable(bo)) {
 		virtio_gpu_reclaim_add_blob(bo);
 		return;
 	}
-	if (!virtio_gpu_reclaim_may_manage(vgdev, params)) {
-		atomic64_inc(&reclaim->unmanaged_objects);
-		atomic64_add(bo->base.base.size, &reclaim->unmanaged_bytes);
+	if (!virtio_gpu_reclaim_may_shrink(vgdev, params)) {
+		atomic64_inc(&reclaim->unshrinkable_objects);
+		atomic64_add(bo->base.base.size, &reclaim->unshrinkable_bytes);
 		return;
 	}
 	if (!reclaim->has_feature)
@@ -155,8 +156,8 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 }
 
 /**
- * virtio_gpu_reclaim_free_object - forget an object that is being freed
- * @bo: the object, of which add_object may not have been told
+ * virtio_gpu_reclaim_free_object - remove an object that is being freed
+ * @bo: the object, whether or not it was added
  */
 void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo)
 {
@@ -169,14 +170,15 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo)
 	if (vgdev->reclaim) {
 		s64 size = bo->base.base.size;
 
+		if (!is_shrinkable(bo)) {
+			atomic64_dec(&vgdev->reclaim->unshrinkable_objects);
+			atomic64_sub(size, &vgdev->reclaim->unshrinkable_bytes);
+		}
+		drm_gem_shmem_reclaim_remove(&bo->reclaim.base);
+		/* Last: once the totals are back, so are all other counters. */
 		atomic64_dec(&vgdev->reclaim->objects);
 		atomic64_sub(size, &vgdev->reclaim->bytes);
-		if (!is_managed(bo)) {
-			atomic64_dec(&vgdev->reclaim->unmanaged_objects);
-			atomic64_sub(size, &vgdev->reclaim->unmanaged_bytes);
-		}
 	}
-	drm_gem_shmem_reclaim_remove(&bo->reclaim.base);
 	list_for_each_entry_safe(ctx, next, &bo->reclaim.contexts, node)
 		kfree(ctx);
 	kfree(bo->reclaim.params);
@@ -184,11 +186,11 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo)
 }
 
 /**
- * virtio_gpu_reclaim_open - note that a context gets an object
+ * virtio_gpu_reclaim_open - record that a context gets an object
  * @obj: the object
- * @ctx_id: the context
+ * @ctx_id: context id
  *
- * To be called before the device is told.
+ * To be called before CTX_ATTACH_RESOURCE is queued.
  *
  * Returns: 0 or -ENOMEM.
  */
@@ -211,11 +213,11 @@ int virtio_gpu_reclaim_open(struct drm_gem_object *obj, u32 ctx_id)
 }
 
 /**
- * virtio_gpu_reclaim_close - note that a context loses an object
+ * virtio_gpu_reclaim_close - record that a context loses an object
  * @obj: the object
- * @ctx_id: the context
+ * @ctx_id: context id
  *
- * To be called before the device is told.
+ * To be called before CTX_DETACH_RESOURCE is queued.
  */
 void virtio_gpu_reclaim_close(struct drm_gem_object *obj, u32 ctx_id)
 {
@@ -237,11 +239,10 @@ void virtio_gpu_reclaim_close(struct drm_gem_object *obj, u32 ctx_id)
 }
 
 /**
- * virtio_gpu_reclaim_init - start reclaiming
- * @vgdev: the device, which answers to commands already
+ * virtio_gpu_reclaim_init - start reclaim of a device
+ * @vgdev: the device, which is ready for commands
  *
- * If that fails the device works as it does without, and objects keep their
- * pages.
+ * On failure the driver works as without reclaim: objects stay populated.
  */
 void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 {
@@ -256,37 +257,37 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 						  VIRTIO_GPU_F_RECLAIM);
 	INIT_LIST_HEAD(&reclaim->deferred);
 	init_waitqueue_head(&reclaim->attach_wait);
-	for (i = 0; i < NR_BATCHES; i++) {
-		reclaim->batches[i] = drmm_kzalloc(vgdev->ddev,
-						   sizeof(*reclaim->batches[i]),
+	for (i = 0; i < NR_REQUESTS; i++) {
+		reclaim->requests[i] = drmm_kzalloc(vgdev->ddev,
+						    sizeof(*reclaim->requests[i]),
 						   GFP_KERNEL);
-		if (!reclaim->batches[i])
+		if (!reclaim->requests[i])
 			goto err;
 	}
 	ret = drm_gem_shmem_reclaim_init(&reclaim->base, vgdev->ddev,
 					 &virtio_gpu_reclaim_ops);
 	if (ret)
 		goto err;
-	for (i = 0; i < NR_BATCHES; i++)
-		drm_gem_shmem_reclaim_add_batch(&reclaim->base,
-						&reclaim->batches[i]->base);
-	/* Tell lockdep now, not when memory is short: scans take this lock. */
+	for (i = 0; i < NR_REQUESTS; i++)
+		drm_gem_shmem_reclaim_add_request(&reclaim->base,
+						  &reclaim->requests[i]->base);
+	/* Teach lockdep early that scans take this lock. */
 	fs_reclaim_acquire(GFP_KERNEL);
 	might_lock(&vgdev->ctrlq.qlock);
 	fs_reclaim_release(GFP_KERNEL);
-	/* Interrupts look at it. */
+	/* Interrupt handlers read it. */
 	smp_store_release(&vgdev->reclaim, reclaim);
-	drm_info(vgdev->ddev, "reclaim: %s\n", reclaim->has_feature ?
-		 "device can purge" : "by standard commands");
+	drm_info(vgdev->ddev, "reclaim: purging by %s\n", reclaim->has_feature ?
+		 "RESOURCE_PURGE" : "RESOURCE_UNREF");
 	return;
 
 err:
-	drm_warn(vgdev->ddev, "no memory to reclaim memory with\n");
+	drm_warn(vgdev->ddev, "reclaim disabled: out of memory\n");
 }
 
 /**
- * virtio_gpu_reclaim_fini - stop reclaiming
- * @vgdev: the device, which still answers to commands
+ * virtio_gpu_reclaim_fini - stop reclaim of a device
+ * @vgdev: the device, which still processes commands
  */
 void virtio_gpu_reclaim_fini(struct virtio_gpu_device *vgdev)
 {

@@ -27,53 +27,58 @@ struct virtio_gpu_reclaim;
 struct virtio_gpu_vbuffer;
 
 /**
- * enum virtio_gpu_backing - whether the device knows an object's pages
+ * enum virtio_gpu_backing - state of an object's backing on the device
  */
 enum virtio_gpu_backing {
-	/** @VIRTIO_GPU_BACKING_NONE: it does not */
+	/** @VIRTIO_GPU_BACKING_NONE: not attached */
 	VIRTIO_GPU_BACKING_NONE,
-	/** @VIRTIO_GPU_BACKING_SENT: it was told and has not answered */
+	/** @VIRTIO_GPU_BACKING_SENT: RESOURCE_ATTACH_BACKING is in flight */
 	VIRTIO_GPU_BACKING_SENT,
-	/** @VIRTIO_GPU_BACKING_ATTACHED: it does */
+	/** @VIRTIO_GPU_BACKING_ATTACHED: attached */
 	VIRTIO_GPU_BACKING_ATTACHED,
 };
 
 /**
- * struct virtio_gpu_object_reclaim - what reclaim knows of an object
+ * struct virtio_gpu_object_reclaim - reclaim state of an object
  *
- * Unless said otherwise, fields are guarded by the reservation lock.
+ * Unless stated otherwise, fields are protected by the reservation lock.
  */
 struct virtio_gpu_object_reclaim {
 	/** @base: the generic part */
 	struct drm_gem_shmem_reclaim_object base;
 	/**
-	 * @backing: made SENT under the reservation lock, changed by the
-	 * device's answer from there on, and made NONE by the answer to a
-	 * request of the generic part; there is never one of each under way
+	 * @backing: set to SENT under the reservation lock and changed from
+	 * there by the completion of the command, and set to NONE by the
+	 * completion of a reclaim request; the two are never in flight at the
+	 * same time
 	 */
 	enum virtio_gpu_backing backing;
-	/** @error: why the device refused the pages */
+	/** @error: why the last RESOURCE_ATTACH_BACKING failed */
 	int error;
-	/** @attached_before: they come back, rather than come */
+	/** @attached_before: attaching is a reattach, not the first one */
 	bool attached_before;
-	/** @shared: pinned because it was exported */
-	bool shared;
 	/**
-	 * @params: how to make the resource anew on a device that cannot purge,
-	 * set once; NULL if there was no memory for it, or no need
+	 * @exported: pinned because it was exported; protected by
+	 * &drm_device.object_name_lock
+	 */
+	bool exported;
+	/**
+	 * @params: parameters to recreate the resource after a purge by
+	 * RESOURCE_UNREF; constant, NULL with VIRTIO_GPU_F_RECLAIM or if the
+	 * allocation failed
 	 */
 	struct virtio_gpu_object_params *params;
-	/** @ctx_lock: guards @contexts; nests inside the reservation lock */
+	/** @ctx_lock: protects @contexts; nests inside the reservation lock */
 	struct mutex ctx_lock;
-	/** @contexts: those to attach the resource to when made anew */
+	/** @contexts: contexts to attach a recreated resource to */
 	struct list_head contexts;
 };
 
-/* virtgpu_reclaim.c: life cycle of the device */
+/* virtgpu_reclaim.c: lifecycle of the device */
 void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev);
 void virtio_gpu_reclaim_fini(struct virtio_gpu_device *vgdev);
 
-/* virtgpu_reclaim.c: life cycle of an object */
+/* virtgpu_reclaim.c: lifecycle of an object */
 int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_object *bo,
 				   struct virtio_gpu_object_params *params,
@@ -86,10 +91,10 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo);
 int virtio_gpu_reclaim_open(struct drm_gem_object *obj, u32 ctx_id);
 void virtio_gpu_reclaim_close(struct drm_gem_object *obj, u32 ctx_id);
 
-/* virtgpu_reclaim_use.c */
-int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs);
-int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo);
-void virtio_gpu_reclaim_end(struct virtio_gpu_object *bo);
+/* virtgpu_reclaim_prepare.c */
+int virtio_gpu_reclaim_prepare(struct virtio_gpu_object_array *objs);
+int virtio_gpu_reclaim_begin_access(struct virtio_gpu_object *bo);
+void virtio_gpu_reclaim_end_access(struct virtio_gpu_object *bo);
 int virtio_gpu_reclaim_pin(struct drm_gem_object *obj);
 void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj);
 void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb);
@@ -101,7 +106,7 @@ extern const struct vm_operations_struct virtio_gpu_reclaim_vm_ops;
 int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 			     struct drm_file *file);
 
-/* virtgpu_reclaim_info.c */
+/* virtgpu_reclaim_debugfs.c */
 bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
 				 int *value);
 void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f);
@@ -109,8 +114,8 @@ void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor);
 
 /* virtgpu_reclaim_queue.c */
 void virtio_gpu_reclaim_ack(struct virtio_gpu_device *vgdev);
-void virtio_gpu_reclaim_take_deferred(struct virtio_gpu_device *vgdev,
-				      struct list_head *list);
+void virtio_gpu_reclaim_splice_deferred(struct virtio_gpu_device *vgdev,
+					struct list_head *list);
 bool virtio_gpu_reclaim_put_vbuf(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf);
 void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev);

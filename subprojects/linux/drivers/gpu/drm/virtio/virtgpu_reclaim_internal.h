@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of reclaim share among themselves.
+ * virtio-gpu reclaim: internal interface of its files.
  */
 #ifndef VIRTGPU_RECLAIM_INTERNAL_H
 #define VIRTGPU_RECLAIM_INTERNAL_H
@@ -8,84 +8,86 @@
 #include "virtgpu_drv.h"
 
 /**
- * NR_BATCHES - scans under way at a time
+ * NR_REQUESTS - concurrent scans
  *
- * kswapd and a few of those that reclaim for themselves. Others find no batch
- * and look elsewhere for memory.
+ * Enough for kswapd and a few tasks in direct reclaim. Further scans find no
+ * unused request and reclaim nothing here.
  */
-#define NR_BATCHES		4
+#define NR_REQUESTS		4
 
 /**
- * struct virtio_gpu_reclaim_slot - a reserved command for one object
+ * struct virtio_gpu_reclaim_command - preallocated command for one object
  *
- * Fields belong to the scan that has the batch until the command is queued, and
- * to whoever takes the answer from there on.
+ * Owned by the scan that owns the request until the command is queued, and by
+ * its completion from there on.
  */
-struct virtio_gpu_reclaim_slot {
-	/** @vbuf: for the queue; made of the fields below */
+struct virtio_gpu_reclaim_command {
+	/** @vbuf: buffer for the queue, which refers to the fields below */
 	struct virtio_gpu_vbuffer vbuf;
-	/** @bo: the object, with a reference that the batch has */
+	/** @bo: the object; the request holds the reference */
 	struct virtio_gpu_object *bo;
-	/** @cmd: that, or RESOURCE_UNREF, which looks alike */
+	/** @cmd: that, or RESOURCE_UNREF, which has the same layout */
 	struct virtio_gpu_resource_detach_backing cmd;
-	/** @resp: the answer; all zero, which is none, if the device was reset */
+	/** @resp: the response; zero, which is no response, after a reset */
 	struct virtio_gpu_ctrl_hdr resp;
 };
 
 /**
- * struct virtio_gpu_reclaim_batch - a reserved request, as one command or many
+ * struct virtio_gpu_reclaim_request - preallocated request
  *
- * Guarded as the fields of struct virtio_gpu_reclaim_slot.
+ * Sent as one command for all objects or one for each. Ownership is that of
+ * struct virtio_gpu_reclaim_command.
  */
-struct virtio_gpu_reclaim_batch {
+struct virtio_gpu_reclaim_request {
 	/** @base: the generic part */
-	struct drm_gem_shmem_reclaim_batch base;
-	/** @slots: a command for each object ... */
-	struct virtio_gpu_reclaim_slot slots[DRM_GEM_SHMEM_RECLAIM_BATCH];
-	/** @vbuf: ... or RESOURCE_PURGE for all, made of the fields below */
+	struct drm_gem_shmem_reclaim_request base;
+	/** @commands: a command for each object ... */
+	struct virtio_gpu_reclaim_command commands[DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS];
+	/** @vbuf: ... or RESOURCE_PURGE for all; refers to the fields below */
 	struct virtio_gpu_vbuffer vbuf;
-	/** @bos: those that are in it, with references that the batch has */
-	struct virtio_gpu_object *bos[DRM_GEM_SHMEM_RECLAIM_BATCH];
-	/** @count: how many of @bos are set */
+	/** @bos: the objects in it; the request holds the references */
+	struct virtio_gpu_object *bos[DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS];
+	/** @count: number of @bos */
 	u32 count;
 	/** @purge: struct virtio_gpu_resource_purge */
 	u8 purge[offsetof(struct virtio_gpu_resource_purge,
-			  ids[DRM_GEM_SHMEM_RECLAIM_BATCH])] __aligned(8);
+			  ids[DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS])] __aligned(8);
 	/** @resp: struct virtio_gpu_resp_purge */
 	u8 resp[offsetof(struct virtio_gpu_resp_purge,
-			 result[DRM_GEM_SHMEM_RECLAIM_BATCH])] __aligned(8);
+			 result[DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS])] __aligned(8);
 };
 
 /**
- * struct virtio_gpu_reclaim - what reclaim knows of a device
+ * struct virtio_gpu_reclaim - reclaim state of a device
  */
 struct virtio_gpu_reclaim {
 	/** @base: the generic part */
 	struct drm_gem_shmem_reclaim base;
-	/** @vgdev: the device; set once */
+	/** @vgdev: the device; constant */
 	struct virtio_gpu_device *vgdev;
-	/** @has_feature: VIRTIO_GPU_F_RECLAIM was negotiated; set once */
+	/** @has_feature: VIRTIO_GPU_F_RECLAIM was negotiated; constant */
 	bool has_feature;
-	/** @batches: all there are; set once */
-	struct virtio_gpu_reclaim_batch *batches[NR_BATCHES];
+	/** @requests: all requests; constant */
+	struct virtio_gpu_reclaim_request *requests[NR_REQUESTS];
 	/**
-	 * @deferred: answers that a scan took from the control queue and that
-	 * are not for it; guarded by qlock of that queue
+	 * @deferred: responses to other commands, which a scan took from the
+	 * control queue and leaves to its work item; protected by qlock of that
+	 * queue
 	 */
 	struct list_head deferred;
-	/** @attach_wait: woken when RESOURCE_ATTACH_BACKING was answered */
+	/** @attach_wait: woken when RESOURCE_ATTACH_BACKING completes */
 	wait_queue_head_t attach_wait;
-	/** @reattaches: RESOURCE_ATTACH_BACKING but for the first of an object */
+	/** @reattaches: RESOURCE_ATTACH_BACKING other than an object's first */
 	atomic64_t reattaches;
-	/** @objects: how many shmem objects there are */
+	/** @objects: number of shmem objects */
 	atomic64_t objects;
 	/** @bytes: their size */
 	atomic64_t bytes;
-	/** @unmanaged_objects: those of them that are not managed */
-	atomic64_t unmanaged_objects;
-	/** @unmanaged_bytes: their size */
-	atomic64_t unmanaged_bytes;
-	/** @shrunk: pages that the last write to virtio-gpu-shrink got */
+	/** @unshrinkable_objects: number of those that are not shrinkable */
+	atomic64_t unshrinkable_objects;
+	/** @unshrinkable_bytes: their size */
+	atomic64_t unshrinkable_bytes;
+	/** @shrunk: pages reclaimed by the last write to virtio-gpu-shrink */
 	u64 shrunk;
 };
 
@@ -94,17 +96,17 @@ struct virtio_gpu_reclaim {
  */
 struct virtio_gpu_reclaim_context {
 	/**
-	 * @node: place in &virtio_gpu_object_reclaim.contexts; guarded by
+	 * @node: entry in &virtio_gpu_object_reclaim.contexts; protected by
 	 * &virtio_gpu_object_reclaim.ctx_lock
 	 */
 	struct list_head node;
-	/** @ctx_id: its number; set once */
+	/** @ctx_id: context id; constant */
 	u32 ctx_id;
 };
 
-static inline bool is_managed(struct virtio_gpu_object *bo)
+static inline bool is_shrinkable(struct virtio_gpu_object *bo)
 {
-	return drm_gem_shmem_reclaim_is_managed(&bo->reclaim.base);
+	return drm_gem_shmem_reclaim_is_shrinkable(&bo->reclaim.base);
 }
 
 static inline enum virtio_gpu_backing

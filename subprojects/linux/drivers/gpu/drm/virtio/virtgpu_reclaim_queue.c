@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * How the device is asked to let go of objects, and what becomes of the answers.
+ * virtio-gpu reclaim: commands that release objects, and their completion.
  *
- * This runs when there is no memory: commands are made of what was reserved, and
- * answers are taken from the queue by whoever waits for them.
+ * This runs under memory pressure: commands are preallocated, and waiters take
+ * the responses from the queue themselves.
  */
 
 #include <linux/virtio_config.h>
@@ -11,21 +11,21 @@
 #include "virtgpu_reclaim_internal.h"
 
 static struct virtio_gpu_object *
-robj_to_bo(struct drm_gem_shmem_reclaim_object *robj)
+to_virtio_gpu_bo(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	return container_of(robj, struct virtio_gpu_object, reclaim.base);
+	return container_of(sobj, struct virtio_gpu_object, reclaim.base);
 }
 
-/* Only marks the commands that are ours; see virtio_gpu_reclaim_put_vbuf(). */
+/* Only identifies commands of reclaim; see virtio_gpu_reclaim_put_vbuf(). */
 static void virtio_gpu_reclaim_cb(struct virtio_gpu_device *vgdev,
 				  struct virtio_gpu_vbuffer *vbuf)
 {
 }
 
 /**
- * virtio_gpu_attach_cb - learn whether the device has an object's pages
+ * virtio_gpu_attach_cb - complete RESOURCE_ATTACH_BACKING
  * @vgdev: the device
- * @vbuf: a RESOURCE_ATTACH_BACKING that was answered
+ * @vbuf: the command, with its response
  */
 void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 			  struct virtio_gpu_vbuffer *vbuf)
@@ -45,39 +45,39 @@ void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 		bo->reclaim.error = -EIO;
 		break;
 	}
-	/* The error first. Pairs with virtio_gpu_backing(). */
+	/* Publishes the error. Pairs with virtio_gpu_backing(). */
 	smp_store_release(&bo->reclaim.backing, bo->reclaim.error ?
 			  VIRTIO_GPU_BACKING_NONE :
 			  VIRTIO_GPU_BACKING_ATTACHED);
 	wake_up_all(&vgdev->reclaim->attach_wait);
 }
 
-/* @result is for the generic part: 0 if the device has let go. */
-static void virtio_gpu_reclaim_answer(struct virtio_gpu_reclaim_batch *batch,
-				      struct virtio_gpu_object *bo, int result)
+/* @result is that of drm_gem_shmem_reclaim_done(). */
+static void virtio_gpu_reclaim_object_done(struct virtio_gpu_reclaim_request *req,
+					   struct virtio_gpu_object *bo, int result)
 {
 	if (!result)
 		bo->reclaim.backing = VIRTIO_GPU_BACKING_NONE;
-	drm_gem_shmem_reclaim_done(&batch->base, &bo->reclaim.base, result);
+	drm_gem_shmem_reclaim_done(&req->base, &bo->reclaim.base, result);
 }
 
-static void virtio_gpu_reclaim_slot_done(struct virtio_gpu_reclaim_batch *batch,
-					 struct virtio_gpu_reclaim_slot *slot)
+static void virtio_gpu_reclaim_command_done(struct virtio_gpu_reclaim_request *req,
+					    struct virtio_gpu_reclaim_command *command)
 {
-	struct virtio_gpu_object *bo = slot->bo;
-	bool ok = slot->resp.type == cpu_to_le32(VIRTIO_GPU_RESP_OK_NODATA);
-	bool unref = slot->cmd.hdr.type ==
+	struct virtio_gpu_object *bo = command->bo;
+	bool ok = command->resp.type == cpu_to_le32(VIRTIO_GPU_RESP_OK_NODATA);
+	bool unref = command->cmd.hdr.type ==
 		     cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF);
 
 	if (ok && unref)
 		bo->created = false;
-	virtio_gpu_reclaim_answer(batch, bo, ok ? 0 : -EIO);
+	virtio_gpu_reclaim_object_done(req, bo, ok ? 0 : -EIO);
 }
 
-static void virtio_gpu_reclaim_purge_done(struct virtio_gpu_reclaim_batch *batch)
+static void virtio_gpu_reclaim_purge_done(struct virtio_gpu_reclaim_request *req)
 {
-	struct virtio_gpu_resp_purge *resp = (void *)batch->resp;
-	u32 i, count = batch->count;
+	struct virtio_gpu_resp_purge *resp = (void *)req->resp;
+	u32 i, count = req->count;
 	bool ok = resp->hdr.type == cpu_to_le32(VIRTIO_GPU_RESP_OK_PURGE) &&
 		  resp->count == cpu_to_le32(count);
 
@@ -87,7 +87,7 @@ static void virtio_gpu_reclaim_purge_done(struct virtio_gpu_reclaim_batch *batch
 		if (ok) {
 			switch (le32_to_cpu(resp->result[i])) {
 			case VIRTIO_GPU_PURGE_PURGED:
-			/* Its creation failed: there is nothing to let go. */
+			/* Its creation failed: there is nothing to purge. */
 			case VIRTIO_GPU_PURGE_UNKNOWN_ID:
 				result = 0;
 				break;
@@ -96,38 +96,40 @@ static void virtio_gpu_reclaim_purge_done(struct virtio_gpu_reclaim_batch *batch
 				break;
 			}
 		}
-		virtio_gpu_reclaim_answer(batch, batch->bos[i], result);
+		virtio_gpu_reclaim_object_done(req, req->bos[i], result);
 	}
 }
 
 /**
- * virtio_gpu_reclaim_put_vbuf - take back a command that is done
+ * virtio_gpu_reclaim_put_vbuf - complete a command of reclaim
  * @vgdev: the device
- * @vbuf: the command
+ * @vbuf: any command of the control queue that the device has completed
  *
- * Returns: whether it is one of those made here of reserved memory.
+ * Returns: whether it was a command of reclaim, which must not be freed.
  */
 bool virtio_gpu_reclaim_put_vbuf(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf)
 {
-	struct virtio_gpu_reclaim_batch *batch;
+	struct virtio_gpu_reclaim_command *command;
+	struct virtio_gpu_reclaim_request *req;
 
 	if (vbuf->resp_cb != virtio_gpu_reclaim_cb)
 		return false;
 
-	batch = vbuf->resp_cb_data;
-	if (vbuf == &batch->vbuf)
-		virtio_gpu_reclaim_purge_done(batch);
-	else
-		virtio_gpu_reclaim_slot_done(batch,
-					     container_of(vbuf, struct virtio_gpu_reclaim_slot,
-							  vbuf));
+	req = vbuf->resp_cb_data;
+	if (vbuf == &req->vbuf) {
+		virtio_gpu_reclaim_purge_done(req);
+	} else {
+		command = container_of(vbuf, struct virtio_gpu_reclaim_command,
+				       vbuf);
+		virtio_gpu_reclaim_command_done(req, command);
+	}
 	return true;
 }
 
 /*
- * Signal the fence now that the work item would signal: an object is idle as
- * soon as the device is done with it, even if there is no memory for a worker.
+ * Signal the fence that the work item would signal: an object is idle once the
+ * device has completed its commands, even if the worker has no memory to run.
  */
 static void virtio_gpu_reclaim_signal(struct virtio_gpu_device *vgdev,
 				      struct virtio_gpu_vbuffer *vbuf)
@@ -141,8 +143,8 @@ static void virtio_gpu_reclaim_signal(struct virtio_gpu_device *vgdev,
 }
 
 /*
- * Take what is on the used ring. Answers that are ours are dealt with here; the
- * others may need locks and memory, so they are left to the work item.
+ * Process the used ring. Commands of reclaim are completed here. Others may need
+ * locks and memory, so they are left to the work item.
  */
 static void virtio_gpu_reclaim_poll(struct drm_gem_shmem_reclaim *base)
 {
@@ -152,15 +154,15 @@ static void virtio_gpu_reclaim_poll(struct drm_gem_shmem_reclaim *base)
 	struct virtio_gpu_vbuffer *vbuf, *next;
 	bool defer = false;
 	unsigned int len;
-	LIST_HEAD(mine);
+	LIST_HEAD(completed);
 
 	spin_lock(&vgdev->ctrlq.qlock);
 	while ((vbuf = virtqueue_get_buf(vgdev->ctrlq.vq, &len))) {
 		if (vbuf->resp_cb == virtio_gpu_reclaim_cb) {
-			list_add_tail(&vbuf->list, &mine);
+			list_add_tail(&vbuf->list, &completed);
 			continue;
 		}
-		/* Its object may be next to be taken from. */
+		/* The scan may be about to reclaim its object. */
 		if (vbuf->resp_cb == virtio_gpu_attach_cb) {
 			virtio_gpu_attach_cb(vgdev, vbuf);
 			vbuf->resp_cb = NULL;
@@ -173,32 +175,34 @@ static void virtio_gpu_reclaim_poll(struct drm_gem_shmem_reclaim *base)
 
 	if (defer)
 		schedule_work(&vgdev->ctrlq.dequeue_work);
-	if (defer || !list_empty(&mine))
+	if (defer || !list_empty(&completed))
 		wake_up(&vgdev->ctrlq.ack_queue);
 
-	list_for_each_entry_safe(vbuf, next, &mine, list) {
+	list_for_each_entry_safe(vbuf, next, &completed, list) {
 		list_del(&vbuf->list);
 		virtio_gpu_reclaim_put_vbuf(vgdev, vbuf);
 	}
 }
 
 /**
- * virtio_gpu_reclaim_take_deferred - take answers that came before those queued
+ * virtio_gpu_reclaim_splice_deferred - get responses that a scan has dequeued
  * @vgdev: the device
- * @list: where to add them
+ * @list: list to append them to; they precede those still in the queue
  *
  * To be called with qlock of the control queue held.
  */
-void virtio_gpu_reclaim_take_deferred(struct virtio_gpu_device *vgdev,
-				      struct list_head *list)
+void virtio_gpu_reclaim_splice_deferred(struct virtio_gpu_device *vgdev,
+					struct list_head *list)
 {
 	if (vgdev->reclaim)
 		list_splice_tail_init(&vgdev->reclaim->deferred, list);
 }
 
 /**
- * virtio_gpu_reclaim_ack - tell scans that there may be answers
+ * virtio_gpu_reclaim_ack - wake scans that wait for responses
  * @vgdev: the device
+ *
+ * Called from the interrupt handler of the control queue.
  */
 void virtio_gpu_reclaim_ack(struct virtio_gpu_device *vgdev)
 {
@@ -206,7 +210,7 @@ void virtio_gpu_reclaim_ack(struct virtio_gpu_device *vgdev)
 		wake_up_all(&vgdev->reclaim->base.wait);
 }
 
-/* Queue a reserved command, or not: there is no waiting for room. */
+/* Queue a preallocated command. Returns false if the queue is full. */
 static bool virtio_gpu_reclaim_queue(struct virtio_gpu_device *vgdev,
 				     struct virtio_gpu_vbuffer *vbuf)
 {
@@ -219,8 +223,8 @@ static bool virtio_gpu_reclaim_queue(struct virtio_gpu_device *vgdev,
 
 	spin_lock(&vgdev->ctrlq.qlock);
 	/*
-	 * Indirect descriptors are allocated; with such flags only if that is
-	 * free of charge. If not, the ring's own are used.
+	 * Indirect descriptors are allocated: with these flags that fails rather
+	 * than sleeps or uses reserves, and descriptors of the ring are used.
 	 */
 	if (vq->num_free >= ARRAY_SIZE(sgs))
 		ret = virtqueue_add_sgs(vq, sgs, 1, 1, vbuf,
@@ -231,73 +235,76 @@ static bool virtio_gpu_reclaim_queue(struct virtio_gpu_device *vgdev,
 	return !ret;
 }
 
-static bool virtio_gpu_reclaim_send_slot(struct virtio_gpu_reclaim *reclaim,
-					 struct virtio_gpu_reclaim_batch *batch,
-					 struct virtio_gpu_reclaim_slot *slot,
+static bool virtio_gpu_reclaim_send_command(struct virtio_gpu_reclaim *reclaim,
+					    struct virtio_gpu_reclaim_request *req,
+					 struct virtio_gpu_reclaim_command *command,
 					 struct virtio_gpu_object *bo, u32 type)
 {
-	memset(slot, 0, sizeof(*slot));
-	slot->bo = bo;
-	slot->cmd.hdr.type = cpu_to_le32(type);
-	slot->cmd.resource_id = cpu_to_le32(bo->hw_res_handle);
-	slot->vbuf.buf = (void *)&slot->cmd;
-	slot->vbuf.size = sizeof(slot->cmd);
-	slot->vbuf.resp_buf = (void *)&slot->resp;
-	slot->vbuf.resp_size = sizeof(slot->resp);
-	slot->vbuf.resp_cb = virtio_gpu_reclaim_cb;
-	slot->vbuf.resp_cb_data = batch;
+	memset(command, 0, sizeof(*command));
+	command->bo = bo;
+	command->cmd.hdr.type = cpu_to_le32(type);
+	command->cmd.resource_id = cpu_to_le32(bo->hw_res_handle);
+	command->vbuf.buf = (void *)&command->cmd;
+	command->vbuf.size = sizeof(command->cmd);
+	command->vbuf.resp_buf = (void *)&command->resp;
+	command->vbuf.resp_size = sizeof(command->resp);
+	command->vbuf.resp_cb = virtio_gpu_reclaim_cb;
+	command->vbuf.resp_cb_data = req;
 
-	return virtio_gpu_reclaim_queue(reclaim->vgdev, &slot->vbuf);
+	return virtio_gpu_reclaim_queue(reclaim->vgdev, &command->vbuf);
 }
 
-static void virtio_gpu_reclaim_send_each(struct virtio_gpu_reclaim *reclaim,
-					 struct virtio_gpu_reclaim_batch *batch)
+static void virtio_gpu_reclaim_send_commands(struct virtio_gpu_reclaim *reclaim,
+					     struct virtio_gpu_reclaim_request *req)
 {
-	bool purge = batch->base.op == DRM_GEM_SHMEM_RECLAIM_PURGE;
+	bool purge = req->base.op == DRM_GEM_SHMEM_RECLAIM_PURGE;
 	u32 type = purge ? VIRTIO_GPU_CMD_RESOURCE_UNREF :
 			   VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING;
 	unsigned int i;
 
-	for (i = 0; i < batch->base.count; i++) {
-		struct virtio_gpu_object *bo = robj_to_bo(batch->base.objs[i]);
+	for (i = 0; i < req->base.count; i++) {
+		struct virtio_gpu_object *bo = to_virtio_gpu_bo(req->base.objs[i]);
 		enum virtio_gpu_backing backing = virtio_gpu_backing(bo);
 
 		if (backing == VIRTIO_GPU_BACKING_SENT)
-			virtio_gpu_reclaim_answer(batch, bo, -EAGAIN);
+			virtio_gpu_reclaim_object_done(req, bo, -EAGAIN);
 		else if (purge && !bo->created)
-			virtio_gpu_reclaim_answer(batch, bo, 0);
+			virtio_gpu_reclaim_object_done(req, bo, 0);
 		else if (purge && !bo->reclaim.params)
-			virtio_gpu_reclaim_answer(batch, bo, -EOPNOTSUPP);
+			virtio_gpu_reclaim_object_done(req, bo, -EOPNOTSUPP);
 		else if (!purge && backing == VIRTIO_GPU_BACKING_NONE)
-			virtio_gpu_reclaim_answer(batch, bo, 0);
-		else if (!virtio_gpu_reclaim_send_slot(reclaim, batch,
-						       &batch->slots[i], bo,
+			virtio_gpu_reclaim_object_done(req, bo, 0);
+		else if (!virtio_gpu_reclaim_send_command(reclaim, req,
+							  &req->commands[i], bo,
 						       type))
-			virtio_gpu_reclaim_answer(batch, bo, -EAGAIN);
+			virtio_gpu_reclaim_object_done(req, bo, -EAGAIN);
 	}
 }
 
 static void virtio_gpu_reclaim_send_purge(struct virtio_gpu_reclaim *reclaim,
-					  struct virtio_gpu_reclaim_batch *batch)
+					  struct virtio_gpu_reclaim_request *req)
 {
-	struct virtio_gpu_resource_purge *cmd = (void *)batch->purge;
-	struct virtio_gpu_resp_purge *resp = (void *)batch->resp;
+	struct virtio_gpu_resource_purge *cmd = (void *)req->purge;
+	struct virtio_gpu_resp_purge *resp = (void *)req->resp;
 	u32 i, count = 0;
 
-	memset(&batch->vbuf, 0, sizeof(batch->vbuf));
-	memset(batch->purge, 0, sizeof(batch->purge));
-	memset(batch->resp, 0, sizeof(batch->resp));
+	memset(&req->vbuf, 0, sizeof(req->vbuf));
+	memset(req->purge, 0, sizeof(req->purge));
+	memset(req->resp, 0, sizeof(req->resp));
 
-	for (i = 0; i < batch->base.count; i++) {
-		struct virtio_gpu_object *bo = robj_to_bo(batch->base.objs[i]);
+	for (i = 0; i < req->base.count; i++) {
+		struct virtio_gpu_object *bo = to_virtio_gpu_bo(req->base.objs[i]);
 
-		/* An answer in the making would have the last word. */
+		/*
+		 * A pending ATTACH response would overwrite the state that
+		 * results from the purge.
+		 */
 		if (virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_SENT) {
-			virtio_gpu_reclaim_answer(batch, bo, -EAGAIN);
+			virtio_gpu_reclaim_object_done(req, bo, -EAGAIN);
 			continue;
 		}
 		cmd->ids[count] = cpu_to_le32(bo->hw_res_handle);
-		batch->bos[count++] = bo;
+		req->bos[count++] = bo;
 	}
 	if (!count)
 		return;
@@ -305,35 +312,35 @@ static void virtio_gpu_reclaim_send_purge(struct virtio_gpu_reclaim *reclaim,
 	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_PURGE);
 	cmd->count = cpu_to_le32(count);
 
-	batch->count = count;
-	batch->vbuf.buf = (void *)cmd;
-	batch->vbuf.size = struct_size(cmd, ids, count);
-	batch->vbuf.resp_buf = (void *)resp;
-	batch->vbuf.resp_size = struct_size(resp, result, count);
-	batch->vbuf.resp_cb = virtio_gpu_reclaim_cb;
-	batch->vbuf.resp_cb_data = batch;
+	req->count = count;
+	req->vbuf.buf = (void *)cmd;
+	req->vbuf.size = struct_size(cmd, ids, count);
+	req->vbuf.resp_buf = (void *)resp;
+	req->vbuf.resp_size = struct_size(resp, result, count);
+	req->vbuf.resp_cb = virtio_gpu_reclaim_cb;
+	req->vbuf.resp_cb_data = req;
 
-	if (virtio_gpu_reclaim_queue(reclaim->vgdev, &batch->vbuf))
+	if (virtio_gpu_reclaim_queue(reclaim->vgdev, &req->vbuf))
 		return;
 
 	for (i = 0; i < count; i++)
-		virtio_gpu_reclaim_answer(batch, batch->bos[i], -EAGAIN);
+		virtio_gpu_reclaim_object_done(req, req->bos[i], -EAGAIN);
 }
 
-static void virtio_gpu_reclaim_submit(struct drm_gem_shmem_reclaim_batch *base)
+static void virtio_gpu_reclaim_submit(struct drm_gem_shmem_reclaim_request *base)
 {
-	struct virtio_gpu_reclaim_batch *batch =
-		container_of(base, struct virtio_gpu_reclaim_batch, base);
+	struct virtio_gpu_reclaim_request *req =
+		container_of(base, struct virtio_gpu_reclaim_request, base);
 	struct virtio_gpu_reclaim *reclaim =
 		container_of(base->reclaim, struct virtio_gpu_reclaim, base);
 
-	/* Makes room, and learns what has been attached meanwhile. */
+	/* Frees descriptors and completes pending ATTACH commands. */
 	virtio_gpu_reclaim_poll(&reclaim->base);
 
 	if (base->op == DRM_GEM_SHMEM_RECLAIM_PURGE && reclaim->has_feature)
-		virtio_gpu_reclaim_send_purge(reclaim, batch);
+		virtio_gpu_reclaim_send_purge(reclaim, req);
 	else
-		virtio_gpu_reclaim_send_each(reclaim, batch);
+		virtio_gpu_reclaim_send_commands(reclaim, req);
 	virtio_gpu_notify(reclaim->vgdev);
 }
 
@@ -342,13 +349,13 @@ const struct drm_gem_shmem_reclaim_ops virtio_gpu_reclaim_ops = {
 	.poll = virtio_gpu_reclaim_poll,
 };
 
-/* Nobody answers to @vbuf any more: drop it and what it holds. */
-static void virtio_gpu_drop(struct virtio_gpu_device *vgdev,
-			    struct virtio_gpu_vbuffer *vbuf)
+/* Release a command that the device will not complete, and its references. */
+static void virtio_gpu_release_vbuf(struct virtio_gpu_device *vgdev,
+				    struct virtio_gpu_vbuffer *vbuf)
 {
 	struct virtio_gpu_ctrl_hdr *hdr = (void *)vbuf->buf;
 
-	/* The answer would have freed the object. */
+	/* Its completion would have freed the object. */
 	if (hdr->type == cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF) &&
 	    vbuf->resp_cb != virtio_gpu_reclaim_cb)
 		virtio_gpu_cleanup_object(vbuf->resp_cb_data);
@@ -357,7 +364,7 @@ static void virtio_gpu_drop(struct virtio_gpu_device *vgdev,
 	free_vbuf(vgdev, vbuf);
 }
 
-static void virtio_gpu_signal_all(struct virtio_gpu_device *vgdev)
+static void virtio_gpu_signal_all_fences(struct virtio_gpu_device *vgdev)
 {
 	struct virtio_gpu_fence_driver *drv = &vgdev->fence_drv;
 	struct virtio_gpu_fence *fence;
@@ -376,21 +383,21 @@ static void virtio_gpu_signal_all(struct virtio_gpu_device *vgdev)
 }
 
 /**
- * virtio_gpu_reclaim_abort - give up what the device did not answer
+ * virtio_gpu_reclaim_abort - cancel commands that the device did not complete
  * @vgdev: the device, which was reset and still has its queues
  *
- * Operations of reclaim fail, and all other commands are dropped with the
- * references they have.
+ * Pending operations of reclaim fail, so that no page is released. All other
+ * commands are released with their references, and all fences are signaled.
  */
 void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev)
 {
 	struct virtio_gpu_vbuffer *vbuf;
 
 	while ((vbuf = virtqueue_detach_unused_buf(vgdev->ctrlq.vq)))
-		virtio_gpu_drop(vgdev, vbuf);
+		virtio_gpu_release_vbuf(vgdev, vbuf);
 	while ((vbuf = virtqueue_detach_unused_buf(vgdev->cursorq.vq)))
-		virtio_gpu_drop(vgdev, vbuf);
-	virtio_gpu_signal_all(vgdev);
+		virtio_gpu_release_vbuf(vgdev, vbuf);
+	virtio_gpu_signal_all_fences(vgdev);
 	if (vgdev->reclaim)
 		drm_gem_shmem_reclaim_flush(&vgdev->reclaim->base);
 }

@@ -10,8 +10,8 @@
 #include "pattern.h"
 #include "process.h"
 
-/* A page of the program's own, told from those of buffers by its number. */
-#define APP_BO 0x3fffffu
+/* Identifies pages of the memory hog: no buffer has this number. */
+#define HOG_BO 0x3fffffu
 
 void process_protect(int on)
 {
@@ -23,31 +23,31 @@ void process_protect(int on)
     }
 }
 
-void app_main(size_t mib, unsigned hold_ms)
+void memory_hog_main(size_t mib, unsigned hold_ms)
 {
     size_t pages = mib * MIB / PAGE_BYTES;
     size_t i;
     char *memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    prctl(PR_SET_NAME, "app");
+    prctl(PR_SET_NAME, "memory-hog");
     if (memory == MAP_FAILED) {
         exit(EXIT_FAILURE);
     }
     for (i = 0; i < pages; i++) {
-        pattern_fill(memory + i * PAGE_BYTES, (PageId) { APP_BO, i, 0 });
+        pattern_fill(memory + i * PAGE_BYTES, (PageId) { HOG_BO, i, 0 });
     }
     usleep(hold_ms * 1000);
     for (i = 0; i < pages; i++) {
-        if (pattern_look(memory + i * PAGE_BYTES,
-                         (PageId) { APP_BO, i, 0 }) != PAGE_GOOD) {
+        if (pattern_check(memory + i * PAGE_BYTES,
+                          (PageId) { HOG_BO, i, 0 }) != PAGE_GOOD) {
             exit(EXIT_FAILURE);
         }
     }
     exit(EXIT_SUCCESS);
 }
 
-int app_run(size_t mib, unsigned hold_ms)
+int memory_hog_run(size_t mib, unsigned hold_ms)
 {
     char size[16], hold[16];
     int status;
@@ -58,7 +58,7 @@ int app_run(size_t mib, unsigned hold_ms)
     pid = fork();
     if (pid == 0) {
         process_protect(0);
-        execl("/proc/self/exe", "guest", "app", size, hold, NULL);
+        execl("/proc/self/exe", "guest", "memory-hog", size, hold, NULL);
         _exit(EXIT_FAILURE);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid) {

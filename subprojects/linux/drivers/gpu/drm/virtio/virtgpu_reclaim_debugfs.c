@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What user space is told of reclaim, and how it starts it to look at it.
+ * virtio-gpu reclaim: statistics in debugfs and fdinfo, and the debugfs trigger.
  */
 
 #include <linux/debugfs.h>
@@ -14,7 +14,7 @@
 #include "virtgpu_reclaim_internal.h"
 
 /**
- * virtio_gpu_reclaim_getparam - VIRTGPU_PARAM_RECLAIM
+ * virtio_gpu_reclaim_getparam - VIRTGPU_PARAM_MADVISE
  * @vgdev: the device
  * @param: which parameter
  * @value: set to its value
@@ -24,37 +24,37 @@
 bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
 				 int *value)
 {
-	if (param != VIRTGPU_PARAM_RECLAIM || !vgdev->reclaim)
+	if (param != VIRTGPU_PARAM_MADVISE || !vgdev->reclaim)
 		return false;
 
-	*value = VIRTGPU_RECLAIM_MADVISE;
+	*value = VIRTGPU_MADVISE_SUPPORTED;
 	if (vgdev->reclaim->has_feature)
-		*value |= VIRTGPU_RECLAIM_DEVICE;
+		*value |= VIRTGPU_MADVISE_DEVICE;
 	return true;
 }
 
-/* The classes of Documentation/gpu/drm-usage-stats.rst, and one of our own. */
+/* The keys of Documentation/gpu/drm-usage-stats.rst, and evicted memory. */
 struct virtio_gpu_memory_stats {
 	u64 total, shared, resident, purgeable, active, evicted;
-	/* In blobs that are in the host's memory alone. */
+	/* Blobs in host memory only. */
 	u64 host;
 };
 
 static void virtio_gpu_add_memory_stats(struct virtio_gpu_object *bo,
 					struct virtio_gpu_memory_stats *stats)
 {
-	struct drm_gem_shmem_reclaim_object *robj = &bo->reclaim.base;
+	struct drm_gem_shmem_reclaim_object *sobj = &bo->reclaim.base;
 	struct drm_gem_object *obj = &bo->base.base;
 	bool resident = true;
 
 	stats->total += obj->size;
 	if (obj->handle_count > 1 || obj->dma_buf)
 		stats->shared += obj->size;
-	if (is_managed(bo)) {
-		/* No lock: a moment ago is as good as now. */
-		enum drm_gem_shmem_reclaim_state state = READ_ONCE(robj->state);
+	if (is_shrinkable(bo)) {
+		/* A snapshot without the reservation lock. */
+		enum drm_gem_shmem_reclaim_state state = READ_ONCE(sobj->state);
 
-		resident = READ_ONCE(robj->resident);
+		resident = READ_ONCE(sobj->resident);
 		if (state == DRM_GEM_SHMEM_RECLAIM_EVICTED)
 			stats->evicted += obj->size;
 		if (state == DRM_GEM_SHMEM_RECLAIM_DONTNEED && resident)
@@ -69,11 +69,11 @@ static void virtio_gpu_add_memory_stats(struct virtio_gpu_object *bo,
 
 /**
  * virtio_gpu_reclaim_show_fdinfo - &file_operations.show_fdinfo
- * @m: where to
+ * @m: output
  * @f: an open file of the device
  *
- * The memory is the guest's; what blobs take on the host alone is a region of
- * its own. The host's copies of resources are not counted.
+ * Shows guest memory, and blobs in host memory only as a region of their own.
+ * The host's storage of classic resources is not included.
  */
 void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
 {
@@ -111,12 +111,12 @@ void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
 		   stats.evicted >> 10);
 }
 
-/* In the order of the states, easiest to reclaim first. */
+/* In the order of the states, cheapest to reclaim first. */
 static const char *const virtio_gpu_state_names[] = {
 	[DRM_GEM_SHMEM_RECLAIM_DONTNEED] = "dontneed",
 	[DRM_GEM_SHMEM_RECLAIM_WILLNEED] = "willneed",
 	[DRM_GEM_SHMEM_RECLAIM_PINNED] = "pinned",
-	[DRM_GEM_SHMEM_RECLAIM_EMPTY] = "empty",
+	[DRM_GEM_SHMEM_RECLAIM_UNPOPULATED] = "unpopulated",
 	[DRM_GEM_SHMEM_RECLAIM_EVICTED] = "evicted",
 	[DRM_GEM_SHMEM_RECLAIM_PURGED] = "purged",
 };
@@ -134,22 +134,22 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 	struct virtio_gpu_reclaim *reclaim = vgdev->reclaim;
 	struct virtqueue *vq = vgdev->ctrlq.vq;
 	struct drm_gem_shmem_reclaim_stats stats;
-	u64 unmanaged;
+	u64 unshrinkable;
 	int i;
 
 	if (!reclaim)
 		return -ENODEV;
 
 	drm_gem_shmem_reclaim_get_stats(&reclaim->base, &stats);
-	unmanaged = atomic64_read(&reclaim->unmanaged_bytes);
-	/* Nobody but their owner gets at the pages of these, either. */
-	stats.bytes[DRM_GEM_SHMEM_RECLAIM_PINNED] += unmanaged;
+	unshrinkable = atomic64_read(&reclaim->unshrinkable_bytes);
+	/* The pages of these do not move, either. */
+	stats.bytes[DRM_GEM_SHMEM_RECLAIM_PINNED] += unshrinkable;
 	stats.objects[DRM_GEM_SHMEM_RECLAIM_PINNED] +=
-		atomic64_read(&reclaim->unmanaged_objects);
+		atomic64_read(&reclaim->unshrinkable_objects);
 
 	virtio_gpu_print(m, "bo", "_objects", atomic64_read(&reclaim->objects));
 	virtio_gpu_print(m, "bo", "_bytes", atomic64_read(&reclaim->bytes));
-	virtio_gpu_print(m, "resident", "_bytes", stats.resident + unmanaged);
+	virtio_gpu_print(m, "resident", "_bytes", stats.resident + unshrinkable);
 	for (i = 0; i < ARRAY_SIZE(virtio_gpu_state_names); i++) {
 		const char *name = virtio_gpu_state_names[i];
 
@@ -163,9 +163,9 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 	virtio_gpu_print(m, "refaults", "", stats.refaults);
 	virtio_gpu_print(m, "reattaches", "",
 			 atomic64_read(&reclaim->reattaches));
-	virtio_gpu_print(m, "retained", "_answers", stats.retained_answers);
-	virtio_gpu_print(m, "purged", "_answers", stats.purged_answers);
-	virtio_gpu_print(m, "refused", "", stats.refused);
+	virtio_gpu_print(m, "willneed", "_retained", stats.willneed_retained);
+	virtio_gpu_print(m, "willneed", "_purged", stats.willneed_purged);
+	virtio_gpu_print(m, "busy", "", stats.busy);
 	virtio_gpu_print(m, "waits", "", stats.waits);
 	virtio_gpu_print(m, "timeouts", "", stats.timeouts);
 	virtio_gpu_print(m, "queued", "", virtqueue_get_vring_size(vq) -
@@ -203,8 +203,8 @@ static const struct drm_info_list virtio_gpu_reclaim_debugfs_list[] = {
 };
 
 /**
- * virtio_gpu_reclaim_debugfs_init - add statistics and a trigger to debugfs
- * @minor: where
+ * virtio_gpu_reclaim_debugfs_init - add the statistics and the trigger
+ * @minor: the DRM minor
  */
 void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor)
 {

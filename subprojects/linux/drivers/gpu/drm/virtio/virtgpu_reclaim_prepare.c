@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Use of objects that may have been given back: by commands, displays, other
- * devices and user space.
+ * virtio-gpu reclaim: populating and reattaching objects for commands, displays,
+ * dma-bufs and mappings.
  */
 
 #include <linux/dma-resv.h>
@@ -12,10 +12,10 @@
 
 #include "virtgpu_reclaim_internal.h"
 
-/* As for capsets and the like in the rest of the driver. */
+/* As for other commands that the driver waits for. */
 #define ATTACH_TIMEOUT		(5 * HZ)
 
-/* The resource was unreferenced to purge it: make another with its name. */
+/* The resource was purged by RESOURCE_UNREF: create it again with its id. */
 static int virtio_gpu_recreate(struct virtio_gpu_device *vgdev,
 			       struct virtio_gpu_object *bo)
 {
@@ -85,7 +85,7 @@ static int virtio_gpu_reattach(struct virtio_gpu_device *vgdev,
 
 	bo->reclaim.backing = VIRTIO_GPU_BACKING_NONE;
 	if (ret != -ENODEV) {
-		/* There was no memory to describe @ents to the device. */
+		/* No memory for the scatterlist of @ents. */
 		virtio_gpu_array_put_free(objs);
 		kvfree(ents);
 		kmem_cache_free(vgdev->vbufs, vbuf);
@@ -93,13 +93,13 @@ static int virtio_gpu_reattach(struct virtio_gpu_device *vgdev,
 	return ret;
 }
 
-/* *@wait is set if there is an answer to wait for. */
-static int virtio_gpu_use_one(struct virtio_gpu_device *vgdev,
-			      struct virtio_gpu_object *bo, bool *wait)
+/* Sets *@wait if the caller has to wait for RESOURCE_ATTACH_BACKING. */
+static int virtio_gpu_prepare_one(struct virtio_gpu_device *vgdev,
+				  struct virtio_gpu_object *bo, bool *wait)
 {
 	int ret;
 
-	ret = drm_gem_shmem_reclaim_use(&bo->reclaim.base);
+	ret = drm_gem_shmem_reclaim_prepare(&bo->reclaim.base);
 	if (ret)
 		return ret;
 
@@ -112,8 +112,8 @@ static int virtio_gpu_use_one(struct virtio_gpu_device *vgdev,
 	}
 
 	/*
-	 * What is new is taken for granted, as everywhere in this driver. What
-	 * comes back may fail for want of memory on the host.
+	 * The first attach is not waited for, as elsewhere in this driver. A
+	 * reattach may fail because the host is out of memory.
 	 */
 	if (bo->reclaim.attached_before &&
 	    virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_SENT)
@@ -122,7 +122,7 @@ static int virtio_gpu_use_one(struct virtio_gpu_device *vgdev,
 	return 0;
 }
 
-static bool virtio_gpu_all_answered(struct drm_gem_object **objs, u32 nents)
+static bool virtio_gpu_all_attached(struct drm_gem_object **objs, u32 nents)
 {
 	u32 i;
 
@@ -141,7 +141,7 @@ static int virtio_gpu_wait_attached(struct virtio_gpu_device *vgdev,
 	u32 i;
 
 	ret = wait_event_interruptible_timeout(vgdev->reclaim->attach_wait,
-					       virtio_gpu_all_answered(objs,
+					       virtio_gpu_all_attached(objs,
 								       nents),
 					       ATTACH_TIMEOUT);
 	if (ret <= 0)
@@ -150,15 +150,15 @@ static int virtio_gpu_wait_attached(struct virtio_gpu_device *vgdev,
 	for (i = 0; i < nents; i++) {
 		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
 
-		if (is_managed(bo) &&
+		if (is_shrinkable(bo) &&
 		    virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_NONE)
 			return bo->reclaim.error;
 	}
 	return 0;
 }
 
-/* One kick and one wait, however many of @objs come back. */
-static int virtio_gpu_use(struct drm_gem_object **objs, u32 nents)
+/* One kick and one wait, however many of @objs are reattached. */
+static int virtio_gpu_prepare(struct drm_gem_object **objs, u32 nents)
 {
 	struct virtio_gpu_device *vgdev = NULL;
 	bool wait = false;
@@ -169,32 +169,32 @@ static int virtio_gpu_use(struct drm_gem_object **objs, u32 nents)
 		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
 
 		vgdev = objs[i]->dev->dev_private;
-		if (is_managed(bo))
-			ret = virtio_gpu_use_one(vgdev, bo, &wait);
+		if (is_shrinkable(bo))
+			ret = virtio_gpu_prepare_one(vgdev, bo, &wait);
 	}
 	if (!wait)
 		return ret;
 
-	/* Also if another failed: it is on the queue. */
+	/* Also after an error: those before it are queued. */
 	virtio_gpu_notify(vgdev);
 	return ret ?: virtio_gpu_wait_attached(vgdev, objs, nents);
 }
 
 /**
- * virtio_gpu_reclaim_use - have objects there for the commands that follow
+ * virtio_gpu_reclaim_prepare - populate and attach objects for a command
  * @objs: the objects, with their reservation locks held
  *
- * Whatever was given back is got again and the device is told, once for all
- * objects. The locks are released if that fails; an object whose pages the
- * device refused can be used again when the device has room for it.
+ * Evicted objects are swapped in and reattached, with one wait for all of them.
+ * The locks are released on failure. An object that the device failed to attach
+ * can be prepared again later. May sleep.
  *
- * Returns: 0; -ENODATA if one was purged and not asked back; -ENOMEM if the
- * guest or the device has no memory for one; -ETIMEDOUT if the device does not
- * answer; another negative error code if it refused one.
+ * Returns: 0; -ENODATA if an object is purged; -ENOMEM if the guest or the
+ * device is out of memory; -ETIMEDOUT if the device does not respond; another
+ * negative error code if it failed to attach an object.
  */
-int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs)
+int virtio_gpu_reclaim_prepare(struct virtio_gpu_object_array *objs)
 {
-	int ret = virtio_gpu_use(objs->objs, objs->nents);
+	int ret = virtio_gpu_prepare(objs->objs, objs->nents);
 
 	if (ret)
 		virtio_gpu_array_unlock_resv(objs);
@@ -202,21 +202,21 @@ int virtio_gpu_reclaim_use(struct virtio_gpu_object_array *objs)
 }
 
 /**
- * virtio_gpu_reclaim_begin - lock an object and have it there
+ * virtio_gpu_reclaim_begin_access - lock and prepare an object
  * @bo: the object
  *
- * For commands that have no fence: the object is only safe until
- * virtio_gpu_reclaim_end(), and after that by the order of commands. The caller
- * keeps a reference until then by way of this.
+ * For commands without a fence: the lock protects the object until
+ * virtio_gpu_reclaim_end_access(), and the order of the queue after that. Holds
+ * a reference until then.
  *
- * Returns: as virtio_gpu_reclaim_use().
+ * Returns: as virtio_gpu_reclaim_prepare().
  */
-int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo)
+int virtio_gpu_reclaim_begin_access(struct virtio_gpu_object *bo)
 {
 	struct drm_gem_object *obj = &bo->base.base;
 	int ret;
 
-	if (!is_managed(bo)) {
+	if (!is_shrinkable(bo)) {
 		drm_gem_object_get(obj);
 		return 0;
 	}
@@ -224,7 +224,7 @@ int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo)
 	ret = dma_resv_lock_interruptible(obj->resv, NULL);
 	if (ret)
 		return ret;
-	ret = virtio_gpu_use(&obj, 1);
+	ret = virtio_gpu_prepare(&obj, 1);
 	if (ret) {
 		dma_resv_unlock(obj->resv);
 		return ret;
@@ -234,35 +234,37 @@ int virtio_gpu_reclaim_begin(struct virtio_gpu_object *bo)
 }
 
 /**
- * virtio_gpu_reclaim_end - undo virtio_gpu_reclaim_begin()
+ * virtio_gpu_reclaim_end_access - undo virtio_gpu_reclaim_begin_access()
  * @bo: the object
  */
-void virtio_gpu_reclaim_end(struct virtio_gpu_object *bo)
+void virtio_gpu_reclaim_end_access(struct virtio_gpu_object *bo)
 {
-	if (is_managed(bo))
+	if (is_shrinkable(bo))
 		dma_resv_unlock(bo->base.base.resv);
 	drm_gem_object_put(&bo->base.base);
 }
 
 /**
- * virtio_gpu_reclaim_pin - have an object there until it is unpinned
+ * virtio_gpu_reclaim_pin - prepare an object and exclude it from reclaim
  * @obj: the object
  *
- * Returns: as virtio_gpu_reclaim_use().
+ * May sleep.
+ *
+ * Returns: as virtio_gpu_reclaim_prepare().
  */
 int virtio_gpu_reclaim_pin(struct drm_gem_object *obj)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 	int ret;
 
-	if (!is_managed(bo))
+	if (!is_shrinkable(bo))
 		return 0;
 
-	ret = virtio_gpu_reclaim_begin(bo);
+	ret = virtio_gpu_reclaim_begin_access(bo);
 	if (ret)
 		return ret;
 	ret = drm_gem_shmem_reclaim_pin(&bo->reclaim.base);
-	virtio_gpu_reclaim_end(bo);
+	virtio_gpu_reclaim_end_access(bo);
 	return ret;
 }
 
@@ -274,7 +276,7 @@ void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 
-	if (!is_managed(bo))
+	if (!is_shrinkable(bo))
 		return;
 
 	dma_resv_lock(obj->resv, NULL);
@@ -295,10 +297,10 @@ void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb)
 /**
  * virtio_gpu_reclaim_export - &drm_gem_object_funcs.export
  * @obj: the object
- * @flags: of the file
+ * @flags: flags of the dma-buf's file
  *
- * Who has the dma-buf expects the pages to stay, and there is no telling when
- * the last of them is through, so the object is pinned for good.
+ * Importers expect the pages to stay, and there is no notification when the last
+ * of them is done, so the object stays pinned for life.
  *
  * Returns: the dma-buf or an error pointer.
  */
@@ -307,12 +309,12 @@ struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj, int flags)
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 	int ret;
 
-	/* Guarded by object_name_lock, which the caller holds. */
-	if (!bo->reclaim.shared) {
+	/* Protected by object_name_lock, which the caller holds. */
+	if (!bo->reclaim.exported) {
 		ret = virtio_gpu_reclaim_pin(obj);
 		if (ret)
 			return ERR_PTR(ret);
-		bo->reclaim.shared = true;
+		bo->reclaim.exported = true;
 	}
 	return virtgpu_gem_prime_export(obj, flags);
 }
