@@ -103,12 +103,14 @@ struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj,
 int virtio_gpu_reclaim_mmap(struct drm_gem_object *obj,
 			    struct vm_area_struct *vma);
 extern const struct vm_operations_struct virtio_gpu_reclaim_vm_ops;
+
+/* virtgpu_reclaim_ioctl.c */
+bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
+				 int *value);
 int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 			     struct drm_file *file);
 
 /* virtgpu_reclaim_debugfs.c */
-bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
-				 int *value);
 void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f);
 void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor);
 

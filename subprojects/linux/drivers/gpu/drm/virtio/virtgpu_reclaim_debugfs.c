@@ -13,26 +13,6 @@
 
 #include "virtgpu_reclaim_internal.h"
 
-/**
- * virtio_gpu_reclaim_getparam - VIRTGPU_PARAM_MADVISE
- * @vgdev: the device
- * @param: which parameter
- * @value: set to its value
- *
- * Returns: whether it is known here.
- */
-bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
-				 int *value)
-{
-	if (param != VIRTGPU_PARAM_MADVISE || !vgdev->reclaim)
-		return false;
-
-	*value = VIRTGPU_MADVISE_SUPPORTED;
-	if (vgdev->reclaim->has_feature)
-		*value |= VIRTGPU_MADVISE_DEVICE;
-	return true;
-}
-
 /* The keys of Documentation/gpu/drm-usage-stats.rst, and evicted memory. */
 struct virtio_gpu_memory_stats {
 	u64 total, shared, resident, purgeable, active, evicted;

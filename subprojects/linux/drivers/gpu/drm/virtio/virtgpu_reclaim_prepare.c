@@ -7,7 +7,6 @@
 #include <linux/dma-resv.h>
 #include <linux/slab.h>
 
-#include <drm/drm_file.h>
 #include <drm/drm_gem_framebuffer_helper.h>
 
 #include "virtgpu_reclaim_internal.h"
@@ -347,47 +346,3 @@ const struct vm_operations_struct virtio_gpu_reclaim_vm_ops = {
 	.open = drm_gem_vm_open,
 	.close = drm_gem_vm_close,
 };
-
-/**
- * virtio_gpu_madvise_ioctl - DRM_IOCTL_VIRTGPU_MADVISE
- * @dev: the device
- * @data: struct drm_virtgpu_madvise
- * @file: who asks
- *
- * Returns: 0 or a negative error code, see there.
- */
-int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
-			     struct drm_file *file)
-{
-	struct drm_virtgpu_madvise *args = data;
-	struct drm_gem_object *obj;
-	struct virtio_gpu_object *bo;
-	bool retained = true;
-	int ret;
-
-	if (args->pad)
-		return -EINVAL;
-	if (args->madv != VIRTGPU_MADV_WILLNEED &&
-	    args->madv != VIRTGPU_MADV_DONTNEED)
-		return -EINVAL;
-
-	obj = drm_gem_object_lookup(file, args->bo_handle);
-	if (!obj)
-		return -ENOENT;
-	bo = gem_to_virtio_gpu_obj(obj);
-
-	ret = -EOPNOTSUPP;
-	if (bo->guest_blob && args->madv == VIRTGPU_MADV_DONTNEED)
-		goto out_put;
-	ret = dma_resv_lock_interruptible(obj->resv, NULL);
-	if (ret)
-		goto out_put;
-	ret = drm_gem_shmem_reclaim_madvise(&bo->reclaim.base,
-					    args->madv == VIRTGPU_MADV_DONTNEED,
-					    &retained);
-	dma_resv_unlock(obj->resv);
-	args->retained = retained;
-out_put:
-	drm_gem_object_put(obj);
-	return ret;
-}

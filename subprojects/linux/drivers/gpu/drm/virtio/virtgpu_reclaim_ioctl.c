@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/*
+ * virtio-gpu reclaim: DRM_IOCTL_VIRTGPU_MADVISE and the parameter that reports
+ * support for it.
+ */
+
+#include <linux/dma-resv.h>
+
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+
+#include "virtgpu_reclaim_internal.h"
+
+/**
+ * virtio_gpu_reclaim_getparam - VIRTGPU_PARAM_MADVISE
+ * @vgdev: the device
+ * @param: parameter of DRM_IOCTL_VIRTGPU_GETPARAM
+ * @value: set to its value
+ *
+ * Returns: whether the parameter is known here.
+ */
+bool virtio_gpu_reclaim_getparam(struct virtio_gpu_device *vgdev, u64 param,
+				 int *value)
+{
+	if (param != VIRTGPU_PARAM_MADVISE || !vgdev->reclaim)
+		return false;
+
+	*value = VIRTGPU_MADVISE_SUPPORTED;
+	if (vgdev->reclaim->has_feature)
+		*value |= VIRTGPU_MADVISE_DEVICE;
+	return true;
+}
+
+/**
+ * virtio_gpu_madvise_ioctl - DRM_IOCTL_VIRTGPU_MADVISE
+ * @dev: the device
+ * @data: struct drm_virtgpu_madvise
+ * @file: the client
+ *
+ * Returns: 0 or a negative error code, see struct drm_virtgpu_madvise.
+ */
+int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
+			     struct drm_file *file)
+{
+	struct drm_virtgpu_madvise *args = data;
+	struct drm_gem_object *obj;
+	struct virtio_gpu_object *bo;
+	bool retained = true;
+	int ret;
+
+	if (args->pad)
+		return -EINVAL;
+	if (args->madv != VIRTGPU_MADV_WILLNEED &&
+	    args->madv != VIRTGPU_MADV_DONTNEED)
+		return -EINVAL;
+
+	obj = drm_gem_object_lookup(file, args->bo_handle);
+	if (!obj)
+		return -ENOENT;
+	bo = gem_to_virtio_gpu_obj(obj);
+
+	ret = -EOPNOTSUPP;
+	if (bo->guest_blob && args->madv == VIRTGPU_MADV_DONTNEED)
+		goto out_put;
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		goto out_put;
+	ret = drm_gem_shmem_reclaim_madvise(&bo->reclaim.base,
+					    args->madv == VIRTGPU_MADV_DONTNEED,
+					    &retained);
+	dma_resv_unlock(obj->resv);
+	args->retained = retained;
+out_put:
+	drm_gem_object_put(obj);
+	return ret;
+}
