@@ -151,6 +151,88 @@ static bool reclaim_may_evict(struct drm_gem_shmem_reclaim *reclaim)
 	return nr < enough;
 }
 
+/**
+ * struct reclaim_scan - one pass over the stages
+ */
+struct reclaim_scan {
+	/** @nr: number of pages to reclaim */
+	unsigned long nr;
+	/** @may_purge: the caller allows the I/O that truncation may wait for */
+	bool may_purge;
+	/** @may_wait: the caller may wait for busy objects */
+	bool may_wait;
+	/** @force: run all stages until @nr pages are reclaimed */
+	bool force;
+	/** @purged: number of pages freed */
+	unsigned long purged;
+	/** @evicted: number of pages made swappable */
+	unsigned long evicted;
+};
+
+/**
+ * struct reclaim_stage - a class of objects and how to reclaim them
+ */
+struct reclaim_stage {
+	/** @op: operation, which also determines the LRU list */
+	enum drm_gem_shmem_reclaim_op op;
+	/** @busy: wait for busy objects */
+	bool busy;
+};
+
+/*
+ * The policy, cheapest memory first. Busy objects are likely needed again soon:
+ * they are a last resort.
+ */
+static const struct reclaim_stage reclaim_stages[] = {
+	{ .op = DRM_GEM_SHMEM_RECLAIM_PURGE },
+	{ .op = DRM_GEM_SHMEM_RECLAIM_EVICT },
+	{ .op = DRM_GEM_SHMEM_RECLAIM_PURGE, .busy = true },
+	{ .op = DRM_GEM_SHMEM_RECLAIM_EVICT, .busy = true },
+};
+
+static bool reclaim_stage_allowed(struct drm_gem_shmem_reclaim *reclaim,
+				  const struct reclaim_stage *stage,
+				  const struct reclaim_scan *scan)
+{
+	if (scan->force)
+		return true;
+	if (stage->busy && (!scan->may_wait || scan->purged || scan->evicted))
+		return false;
+	if (stage->op == DRM_GEM_SHMEM_RECLAIM_EVICT)
+		return reclaim_may_evict(reclaim);
+	return scan->may_purge;
+}
+
+/* Returns the number of pages reclaimed. */
+static unsigned long reclaim_run_stages(struct drm_gem_shmem_reclaim *reclaim,
+					struct reclaim_scan *scan)
+{
+	unsigned long freed = 0, pages;
+	int i;
+
+	/* Signal completed fences, which make objects idle. */
+	reclaim_poll(reclaim);
+
+	for (i = 0; i < ARRAY_SIZE(reclaim_stages) && freed < scan->nr; i++) {
+		const struct reclaim_stage *stage = &reclaim_stages[i];
+
+		if (!reclaim_stage_allowed(reclaim, stage, scan))
+			continue;
+		if (stage->busy)
+			pages = reclaim_run_busy(reclaim, stage->op,
+						 scan->nr - freed);
+		else
+			pages = drm_gem_shmem_reclaim_run(reclaim, stage->op,
+							  scan->nr - freed);
+		if (stage->op == DRM_GEM_SHMEM_RECLAIM_PURGE)
+			scan->purged += pages;
+		else
+			scan->evicted += pages;
+		freed = scan->purged + scan->evicted;
+	}
+	return freed;
+}
+
 static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 					    struct shrink_control *sc)
 {
@@ -171,48 +253,32 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 {
 	struct drm_gem_shmem_reclaim *reclaim =
 		container_of(shrinker, struct drm_gem_shmem_reclaim, shrinker);
-	bool may_wait = (sc->gfp_mask & __GFP_DIRECT_RECLAIM) &&
-			!current_is_kswapd();
-	bool may_purge = sc->gfp_mask & __GFP_IO;
-	unsigned long purged = 0, evicted = 0, freed;
-	unsigned long nr = sc->nr_to_scan;
-	bool may_evict;
+	struct reclaim_scan scan = {
+		.nr = sc->nr_to_scan,
+		/*
+		 * Truncation waits for writeback of swapped pages, and the
+		 * caller may be the one to issue it.
+		 */
+		.may_purge = sc->gfp_mask & __GFP_IO,
+		.may_wait = (sc->gfp_mask & __GFP_DIRECT_RECLAIM) &&
+			    !current_is_kswapd(),
+	};
+	unsigned long freed;
 
 	if (READ_ONCE(reclaim->is_stalled) &&
 	    time_before(jiffies, READ_ONCE(reclaim->stalled)))
 		return SHRINK_STOP;
 
-	/* Signal completed fences, which make objects idle. */
-	reclaim_poll(reclaim);
-
-	/*
-	 * Truncation waits for writeback of swapped pages, and the caller may
-	 * be the one to issue it.
-	 */
-	if (may_purge)
-		purged = drm_gem_shmem_reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
-	may_evict = reclaim_may_evict(reclaim);
-	if (may_evict && purged < nr)
-		evicted = drm_gem_shmem_reclaim_run(reclaim,
-						    DRM_GEM_SHMEM_RECLAIM_EVICT,
-						    nr - purged);
-
-	/* Busy objects are likely needed again soon: only as a last resort. */
-	if (may_wait && may_purge && !purged && !evicted)
-		purged = reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE,
-					  nr);
-	if (may_wait && may_evict && !purged && !evicted)
-		evicted = reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
-					   nr);
+	freed = reclaim_run_stages(reclaim, &scan);
 
 	/* These pages are free: report progress, or else the OOM killer runs. */
 	if (current->reclaim_state)
-		current->reclaim_state->reclaimed_slab += purged;
-	freed = purged + evicted;
-	trace_drm_gem_shmem_reclaim_scan(reclaim->dev, nr, purged, evicted);
+		current->reclaim_state->reclaimed_slab += scan.purged;
+	trace_drm_gem_shmem_reclaim_scan(reclaim->dev, scan.nr, scan.purged,
+					 scan.evicted);
 
 	/* Objects are reclaimed whole, which may be more than requested. */
-	sc->nr_scanned = max(nr, freed);
+	sc->nr_scanned = max(scan.nr, freed);
 	return freed ?: SHRINK_STOP;
 }
 
@@ -286,29 +352,19 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_flush);
  * @reclaim: the device instance
  * @nr: number of pages to reclaim
  *
- * For tests and debugging: purges, then evicts, whether or not there is swap
- * space and regardless of the backlog of pages to be swapped; then waits for
- * busy objects if that was not enough. May sleep.
+ * For tests and debugging: runs the same stages as a scan, whether or not there
+ * is swap space and regardless of the backlog of pages to be swapped. May sleep.
  *
  * Returns: the number of pages freed or made swappable.
  */
 unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim,
 					   unsigned long nr)
 {
+	struct reclaim_scan scan = { .nr = nr, .force = true };
 	unsigned long freed;
 
 	fs_reclaim_acquire(GFP_KERNEL);
-	reclaim_poll(reclaim);
-	freed = drm_gem_shmem_reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE, nr);
-	if (freed < nr)
-		freed += drm_gem_shmem_reclaim_run(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
-				     nr - freed);
-	if (freed < nr)
-		freed += reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_PURGE,
-					  nr - freed);
-	if (freed < nr)
-		freed += reclaim_run_busy(reclaim, DRM_GEM_SHMEM_RECLAIM_EVICT,
-					  nr - freed);
+	freed = reclaim_run_stages(reclaim, &scan);
 	fs_reclaim_release(GFP_KERNEL);
 	return freed;
 }
