@@ -319,6 +319,48 @@ static void test_purge(void)
                            not_retained), ==, 0);
 }
 
+/* What became of the buffers so far. */
+static unsigned retained_count, purged_count;
+
+static void dontneed_created(TestBo *tbo, int ret)
+{
+    bool retained;
+
+    if (ret < 0) {
+        return;
+    }
+    test_bo_fill(tbo, 1);
+    CHECK_INT(bo_upload(env.gpu, &tbo->bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &tbo->bo), ==, 0);
+    dontneed(tbo);
+    shrink_all();
+    retained = willneed(tbo);
+    check_contents(tbo, retained);
+    if (retained) {
+        CHECK_INT(madvise_as(env.gpu, tbo, VIRTGPU_MADV_DONTNEED), ==,
+                  -EOPNOTSUPP);
+    }
+    retained_count += retained;
+    purged_count += !retained;
+    release(tbo);
+}
+
+/*
+ * Without the feature a buffer cannot be purged if there was no memory to save
+ * its parameters: it is evicted instead, even if DONTNEED.
+ */
+static void test_purge_unsupported(void)
+{
+    TestBo tbo = { 0 };
+
+    if (env.has_feature) {
+        test_skip("needs a device without VIRTIO_GPU_F_RECLAIM");
+    }
+    each_failure(&tbo, NULL, request_create, dontneed_created);
+    CHECK_INT(retained_count, >, 0);
+    CHECK_INT(purged_count, >, 0);
+}
+
 static int exported = -1;
 
 static int request_export(TestBo *tbo)
@@ -408,6 +450,7 @@ const TestCase tests_inject[] = {
     { "inject/madvise", test_madvise, NEEDS_DEBUG },
     { "inject/evict", test_evict, NEEDS_DEBUG },
     { "inject/purge", test_purge, NEEDS_DEBUG },
+    { "inject/purge-unsupported", test_purge_unsupported, NEEDS_DEBUG },
     { "inject/export", test_export, NEEDS_DEBUG },
     { "inject/framebuffer", test_framebuffer, NEEDS_DEBUG },
     { NULL, NULL, 0 },

@@ -109,6 +109,12 @@ struct drm_gem_shmem_reclaim_object {
 	unsigned int pin_count;
 	/** @dontneed: the last advice was DONTNEED */
 	bool dontneed;
+	/**
+	 * @unpurgeable: cannot be purged, so it is evicted even if @dontneed;
+	 * set by the driver right after drm_gem_shmem_reclaim_add(), or when
+	 * the device completes a purge with -EOPNOTSUPP; never cleared
+	 */
+	bool unpurgeable;
 	/** @resident: the pages are pinned and mapped for DMA */
 	bool resident;
 	/** @evicted: the contents are in the page cache or in swap */
@@ -226,6 +232,11 @@ struct drm_gem_shmem_reclaim {
 	struct list_head lru[DRM_GEM_SHMEM_RECLAIM_NR_STATES];
 	/** @stats: statistics */
 	struct drm_gem_shmem_reclaim_stats stats;
+	/**
+	 * @max_purge: most objects in a purge request; constant once the first
+	 * object was added
+	 */
+	unsigned int max_purge;
 	/** @requests: unused requests */
 	struct list_head requests;
 	/** @wait: woken when an operation on an object completes */

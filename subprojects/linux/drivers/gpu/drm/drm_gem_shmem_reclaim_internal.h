@@ -80,6 +80,16 @@ static inline bool reclaim_completed(struct drm_gem_shmem_reclaim_object *sobj)
 	return !smp_load_acquire(&sobj->inflight);
 }
 
+/*
+ * Whether reclaim may discard the contents. The only condition for a purge: an
+ * object that is unpurgeable never gets into a purge request.
+ */
+static inline bool
+reclaim_is_purgeable(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	return sobj->dontneed && !sobj->unpurgeable;
+}
+
 /* The LRU list of the objects that @op applies to. */
 static inline enum drm_gem_shmem_reclaim_state
 reclaim_op_state(enum drm_gem_shmem_reclaim_op op)

@@ -51,7 +51,7 @@ int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 		ret = dma_resv_lock_interruptible(shmem->base.resv, NULL);
 		if (ret)
 			return ret;
-		if (sobj->dontneed && !sobj->pin_count)
+		if (reclaim_is_purgeable(sobj) && !sobj->pin_count)
 			ret = -ENODATA;
 		dma_resv_unlock(shmem->base.resv);
 		if (ret)

@@ -32,7 +32,7 @@ reclaim_state(struct drm_gem_shmem_reclaim_object *sobj)
 		return DRM_GEM_SHMEM_RECLAIM_PINNED;
 	if (sobj->purged)
 		return DRM_GEM_SHMEM_RECLAIM_PURGED;
-	if (sobj->dontneed)
+	if (reclaim_is_purgeable(sobj))
 		return DRM_GEM_SHMEM_RECLAIM_DONTNEED;
 	if (sobj->resident)
 		return DRM_GEM_SHMEM_RECLAIM_WILLNEED;
@@ -196,6 +196,12 @@ drm_gem_shmem_reclaim_complete(struct drm_gem_shmem_reclaim_object *sobj,
 
 	sobj->op = DRM_GEM_SHMEM_RECLAIM_NONE;
 
+	if (sobj->result == -EOPNOTSUPP && op == DRM_GEM_SHMEM_RECLAIM_PURGE) {
+		/* It keeps its contents, and is evicted like any other. */
+		sobj->unpurgeable = true;
+		drm_gem_shmem_reclaim_update(sobj);
+		return 0;
+	}
 	if (sobj->result) {
 		if (sobj->result != -EAGAIN)
 			reclaim_count(sobj->reclaim,
@@ -384,9 +390,9 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_unpin);
  * after WILLNEED. WILLNEED may sleep until the device has completed a pending
  * operation.
  *
- * Returns: 0; for DONTNEED -EOPNOTSUPP if the object is not shrinkable, or
- * -EBUSY if it is pinned; for WILLNEED another negative error code if the device
- * did not complete a pending operation in time.
+ * Returns: 0; for DONTNEED -EOPNOTSUPP if the object is not shrinkable or is
+ * unpurgeable, or -EBUSY if it is pinned; for WILLNEED another negative error
+ * code if the device did not complete a pending operation in time.
  */
 int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained)
@@ -396,6 +402,8 @@ int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 	*retained = true;
 	if (!drm_gem_shmem_reclaim_is_shrinkable(sobj))
 		return dontneed ? -EOPNOTSUPP : 0;
+	if (dontneed && sobj->unpurgeable)
+		return -EOPNOTSUPP;
 	if (dontneed && sobj->pin_count)
 		return -EBUSY;
 

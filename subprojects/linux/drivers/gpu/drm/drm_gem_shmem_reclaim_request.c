@@ -92,8 +92,9 @@ static void reclaim_put_request(struct drm_gem_shmem_reclaim_request *req)
  * @sobj: the shmem object
  * @result: 0 if the device holds no reference to the object's pages any more
  *	and, for a purge, none of its contents; -EAGAIN if the request could not
- *	be sent; another error, which is counted as busy, if the device did not
- *	release the object
+ *	be sent; -EOPNOTSUPP if the object can never be purged, which is not
+ *	tried again; another error, which is counted as busy, if the device did
+ *	not release the object
  *
  * The driver calls this once for each object of each request it was given, not
  * from interrupt context. The request may be reused as soon as this returns.
@@ -156,10 +157,10 @@ static bool reclaim_is_eligible(struct drm_gem_shmem_reclaim_object *sobj,
 	if (sobj->op != DRM_GEM_SHMEM_RECLAIM_NONE || sobj->pin_count ||
 	    sobj->purged)
 		return false;
-	if (op == DRM_GEM_SHMEM_RECLAIM_PURGE && !sobj->dontneed)
+	if (op == DRM_GEM_SHMEM_RECLAIM_PURGE && !reclaim_is_purgeable(sobj))
 		return false;
 	if (op == DRM_GEM_SHMEM_RECLAIM_EVICT &&
-	    (sobj->dontneed || !sobj->resident))
+	    (reclaim_is_purgeable(sobj) || !sobj->resident))
 		return false;
 	/* Skip objects whose pages are pinned or mapped behind our back. */
 	if (READ_ONCE(shmem->pages_use_count) != sobj->resident ||
@@ -181,9 +182,11 @@ reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 {
 	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
 	struct drm_gem_shmem_reclaim_object *sobj;
+	unsigned int max = req->op == DRM_GEM_SHMEM_RECLAIM_PURGE ?
+			   reclaim->max_purge : ARRAY_SIZE(req->objs);
 	unsigned long freed = 0, requested = 0;
 
-	while (req->count < ARRAY_SIZE(req->objs) && freed + requested < nr) {
+	while (req->count < max && freed + requested < nr) {
 		sobj = drm_gem_shmem_reclaim_next(reclaim, state, left);
 		if (!sobj)
 			break;

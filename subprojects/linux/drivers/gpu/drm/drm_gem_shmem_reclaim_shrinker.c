@@ -288,7 +288,8 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
  * @dev: the device
  * @ops: driver callbacks
  *
- * At least one request should be added before the first object.
+ * At least one request should be added before the first object, and
+ * &drm_gem_shmem_reclaim.max_purge may be lowered.
  *
  * Returns: 0, or a negative error code.
  */
@@ -300,6 +301,7 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 
 	reclaim->dev = dev;
 	reclaim->ops = ops;
+	reclaim->max_purge = DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS;
 	spin_lock_init(&reclaim->lru_lock);
 	for (i = 0; i < ARRAY_SIZE(reclaim->lru); i++)
 		INIT_LIST_HEAD(&reclaim->lru[i]);

@@ -50,6 +50,28 @@
  */
 #define MAX_SIZE_WITHOUT_FEATURE SZ_64M
 
+/* The configuration space with VIRTIO_GPU_F_RECLAIM. */
+struct virtio_gpu_reclaim_config {
+	u8 other_features[VIRTIO_GPU_CONFIG_MAX_PURGE];
+	__le32 max_purge;
+};
+
+/*
+ * The most resources in one RESOURCE_PURGE. The limit is at least 1: 0 means
+ * that the device does not announce one. All bits set, which transports return
+ * beyond the end of the configuration space, means no limit as well. If the
+ * device has one after all it rejects the command, and no object is purged.
+ */
+static unsigned int virtio_gpu_reclaim_max_purge(struct virtio_gpu_device *vgdev)
+{
+	u32 max;
+
+	virtio_cread_le(vgdev->vdev, struct virtio_gpu_reclaim_config,
+			max_purge, &max);
+	return max ? min_t(u32, max, DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS) :
+		     DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS;
+}
+
 static bool virtio_gpu_reclaim_may_shrink(struct virtio_gpu_device *vgdev,
 					  struct virtio_gpu_object_params *params)
 {
@@ -75,6 +97,8 @@ static int virtio_gpu_reclaim_init_blob(struct virtio_gpu_device *vgdev,
 
 	drm_gem_shmem_reclaim_add(&vgdev->reclaim->base, sobj, &bo->base);
 	dma_resv_lock(resv, NULL);
+	/* The pages are its only storage. */
+	sobj->unpurgeable = true;
 	ret = drm_gem_shmem_reclaim_pin(sobj);
 	dma_resv_unlock(resv);
 	if (!ret)
@@ -268,6 +292,8 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 					 &virtio_gpu_reclaim_ops);
 	if (ret)
 		goto err;
+	if (reclaim->has_feature)
+		reclaim->base.max_purge = virtio_gpu_reclaim_max_purge(vgdev);
 	for (i = 0; i < NR_REQUESTS; i++)
 		drm_gem_shmem_reclaim_add_request(&reclaim->base,
 						  &reclaim->requests[i]->base);
@@ -277,8 +303,9 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 	fs_reclaim_release(GFP_KERNEL);
 	/* Interrupt handlers read it. */
 	smp_store_release(&vgdev->reclaim, reclaim);
-	drm_info(vgdev->ddev, "reclaim: purging by %s\n", reclaim->has_feature ?
-		 "RESOURCE_PURGE" : "RESOURCE_UNREF");
+	drm_info(vgdev->ddev, "reclaim: purging by %s, %u at a time\n",
+		 reclaim->has_feature ? "RESOURCE_PURGE" : "RESOURCE_UNREF",
+		 reclaim->base.max_purge);
 	return;
 
 err:

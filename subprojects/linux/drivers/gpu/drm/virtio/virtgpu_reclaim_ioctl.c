@@ -59,9 +59,6 @@ int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 		return -ENOENT;
 	bo = gem_to_virtio_gpu_obj(obj);
 
-	ret = -EOPNOTSUPP;
-	if (bo->guest_blob && args->madv == VIRTGPU_MADV_DONTNEED)
-		goto out_put;
 	ret = dma_resv_lock_interruptible(obj->resv, NULL);
 	if (ret)
 		goto out_put;

@@ -94,6 +94,9 @@ static void virtio_gpu_reclaim_purge_done(struct virtio_gpu_reclaim_request *req
 			case VIRTIO_GPU_PURGE_BUSY:
 				result = -EBUSY;
 				break;
+			case VIRTIO_GPU_PURGE_UNSUPPORTED:
+				result = -EOPNOTSUPP;
+				break;
 			}
 		}
 		virtio_gpu_reclaim_object_done(req, req->bos[i], result);
@@ -309,6 +312,11 @@ static void virtio_gpu_reclaim_send_purge(struct virtio_gpu_reclaim *reclaim,
 	if (!count)
 		return;
 
+	/*
+	 * Never with VIRTIO_GPU_FLAG_FENCE: the response comes early, and a
+	 * fence in it would signal all earlier fences of the context.
+	 */
+	cmd->hdr.flags = 0;
 	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_PURGE);
 	cmd->count = cpu_to_le32(count);
 
