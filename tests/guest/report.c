@@ -26,7 +26,7 @@ void report(const char *format, ...)
     }
 }
 
-void report_and_read(const char *event, char *answer, size_t size)
+void report_and_read(const char *event, char *response, size_t size)
 {
     size_t len = 0;
     char c;
@@ -40,10 +40,10 @@ void report_and_read(const char *event, char *answer, size_t size)
             break;
         }
         if (len + 1 < size) {
-            answer[len++] = c;
+            response[len++] = c;
         }
     }
-    answer[len] = '\0';
+    response[len] = '\0';
 }
 
 void report_and_wait(const char *event)

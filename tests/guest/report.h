@@ -15,6 +15,6 @@ void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_and_wait(const char *event);
 
 /* Report an event and read the line of the response, truncated to @size. */
-void report_and_read(const char *event, char *answer, size_t size);
+void report_and_read(const char *event, char *response, size_t size);
 
 #endif

@@ -15,8 +15,8 @@
 
 static void dontneed_all(Client *client)
 {
-    unsigned long marked = 0;
-    int refusal = 0;
+    unsigned long dontneed = 0;
+    int error = 0;
     size_t i;
 
     for (i = 0; i < client->count; i++) {
@@ -26,13 +26,13 @@ static void dontneed_all(Client *client)
 
         /* The stock driver does not support the ioctl: report its error. */
         if (ret < 0) {
-            refusal = ret;
+            error = ret;
         } else {
-            marked++;
+            dontneed++;
         }
     }
-    report("advised bos=%lu refusal=%s", marked,
-           refusal ? strerrorname_np(-refusal) : "none");
+    report("advised bos=%lu refusal=%s", dontneed,
+           error ? strerrorname_np(-error) : "none");
 }
 
 /* A retained buffer must be unchanged, in the guest and on the host. */
@@ -93,9 +93,9 @@ static void use_again(Client *client, TestBo *tbo, PageCounts *pages)
  * Mark every buffer DONTNEED and WILLNEED again, without memory pressure: a
  * driver that purges without need would pass the test otherwise.
  */
-static unsigned long give_and_take(Client *client, PageCounts *pages)
+static unsigned long mark_and_unmark(Client *client, PageCounts *pages)
 {
-    unsigned long kept = 0;
+    unsigned long retained_count = 0;
     size_t i;
 
     for (i = 0; i < client->count; i++) {
@@ -110,13 +110,13 @@ static unsigned long give_and_take(Client *client, PageCounts *pages)
             continue;
         }
         if (retained) {
-            kept++;
+            retained_count++;
             check_retained(client, tbo, pages);
         } else {
             check_purged(client, tbo, pages);
         }
     }
-    return kept;
+    return retained_count;
 }
 
 void scenario_cache(size_t mib, ClientState *state,
@@ -157,7 +157,7 @@ void scenario_cache(size_t mib, ClientState *state,
             use_again(&client, tbo, &pages);
         }
     }
-    kept_bos = give_and_take(&client, &pages);
+    kept_bos = mark_and_unmark(&client, &pages);
     report("result retained_bos=%lu purged_bos=%lu kept_bos=%lu "
            "good_pages=%lu zero_pages=%lu fault_pages=%lu corrupt_pages=%lu "
            "errors=%lu", retained_bos, purged_bos, kept_bos, pages.good,

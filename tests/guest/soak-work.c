@@ -25,8 +25,8 @@
 #define MAX_BYTES   (1024 * KIB)
 #define MEAN_BYTES  (256 * KIB)
 
-/* Longest memory shortage: 20 s. */
-#define TRIES       1000
+/* Longest memory shortage: 60 s. */
+#define TRIES       3000
 #define TRY_US      20000
 
 typedef enum ItemState {

@@ -200,10 +200,10 @@ static void await_workers(const Soak *soak)
 /* The device's totals; false if it has none. */
 static bool query_device(Totals *totals)
 {
-    char answer[128];
+    char response[128];
 
-    report_and_read("books", answer, sizeof(answer));
-    return sscanf(answer, "%llu %llu %llu %llu", &totals->resident,
+    report_and_read("books", response, sizeof(response));
+    return sscanf(response, "%llu %llu %llu %llu", &totals->resident,
                   &totals->evicted, &totals->purged,
                   &totals->backing_bytes) == 4;
 }

@@ -116,17 +116,13 @@ static void test_framebuffer_removed_unpins(void)
     long long pinned = stat_of("pinned_bytes");
     uint32_t id;
     TestBo tbo;
-    int i;
 
     use_card();
     make_texture(&tbo);
     CHECK_INT(add_framebuffer(&tbo, &id), ==, 0);
     CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
     CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_RMFB, &id), ==, 0);
-    for (i = 0; i < 100 && stat_of("pinned_bytes") != pinned; i++) {
-        usleep(10000);      /* a worker may do it */
-    }
-    CHECK_INT(stat_of("pinned_bytes"), ==, pinned);
+    wait_for_stat("pinned_bytes", pinned);      /* a worker may do it */
     dontneed(&tbo);
     shrink_all();
     CHECK(!willneed(&tbo));
@@ -194,6 +190,8 @@ static void test_console_unchanged(void)
 
 #define SCREEN_WIDTH  1024
 #define SCREEN_HEIGHT 768
+/* 20 to a second: a bound that only a hang exceeds */
+#define SCREEN_TRIES  1200
 #define SCREEN_BYTES  (SCREEN_WIDTH * SCREEN_HEIGHT * 4)
 
 /* Read the screen as the host sees it, once it is stable. */
@@ -202,7 +200,7 @@ static void wait_for_screen(char *seen, size_t size, const char *unlike)
     char again[128] = "";
     int i;
 
-    for (i = 0; i < 50; i++) {
+    for (i = 0; i < SCREEN_TRIES; i++) {
         report_and_read("screen", seen, size);
         if (!strcmp(seen, again) && strcmp(seen, unlike)) {
             return;
@@ -356,10 +354,10 @@ const TestCase tests_display[] = {
       0 },
     { "display/framebuffer-stays-resident", test_framebuffer_stays_resident,
       0 },
-    { "display/framebuffer-of-dontneed-retained", test_framebuffer_of_dontneed_retained,
-      0 },
-    { "display/framebuffer-of-purged-enodata", test_framebuffer_of_purged_enodata,
-      0 },
+    { "display/framebuffer-of-dontneed-retained",
+      test_framebuffer_of_dontneed_retained, 0 },
+    { "display/framebuffer-of-purged-enodata",
+      test_framebuffer_of_purged_enodata, 0 },
     { "display/framebuffer-removed-unpins", test_framebuffer_removed_unpins,
       0 },
     { "display/framebuffer-twice-pins", test_framebuffer_twice_pins, 0 },

@@ -29,10 +29,10 @@ static unsigned filler_count;
 static long long host_room(void)
 {
     unsigned long long used, limit;
-    char answer[64];
+    char response[64];
 
-    report_and_read("hostmem", answer, sizeof(answer));
-    CHECK_INT(sscanf(answer, "%llu %llu", &used, &limit), ==, 2);
+    report_and_read("hostmem", response, sizeof(response));
+    CHECK_INT(sscanf(response, "%llu %llu", &used, &limit), ==, 2);
     if (limit == 0) {
         test_skip("needs a device with a limit of memory");
     }
@@ -51,7 +51,7 @@ static void make_purged_over_limit(TestBo *tbo)
         CHECK_INT(filler_count, <, FILLERS_MAX);
         CHECK_INT(bo_create(env.gpu, BO_TEXTURE, FILLER,
                             &fillers[filler_count++].bo), ==, 0);
-        /* What is asked next was asked of the device before. */
+        /* The total is the device's: the command must be complete. */
         CHECK_INT(bo_wait(env.gpu, &fillers[filler_count - 1].bo), ==, 0);
     }
 }
@@ -82,19 +82,19 @@ static void test_upload_enomem(void)
 /* The other buffers of the submission are not affected. */
 static void test_submit_enomem(void)
 {
-    TestBo refused, good;
-    const TestBo *both[] = { &good, &refused };
+    TestBo failing, good;
+    const TestBo *both[] = { &good, &failing };
 
     make_from(env.gpu, &good, 2, FILLER, BO_TEXTURE);
-    make_purged_over_limit(&refused);
+    make_purged_over_limit(&failing);
     CHECK_INT(submit_nothing(env.gpu, both, 2), ==, -ENOMEM);
     CHECK_INT(submit_nothing(env.gpu, both, 1), ==, 0);
     check_intact(&good);
     check_host(&good);
     free_fillers();
     CHECK_INT(submit_nothing(env.gpu, both, 2), ==, 0);
-    CHECK_INT(bo_wait(env.gpu, &refused.bo), ==, 0);
-    check_zero(&refused);
+    CHECK_INT(bo_wait(env.gpu, &failing.bo), ==, 0);
+    check_zero(&failing);
     check_host(&good);
 }
 

@@ -269,11 +269,11 @@ static void open_shrinker(void)
 
 static int request_shrink(TestBo *tbo)
 {
-    char answer[32] = "";
+    char response[32] = "";
 
     CHECK_INT(write(shrinker, "100000", 6), ==, 6);
-    CHECK(read(shrinker, answer, sizeof(answer) - 1) > 0);
-    CHECK_INT(atoi(answer), ==, tbo->bo.bytes / PAGE_BYTES);
+    CHECK(read(shrinker, response, sizeof(response) - 1) > 0);
+    CHECK_INT(atoi(response), ==, tbo->bo.bytes / PAGE_BYTES);
     return 0;
 }
 

@@ -26,10 +26,10 @@ static void check_queued(unsigned commands, unsigned kicks)
 }
 
 /* Reclaim @count buffers and no others. */
-static void shrink_exactly(unsigned count)
+static void shrink_buffers(unsigned count)
 {
     trace_start(TRACE_QUEUE);
-    CHECK_INT(shrink(count * PAGES), ==, count * PAGES);
+    check_shrink(count * PAGES, count * PAGES);
 }
 
 static void test_evict(void)
@@ -37,7 +37,7 @@ static void test_evict(void)
     enum { COUNT = 40 };
     TestBo *tbo = make_many(COUNT, BYTES);
 
-    shrink_exactly(COUNT);
+    shrink_buffers(COUNT);
     check_queued(COUNT, 1);
     release_many(tbo, COUNT);
 }
@@ -51,7 +51,7 @@ static void test_purge(void)
     for (i = 0; i < COUNT; i++) {
         dontneed(&tbo[i]);
     }
-    shrink_exactly(COUNT);
+    shrink_buffers(COUNT);
     check_queued(env.has_feature ? 1 : COUNT, 1);
     release_many(tbo, COUNT);
 }
@@ -65,7 +65,7 @@ static void test_purge_requests(void)
     for (i = 0; i < COUNT; i++) {
         dontneed(&tbo[i]);
     }
-    shrink_exactly(COUNT);
+    shrink_buffers(COUNT);
     check_queued(3, 3);
     release_many(tbo, COUNT);
 }

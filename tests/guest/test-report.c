@@ -253,9 +253,9 @@ static void test_shrink_returns_pages(void)
 {
     TestBo *tbo = make_many(4, BYTES);
 
-    CHECK_INT(shrink(1), ==, PAGES);
-    CHECK_INT(shrink(PAGES + 1), ==, 2 * PAGES);
-    CHECK_INT(shrink(1000), ==, PAGES);
+    check_shrink(1, PAGES);
+    check_shrink(PAGES + 1, 2 * PAGES);
+    check_shrink(1000, PAGES);
     CHECK_INT(shrink(1000), ==, 0);
     release_many(tbo, 4);
 }
@@ -268,13 +268,15 @@ static void test_tracepoints(void)
     dontneed(&tbo[0]);
     shrink_all();
     check_intact(&tbo[1]);
-    drop_caches();
+    /* A scan is skipped for a second after a late response. */
+    do {
+        drop_caches();
+    } while (env.has_swap && !traced(TRACE_RECLAIM, "scan"));
     trace_stop(TRACE_RECLAIM);
     CHECK_INT(traced(TRACE_RECLAIM, "purge"), ==, 1);
     CHECK_INT(traced(TRACE_RECLAIM, "evict"), >=, 2);
     CHECK_INT(traced(TRACE_RECLAIM, "restore"), ==, 1);
     CHECK_INT(traced(TRACE_RECLAIM, "count"), >=, 1);
-    CHECK_INT(traced(TRACE_RECLAIM, "scan"), >=, env.has_swap);
     release_many(tbo, 3);
 }
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,41 +34,50 @@
 /* A task that runs one request, in a process of its own. */
 typedef struct Task {
     int pid;
-    int answer;
+    int result_fd;
 } Task;
 
 static Task start_task(int (*request)(const TestBo *tbo), const TestBo *tbo)
 {
     int line[2];
-    Task other;
+    Task task;
 
     CHECK_INT(pipe2(line, O_CLOEXEC), ==, 0);
-    other.pid = fork();
-    CHECK_INT(other.pid, >=, 0);
-    if (other.pid == 0) {
+    task.pid = fork();
+    CHECK_INT(task.pid, >=, 0);
+    if (task.pid == 0) {
         int result = request(tbo);
 
         _exit(write(line[1], &result, sizeof(result)) != sizeof(result));
     }
     close(line[1]);
-    other.answer = line[0];
-    return other;
+    task.result_fd = line[0];
+    return task;
 }
 
-static void check_blocked(const Task *other)
+/* It blocks, and goes on to block. */
+static void check_blocked_in(const Task *task, int number)
 {
-    struct pollfd fd = { .fd = other->answer, .events = POLLIN };
+    struct pollfd fd = { .fd = task->result_fd, .events = POLLIN };
 
+    while (!is_blocked(task->pid, number)) {
+        CHECK_INT(poll(&fd, 1, 1), ==, 0);
+    }
     CHECK_INT(poll(&fd, 1, WAITS_MS), ==, 0);
 }
 
-static int result_of(const Task *other)
+static void check_blocked(const Task *task)
+{
+    check_blocked_in(task, SYS_ioctl);
+}
+
+static int result_of(const Task *task)
 {
     int result;
 
-    CHECK_INT(read(other->answer, &result, sizeof(result)), ==,
+    CHECK_INT(read(task->result_fd, &result, sizeof(result)), ==,
               sizeof(result));
-    CHECK_INT(wait_for(other->pid), ==, 0);
+    CHECK_INT(wait_for(task->pid), ==, 0);
     return result;
 }
 
@@ -115,28 +125,28 @@ static void begin_operation(TestBo *tbo, bool marked)
 /* WILLNEED during a purge returns after it. */
 static void test_willneed_in_purge(void)
 {
-    Task other;
+    Task task;
     TestBo tbo;
 
     begin_operation(&tbo, true);
-    other = start_task(request_willneed, &tbo);
-    check_blocked(&other);
+    task = start_task(request_willneed, &tbo);
+    check_blocked(&task);
     stall_end();
-    CHECK_INT(result_of(&other), ==, 0);
+    CHECK_INT(result_of(&task), ==, 0);
     check_zero(&tbo);
     CHECK_INT(stat_of("purged_bytes"), ==, 0);
 }
 
 static void test_willneed_in_evict(void)
 {
-    Task other;
+    Task task;
     TestBo tbo;
 
     begin_operation(&tbo, false);
-    other = start_task(request_willneed, &tbo);
-    check_blocked(&other);
+    task = start_task(request_willneed, &tbo);
+    check_blocked(&task);
     stall_end();
-    CHECK_INT(result_of(&other), ==, 1);
+    CHECK_INT(result_of(&task), ==, 1);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
     check_intact(&tbo);
     check_host(&tbo);
@@ -169,15 +179,15 @@ static void test_dontneed_in_evict(void)
 
 static void test_dontneed_willneed_in_evict(void)
 {
-    Task other;
+    Task task;
     TestBo tbo;
 
     begin_operation(&tbo, false);
     dontneed(&tbo);
-    other = start_task(request_willneed, &tbo);
-    check_blocked(&other);
+    task = start_task(request_willneed, &tbo);
+    check_blocked(&task);
     stall_end();
-    CHECK_INT(result_of(&other), ==, 1);
+    CHECK_INT(result_of(&task), ==, 1);
     shrink_all();
     check_intact(&tbo);
     check_host(&tbo);
@@ -211,14 +221,14 @@ static void test_write_in_evict(void)
 
 static void check_use_in_purge(int (*request)(const TestBo *tbo))
 {
-    Task other;
+    Task task;
     TestBo tbo;
 
     begin_operation(&tbo, true);
-    other = start_task(request, &tbo);
-    check_blocked(&other);
+    task = start_task(request, &tbo);
+    check_blocked(&task);
     stall_end();
-    CHECK_INT(result_of(&other), ==, -ENODATA);
+    CHECK_INT(result_of(&task), ==, -ENODATA);
     CHECK(!willneed(&tbo));
     CHECK_INT(request(&tbo), ==, 0);
     check_zero(&tbo);
@@ -241,15 +251,15 @@ static void test_submit_in_purge_enodata(void)
 
 static void test_upload_in_evict(void)
 {
-    Task other;
+    Task task;
     TestBo tbo;
 
     begin_operation(&tbo, false);
     test_bo_rewrite(&tbo, 1);
-    other = start_task(request_upload, &tbo);
-    check_blocked(&other);
+    task = start_task(request_upload, &tbo);
+    check_blocked(&task);
     stall_end();
-    CHECK_INT(result_of(&other), ==, 0);
+    CHECK_INT(result_of(&task), ==, 0);
     CHECK_INT(stat_of("evicted_bytes"), ==, 0);
     check_intact(&tbo);
     check_host(&tbo);
@@ -287,14 +297,14 @@ static void test_close_in_purge(void)
 /* A task that waits for the device can be killed. */
 static void test_kill_while_waiting(void)
 {
-    Task other;
+    Task task;
     TestBo tbo;
 
     begin_operation(&tbo, false);
-    other = start_task(request_upload, &tbo);
-    check_blocked(&other);
-    kill(other.pid, SIGKILL);
-    CHECK_INT(WTERMSIG(wait_for(other.pid)), ==, SIGKILL);
+    task = start_task(request_upload, &tbo);
+    check_blocked(&task);
+    kill(task.pid, SIGKILL);
+    CHECK_INT(WTERMSIG(wait_for(task.pid)), ==, SIGKILL);
     stall_end();
     check_upload(&tbo);
 }
@@ -320,7 +330,7 @@ static void test_kill_in_fault(void)
     user = start_task(request_upload, &tbo);
     check_blocked(&user);
     toucher = start_task(request_pages, &again);
-    check_blocked(&toucher);
+    check_blocked_in(&toucher, IN_PAGE_FAULT);
     kill(toucher.pid, SIGKILL);
     CHECK_INT(WTERMSIG(wait_for(toucher.pid)), ==, SIGKILL);
     stall_end();
@@ -397,7 +407,7 @@ static void test_busy_is_skipped(void)
 }
 
 /*
- * The memory manager reclaims other memory, and the OOM killer does not run.
+ * The memory manager reclaims task memory, and the OOM killer does not run.
  */
 static void test_memory_hog(void)
 {

@@ -115,6 +115,15 @@ long long shrink(unsigned long pages);
  */
 void shrink_all(void);
 
+/*
+ * Ask for @pages, and expect @expected to be reclaimed. Skips the case if the
+ * device responds too late for that.
+ */
+void check_shrink(unsigned long pages, long long expected);
+
+/* Wait until a value of the driver's statistics is @value. */
+void wait_for_stat(const char *name, long long value);
+
 /* Run every shrinker, as under memory pressure. */
 void drop_caches(void);
 
@@ -165,6 +174,17 @@ void limit_memory(void);
 unsigned count_for(unsigned percent, size_t bytes);
 /* A memory hog of @percent of the memory survives. */
 void check_memory_hog(unsigned percent);
+
+/*
+ * Run memory hogs of @percent of the memory, and larger ones, until a value of
+ * the driver's statistics has changed: at first, their own pages may be swapped
+ * instead of buffers.
+ */
+void press_until_changed(const char *name, unsigned percent);
+
+/* Whether a task sleeps in the system call @number, or in a page fault. */
+#define IN_PAGE_FAULT (-1)
+bool is_blocked(int pid, int number);
 
 /* Wait for a child of the case; returns its status as of waitpid(). */
 int wait_for(int pid);
