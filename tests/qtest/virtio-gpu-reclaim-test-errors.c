@@ -6,7 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
-#include "virtio-gpu-fuzz-queue.h"
+#include "fuzz/virtio-gpu-fuzz-queue.h"
 #include "standard-headers/linux/virtio_ring.h"
 
 /* spec: Errors 1. */

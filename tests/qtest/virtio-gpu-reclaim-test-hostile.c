@@ -9,7 +9,7 @@
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
 #include "virtio-gpu-reclaim-test.h"
-#include "virtio-gpu-fuzz-queue.h"
+#include "fuzz/virtio-gpu-fuzz-queue.h"
 #include "standard-headers/linux/virtio_ring.h"
 
 /* Sums and products of 32 bits that would wrap, in a blob of 1 MiB. */

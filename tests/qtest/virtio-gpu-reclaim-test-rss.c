@@ -8,7 +8,7 @@
 
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
-#include "virtio-gpu-fuzz-queue.h"
+#include "fuzz/virtio-gpu-fuzz-queue.h"
 
 /* Memory comes back soon, and most of it. */
 static void check_rss_falls(QVirtioGPU *gpu, uint64_t from, uint64_t by)

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- *     virtio-gpu-cost DEVICE-PROPERTIES
+ *     virtio-gpu-bench DEVICE-PROPERTIES
  *
  * For scripts/bench, which runs it on a QEMU under callgrind: makes more and
  * more resources, and for each number of them sends some of each command. A
@@ -14,8 +14,8 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "libqtest.h"
-#include "virtio-gpu-fuzz-queue.h"
+#include "tests/qtest/libqtest.h"
+#include "tests/qtest/fuzz/virtio-gpu-fuzz-queue.h"
 
 #define SIDE 16
 #define BYTES (SIDE * SIDE * 4)

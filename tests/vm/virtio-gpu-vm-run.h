@@ -7,8 +7,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef TESTS_QTEST_VIRTIO_GPU_OOM_H
-#define TESTS_QTEST_VIRTIO_GPU_OOM_H
+#ifndef TESTS_VM_VIRTIO_GPU_VM_RUN_H
+#define TESTS_VM_VIRTIO_GPU_VM_RUN_H
 
 typedef enum OomScenario {
     OOM_CACHE,      /* buffers nobody needs, and a program that needs memory */

@@ -16,7 +16,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "virtio-gpu-oom.h"
+#include "virtio-gpu-vm-run.h"
 
 #define ANY_GUEST .scenario = OOM_TESTS, .our_driver = true, .cpus = 2, \
     .test_line = handle_test_line

@@ -16,7 +16,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
-#include "virtio-gpu-oom.h"
+#include "virtio-gpu-vm-run.h"
 
 /* The values of the last report, which was 'soaked ...' at the end. */
 static char *last_report;

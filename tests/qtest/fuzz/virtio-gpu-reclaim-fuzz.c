@@ -22,8 +22,8 @@
 #include "qemu/cutils.h"
 #include "qapi/qmp/qdict.h"
 #include "standard-headers/linux/virtio_ring.h"
-#include "libqtest.h"
-#include "libqos/virtio-gpu.h"
+#include "tests/qtest/libqtest.h"
+#include "tests/qtest/libqos/virtio-gpu.h"
 #include "virtio-gpu-fuzz-gen.h"
 
 #define LIMIT_MB 256

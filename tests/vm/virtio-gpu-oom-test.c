@@ -1,14 +1,14 @@
 /*
  * QTest testcase: guests that run out of memory because of GPU buffers
  *
- * What the stock stack dies of, ours lives through: see virtio-gpu-oom.h.
+ * What the stock stack dies of, ours lives through: see virtio-gpu-vm-run.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
-#include "libqtest.h"
-#include "virtio-gpu-oom.h"
+#include "tests/qtest/libqtest.h"
+#include "virtio-gpu-vm-run.h"
 
 #define CACHE \
     .scenario = OOM_CACHE, .ram_mib = 256, .bo_mib = 128, .app_mib = 100

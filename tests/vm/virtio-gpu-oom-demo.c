@@ -3,7 +3,7 @@
  *
  * Usage: virtio-gpu-oom-demo [--quick] DIR
  *
- * Runs both scenarios of virtio-gpu-oom.h on the stock stack and on ours,
+ * Runs both scenarios of virtio-gpu-vm-run.h on the stock stack and on ours,
  * prints a table, and writes DIR/demo.json, DIR/timeline.tsv and
  * DIR/events.tsv. Exit status 0 if the guest lives with ours.
  *
@@ -14,7 +14,7 @@
 #include "qemu/units.h"
 #include "qapi/qmp/qjson.h"
 #include "qapi/qmp/qstring.h"
-#include "virtio-gpu-oom.h"
+#include "virtio-gpu-vm-run.h"
 
 /* As many guests at a time as a small machine has processors. */
 #define JOBS 2

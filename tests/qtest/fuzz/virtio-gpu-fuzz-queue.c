@@ -10,7 +10,7 @@
 #include "qemu/units.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_ring.h"
-#include "libqtest.h"
+#include "tests/qtest/libqtest.h"
 #include "virtio-gpu-fuzz-queue.h"
 
 /* Behind the backing, for each queue: commands, responses, tables. */

@@ -11,7 +11,7 @@
 #ifndef TESTS_VIRTIO_GPU_FUZZ_QUEUE_H
 #define TESTS_VIRTIO_GPU_FUZZ_QUEUE_H
 
-#include "libqos/virtio-gpu.h"
+#include "tests/qtest/libqos/virtio-gpu.h"
 
 /* What the generator may give away as backing; commands are behind it. */
 #define FUZZ_BACKING QVIRTIO_GPU_HEAP

@@ -14,9 +14,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include "qemu/units.h"
-#include "libqtest.h"
+#include "tests/qtest/libqtest.h"
 #include "qapi/qmp/qdict.h"
-#include "virtio-gpu-oom.h"
+#include "virtio-gpu-vm-run.h"
 
 #define GPU_PATH        "/machine/peripheral/gpu0"
 #define SAMPLE_MS       250
