@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What every script here shares: where things live, and how a script talks.
-# Sourced, never run.
+# What all scripts share: paths, messages, common options, builds. Sourced by the
+# commands in scripts/ and tools/, not run.
 
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
+# shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/virtio-gpu-reclaim
 prog=$(basename "$0")
 
@@ -17,13 +18,13 @@ say() {
     printf '%s\n' "$*" >&2
 }
 
-# die TEXT...: one line that says what is wrong and how to mend it.
+# die TEXT...: one line that says what is wrong and how to fix it.
 die() {
     say "$prog: $*"
     exit 1
 }
 
-# usage_if_asked ARG...: print the script's header comment when ARG asks for help.
+# usage_if_asked ARG...: print the script's header comment if one ARG asks for help.
 usage_if_asked() {
     local arg
     for arg; do
@@ -37,6 +38,57 @@ usage_if_asked() {
             ;;
         esac
     done
+}
+
+# The command that runs something in the build root; --mirror is added to it.
+chroot=("$top/scripts/chroot")
+
+# parse_options NAMES ARG...: for each --NAME VALUE or --NAME=VALUE in ARG... with
+# a NAME from the list NAMES, check VALUE and assign it to the variable NAME.
+# All other ARGs are left in the array "rest". The names are
+#   mirror         passed on to scripts/chroot
+#   out            a directory
+#   minutes, seed  whole numbers
+parse_options() {
+    local names=" $1 " name value
+    shift
+    usage_if_asked "$@"
+    rest=()
+    while [ $# -gt 0 ]; do
+        name=${1%%=*} name=${name#--}
+        if [[ $1 != --* || $names != *" $name "* ]]; then
+            rest+=("$1")
+            shift
+            continue
+        fi
+        case $1 in
+        *=*) value=${1#*=} ;;
+        *)   [ $# -gt 1 ] || die "--$name takes a value; see --help"
+             value=$2
+             shift ;;
+        esac
+        shift
+        [ -n "$value" ] || die "--$name takes a value; see --help"
+        case $name in
+        mirror)  chroot+=(--mirror "$value") ;;
+        minutes) [[ $value =~ ^[1-9][0-9]*$ ]] ||
+                     die "--minutes takes a whole number, not '$value'" ;;
+        seed)    [[ $value =~ ^[0-9]+$ ]] ||
+                     die "--seed takes a number, not '$value'" ;;
+        esac
+        printf -v "$name" %s "$value"
+    done
+}
+
+# no_more_arguments ARG...: stop at what parse_options has left.
+no_more_arguments() {
+    [ $# -eq 0 ] || die "unknown argument $1; see --help"
+}
+
+# make_out DIR: make DIR, the value or the default of --out, if it does not exist.
+make_out() {
+    mkdir -p "$1" 2>/dev/null && [ -w "$1" ] ||
+        die "cannot write to $1; pass --out DIR"
 }
 
 # step TITLE LOG COMMAND...: run COMMAND with its output in LOG and one line of
@@ -82,7 +134,7 @@ need_space() {
     free=$(df -Pm "$dir" | awk 'NR == 2 { print $4 }')
     [ "$free" -ge "$mib" ] ||
         die "$dir needs $mib MiB of free disk and has $free: free some," \
-            "or set XDG_CACHE_HOME (world) or clone elsewhere (build)"
+            "or set XDG_CACHE_HOME (build root) or clone elsewhere (build)"
 }
 
 # as_root COMMAND...: run COMMAND as root, with sudo if this is not root.
@@ -95,25 +147,30 @@ as_root() {
     fi
 }
 
-# enter_build: make the world, and have the build directory to ourselves until
-# the script ends. The array "world" is the command that runs something there.
+# enter_build: make the build root if there is none, and hold the lock of the
+# build directory until leave_build or the end of the script.
 enter_build() {
     need_space "$build" 2000
     exec 8>"$build/.lock"
     flock -n 8 || { say "waiting for another build in $build"; flock 8; }
-    "${world[@]}"
+    "${chroot[@]}"
 }
 
-# build_in_world TARGET...: have Meson's TARGETs built, or all.
-build_in_world() {
+# leave_build: let others build while the script goes on.
+leave_build() {
+    exec 8>&-
+}
+
+# build_targets TARGET...: build Meson's TARGETs.
+build_targets() {
     enter_build
     if [ ! -f "$build/meson/build.ninja" ]; then
         step "configuring" "$build/configure.log" \
-            "${world[@]}" meson setup build/meson ||
+            "${chroot[@]}" meson setup build/meson ||
             die "configuring failed: see $build/configure.log"
     fi
     step "building" "$build/build.log" \
-        "${world[@]}" ninja -C build/meson "$@" ||
+        "${chroot[@]}" ninja -C build/meson "$@" ||
         die "building failed:" \
             "$(grep -E 'error:|does not apply|failed' "$build/build.log" | head -n 1)" \
             "(log: $build/build.log)"

@@ -82,7 +82,7 @@ static void say_how_to_replay(void *opaque)
     }
     f->failed = true;
     fprintf(stderr, "%s: failed in round %" PRIu64 " at command %u; again: "
-            "scripts/world scripts/steps/qtest virtio-gpu-reclaim-fuzz "
+            "scripts/chroot scripts/steps/qtest virtio-gpu-reclaim-fuzz "
             "-p /x86_64/virtio-gpu/fuzz/%s --seed %u --commands 1\n",
             f->name, f->rounds, f->in_round, f->name, f->seed);
     print_tail(f->stderr_path);

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Usage: scripts/steps/fuzz-report DIR SEED
+"""Usage: tools/fuzz-report.py DIR SEED
 
-Judge a run of scripts/fuzz: DIR has DEVICE.tsv, DEVICE.log and DEVICE.status of
+Judge a run of tools/fuzz: DIR has DEVICE.tsv, DEVICE.log and DEVICE.status of
 the devices 2d and gl. Writes DIR/result.json and DIR/rss.png and prints a line
 for each device; exit status 1 if one failed.
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Usage: scripts/steps/cost-report DIR
+"""Usage: tools/bench-report.py DIR
 
-Make DIR/cost.tsv, cost.md and cost.png of what scripts/steps/cost-run has left
+Make DIR/bench.tsv, bench.md and bench.png of what tools/bench-run has left
 in DIR/stock and DIR/ours.
 
 A phase ends when callgrind writes count.N down, which is when the command that
@@ -49,11 +49,11 @@ def table(all_counts):
 
 
 def plot(directory):
-    """Draw cost.tsv: live, command, stock, ours."""
+    """Draw bench.tsv: live, command, stock, ours."""
     script = '''
 set terminal pngcairo size 1200,600 enhanced font "DejaVu Sans,11" \
     background rgb "#ffffff"
-set output "cost.png"
+set output "bench.png"
 set datafile separator "\\t"
 set logscale xy
 set xrange [7:14000]
@@ -68,9 +68,9 @@ set multiplot layout 2,3 margins 0.07,0.985,0.14,0.86 spacing 0.06,0.14 \
     for command in COMMANDS:
         script += '''
 set title "%s"
-plot "< grep '\\t%s\\t' cost.tsv" using 1:3 with linespoints lw 2 pt 7 \
+plot "< grep '\\t%s\\t' bench.tsv" using 1:3 with linespoints lw 2 pt 7 \
          lc rgb "#c1121f", \
-     "< grep '\\t%s\\t' cost.tsv" using 1:4 with linespoints lw 2 pt 7 \
+     "< grep '\\t%s\\t' bench.tsv" using 1:4 with linespoints lw 2 pt 7 \
          lc rgb "#2a9d3c"
 ''' % ((command,) * 3)
     script += '''
@@ -100,9 +100,9 @@ def main():
     directory = sys.argv[1]
     all_counts = {stack: counts(os.path.join(directory, stack))
                   for stack in STACKS}
-    with open(os.path.join(directory, 'cost.md'), 'w', encoding='utf-8') as out:
+    with open(os.path.join(directory, 'bench.md'), 'w', encoding='utf-8') as out:
         out.write(table(all_counts))
-    with open(os.path.join(directory, 'cost.tsv'), 'w',
+    with open(os.path.join(directory, 'bench.tsv'), 'w',
               encoding='utf-8') as out:
         for live, command in sorted(all_counts['stock']):
             out.write('%d\t%s\t%.0f\t%.0f\n' % (

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Usage: scripts/steps/count-tests TESTLOG.JSON
+"""Usage: scripts/steps/count-tests.py TESTLOG.JSON
 
 Count the cases of Meson's log of a test run: the lines of each program's TAP
 output, or the program itself when it is one case or ended badly outside a

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Usage: scripts/steps/check-spec
+"""Usage: tools/check-spec.py
 
 Check that each requirement of docs/specs/virtio-gpu-reclaim.rst is tested.
 Those on the device are cited, as "spec: Device N", or "spec: Errors N" for those
@@ -90,7 +90,7 @@ def check_driver(text):
             tested += 1
             for name in re.findall(r'``([^`]+)``', last[2]):
                 if name not in cases:
-                    problems.append('%s: Driver %d names %s, which is no case' %
+                    problems.append('%s: Driver %d names %s, which is not a case' %
                                     (SPEC, number, name))
     return len(wanted), tested
 
@@ -98,7 +98,7 @@ def check_driver(text):
 def main():
     if len(sys.argv) > 1:
         sys.exit(__doc__)
-    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
     text = read(SPEC)
     device = check_cited(text, 'Device requirements', 'Device')
     errors = check_cited(text, 'Errors of other commands', 'Errors')

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Usage: scripts/steps/cost-submit DIR
+"""Usage: tools/bench-submit.py DIR
 
-Runs in the world: run virglreclaim's bench-submit under callgrind, and write
+Runs in the build root: run virglreclaim's bench-submit under callgrind, and write
 DIR/submit.md: instructions for one stream in the renderer, and what the
 library adds to it. Takes half a minute.
 """
