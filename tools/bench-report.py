@@ -10,8 +10,11 @@ marks its end is under way: what that takes was counted by itself, as 'mark'.
 """
 import os
 import re
-import subprocess
 import sys
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
+sys.path.insert(0, os.path.join(TOP, 'scripts/steps'))
+import plot  # noqa: E402
 
 COMMANDS = ('create', 'unref', 'attach', 'detach', 'transfer', 'flush')
 STACKS = ('stock', 'ours')
@@ -48,19 +51,13 @@ def table(all_counts):
     return '\n'.join(lines) + '\n'
 
 
-def plot(directory):
+def draw(directory):
     """Draw bench.tsv: live, command, stock, ours."""
     script = '''
-set terminal pngcairo size 1200,600 enhanced font "DejaVu Sans,11" \
-    background rgb "#ffffff"
-set output "bench.png"
 set datafile separator "\\t"
 set logscale xy
 set xrange [7:14000]
 set yrange [100:*]
-set grid ytics lc rgb "#e5e5e5"
-set border 3 lc rgb "#444444"
-set tics nomirror
 set key off
 set multiplot layout 2,3 margins 0.07,0.985,0.14,0.86 spacing 0.06,0.14 \
     title "{/:Bold Instructions for one command of the 2D device, by the number of live resources}"
@@ -90,8 +87,7 @@ plot 2 with linespoints lw 2 pt 7 lc rgb "#c1121f" title "stock modules", \
      2 with linespoints lw 2 pt 7 lc rgb "#2a9d3c" title "ours, x-reclaim=on"
 unset multiplot
 '''
-    subprocess.run(['gnuplot'], input=script, text=True, cwd=directory,
-                   check=True)
+    plot.gnuplot(script, directory, 'bench.png', '1200,600', font_size=11)
 
 
 def main():
@@ -108,7 +104,7 @@ def main():
             out.write('%d\t%s\t%.0f\t%.0f\n' % (
                 live, command, all_counts['stock'][live, command],
                 all_counts['ours'][live, command]))
-    plot(directory)
+    draw(directory)
 
 
 main()

@@ -13,7 +13,7 @@ import sys
 
 BENCH = 'build/meson/subprojects/virglreclaim/tests/bench-submit'
 FRAMES = 5
-STATES = ('all resident', '100 resources stored')
+STATES = ('all resident', '100 resources compressed')
 
 
 def run(out):

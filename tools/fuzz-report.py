@@ -15,8 +15,11 @@ that of the first by BOUND_KB and a twentieth, no more.
 import json
 import os
 import statistics
-import subprocess
 import sys
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
+sys.path.insert(0, os.path.join(TOP, 'scripts/steps'))
+import plot  # noqa: E402
 
 BOUND_KB = 4096
 DEVICES = ('2d', 'gl')
@@ -72,28 +75,21 @@ def describe(result):
     return line + (': IT LEAKS' if result['leaks'] else ': no leak')
 
 
-def plot(directory):
+def draw(directory):
     """Draw the memory of both devices over time."""
     script = '''
-set terminal pngcairo size 1200,600 enhanced font "DejaVu Sans,12" \
-    background rgb "#ffffff"
-set output "rss.png"
 set datafile separator "\\t"
 set title "QEMU's memory under random commands, each time the device is empty"
 set xlabel "minutes"
 set ylabel "MiB"
 set yrange [0:]
-set grid ytics lc rgb "#e5e5e5"
-set border 3 lc rgb "#444444"
-set tics nomirror
 set key outside bottom center horizontal
 plot "2d.tsv" using ($1 / 60):($5 / 1024) with lines lw 2 lc rgb "#2a9d3c" \
          title "2D, RssAnon", \
      "gl.tsv" using ($1 / 60):($5 / 1024) with lines lw 2 lc rgb "#7b3294" \
          title "GL, RssAnon"
 '''
-    subprocess.run(['gnuplot'], input=script, text=True, cwd=directory,
-                   check=False)
+    plot.gnuplot(script, directory, 'rss.png', '1200,600')
 
 
 def main():
@@ -107,7 +103,7 @@ def main():
         out.write('\n')
     if all(os.path.exists(os.path.join(directory, d + '.tsv'))
            for d in DEVICES):
-        plot(directory)
+        draw(directory)
     for result in results:
         print(describe(result))
     sys.exit(any(r['failed'] or r.get('leaks') for r in results))

@@ -7,7 +7,7 @@
  * and with stand-ins for what QEMU has around them: guest memory of one
  * megabyte with a hole, a queue that only takes responses, displays that look
  * at each surface they are given. What nothing here calls is left undefined
- * (scripts/steps/fuzzers).
+ * (tools/build-fuzzers).
  *
  * The input is a list of commands: a byte for the type, one for the room for
  * the response, one for the number of bytes, the bytes that follow the header.

@@ -399,7 +399,7 @@ static void body_kill(void)
 
 UNDER_RECLAIM(kill)
 
-/* A short run of ./scripts/soak. */
+/* A short run of ./tools/soak. */
 static void test_soak(void)
 {
     process_protect(1);

@@ -1,15 +1,15 @@
 /*
- * QTest testcase: the guest's driver, tested in guests
+ * QTest testcase: the guest driver, tested in guests
  *
  * Usage: virtio-gpu-guest-test [--debug] [DEVICE/][PREFIX]
  *
  * Boots a guest on each device that the driver may meet, or on DEVICE only, and
  * has it run the tests of tests/guest whose names begin with PREFIX; prints
  * their results as its own, each with the device before its name. That the
- * guest's kernel has nothing to complain of is one more test of each guest.
+ * guest's kernel does not complain is one more test of each guest.
  *
- * With --debug the kernel is one that looks for mistakes, see
- * subprojects/linux/debug.config, and there are tests more. It is slow, so
+ * With --debug the kernel is the debug kernel (KASAN, lockdep and the like, see
+ * subprojects/linux/debug.config), and there are more tests. It is slow, so
  * there are two guests: one on our device, one on a stock one.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -18,36 +18,33 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-vm-run.h"
 
-#define ANY_GUEST .scenario = OOM_TESTS, .our_driver = true, .cpus = 2, \
-    .test_line = handle_test_line
+#define ANY_GUEST \
+    .scenario = VM_SCENARIO_TESTS, .our_driver = true, .cpus = 2, \
+    .handle_line = handle_test_line
 
 /*
- * What looks for mistakes takes memory, and makes everything slow: little is
- * left to fill, and to swap.
+ * The debug kernel takes memory, and is slow: less is left to fill and to swap.
  */
 #define GUEST       ANY_GUEST, .ram_mib = 224, .swap_mib = 512
 #define DEBUG_GUEST ANY_GUEST, .ram_mib = 216, .swap_mib = 96, \
     .debug_kernel = true, .provoked = NO_LIST
 
 /* RESOURCE_ATTACH_BACKING was answered with OUT_OF_MEMORY. */
-#define REFUSED_ATTACH "response 0x1201 (command 0x106)"
+#define REJECTED_ATTACH "response 0x1201 (command 0x106)"
 
 /* An allocation was made to fail. */
 #define NO_LIST "failed to allocate ent list"
 
-/* As many guests at a time as a small machine has processors. */
-#define JOBS 2
-
-/* The guests that are to run, and what each of them has told. */
-static OomConfig guests[16];
+/* The guests to run, and how many tests each of them planned and reported. */
+static VmConfig guests[16];
 static struct {
     unsigned planned, results;
-} told[G_N_ELEMENTS(guests)];
+} reported[G_N_ELEMENTS(guests)];
 static size_t guest_count;
 
 static unsigned results, failed;
 
-static void print_result(bool ok, const OomConfig *config, const char *name)
+static void print_result(bool ok, const VmConfig *config, const char *name)
 {
     results++;
     failed += !ok;
@@ -55,35 +52,30 @@ static void print_result(bool ok, const OomConfig *config, const char *name)
     fflush(stdout);
 }
 
-static void show_progress(const OomConfig *config, const char *text)
+static void show_progress(const VmConfig *config, const char *text)
 {
     printf("# %s: %s\n", config->name, text);
     fflush(stdout);
 }
 
-static void handle_test_line(const OomConfig *config, const char *line)
+static void handle_test_line(const VmConfig *config, const char *line)
 {
     const char *name = strstr(line, "ok - ");
     size_t number = config - guests;
 
     if (g_str_has_prefix(line, "1..")) {
-        told[number].planned += atoi(line + strlen("1.."));
+        reported[number].planned += atoi(line + strlen("1.."));
     } else if (name) {
-        told[number].results++;
+        reported[number].results++;
         print_result(line == name, config, name + strlen("ok - "));
     } else {
         show_progress(config, line + strspn(line, "# "));
     }
 }
 
-/* libqtest tells how it starts QEMU: that is in the log. */
-static void print_nothing(const char *text)
+static void add_guest(const VmConfig *config)
 {
-}
-
-static void add_guest(const OomConfig *config)
-{
-    g_autofree char *missing = oom_missing(config);
+    g_autofree char *missing = vm_config_missing(config);
 
     if (missing) {
         print_result(true, config, "boot # SKIP");
@@ -94,58 +86,58 @@ static void add_guest(const OomConfig *config)
     guests[guest_count++] = *config;
 }
 
-static void print_end(size_t number, const OomRun *run)
+static void print_end(size_t number, const VmRun *run)
 {
-    const OomConfig *config = &guests[number];
-    const OomResult *result = oom_run_result(run);
-    unsigned planned = told[number].planned;
+    const VmConfig *config = &guests[number];
+    const VmResult *result = vm_run_result(run);
+    unsigned planned = reported[number].planned;
 
-    printf("# %s: log in %s\n", config->name, oom_run_log(run));
+    printf("# %s: log in %s\n", config->name, vm_run_log(run));
     print_result(!result->problem, config, "comes to its end");
-    print_result(planned && told[number].results == planned, config,
+    print_result(planned && reported[number].results == planned, config,
                  "every test has a result");
     if (config->kexec) {
         print_result(result->boots == 2, config, "starts another kernel");
     }
-    print_result(result->kernel_faults == 0, config,
+    print_result(result->kernel_complaints == 0, config,
                  "the kernel does not complain");
     print_result(result->oom_kills == 0, config, "nobody is killed");
 }
 
 static void run_guests(void)
 {
-    g_autofree OomRun **runs = oom_run_all(guests, guest_count, JOBS,
+    g_autofree VmRun **runs = vm_run_all(guests, guest_count, VM_JOBS,
                                            show_progress);
     size_t i;
 
     for (i = 0; i < guest_count; i++) {
         print_end(i, runs[i]);
-        oom_run_free(runs[i]);
+        vm_run_free(runs[i]);
     }
 }
 
 /* The console is a blob in many pieces: without udmabuf it cannot be shown. */
-#define REFUSED_CONSOLE "*ERROR* response 0x12"
+#define REJECTED_CONSOLE "*ERROR* response 0x12"
 
 /* The 2D device has a limit of its own, the GL device if it is given one. */
-static const OomConfig configs[] = {
-    { "gl", GUEST, .our_device = true, .tests = "" },
-    { "stock-gl", GUEST, .tests = "" },
-    { "2d", GUEST, .our_device = true, .is_2d = true, .tests = "",
-      .provoked = REFUSED_ATTACH },
-    { "stock-2d", GUEST, .is_2d = true, .tests = "purge/" },
-    { "gl-limited", GUEST, .our_device = true, .hostmem_mib = 64,
-      .tests = "host/", .provoked = REFUSED_ATTACH },
-    { "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
-      .tests = "blob/", .provoked = REFUSED_CONSOLE },
-    { "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
+static const VmConfig configs[] = {
+    { .name = "gl", GUEST, .our_device = true, .tests = "" },
+    { .name = "stock-gl", GUEST, .tests = "" },
+    { .name = "2d", GUEST, .our_device = true, .is_2d = true, .tests = "",
+      .provoked = REJECTED_ATTACH },
+    { .name = "stock-2d", GUEST, .is_2d = true, .tests = "purge/" },
+    { .name = "gl-limited", GUEST, .our_device = true, .hostmem_mib = 64,
+      .tests = "host/", .provoked = REJECTED_ATTACH },
+    { .name = "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
+      .tests = "blob/", .provoked = REJECTED_CONSOLE },
+    { .name = "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
       .kexec = "evict/download" },
-    { "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },
-    { "debug-2d", DEBUG_GUEST, .is_2d = true, .tests = "" },
+    { .name = "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },
+    { .name = "debug-2d", DEBUG_GUEST, .is_2d = true, .tests = "" },
 };
 
 /* Whether @wanted is of one device alone. */
-static bool names_device(const char *wanted, const OomConfig *config)
+static bool names_device(const char *wanted, const VmConfig *config)
 {
     return g_str_has_prefix(wanted, config->name) &&
            wanted[strlen(config->name)] == '/';
@@ -165,12 +157,12 @@ int main(int argc, char **argv)
     bool named = false;
     size_t i;
 
-    g_set_print_handler(print_nothing);
+    g_set_print_handler(vm_print_nothing);
     for (i = 0; i < G_N_ELEMENTS(configs); i++) {
         named |= names_device(wanted, &configs[i]);
     }
     for (i = 0; i < G_N_ELEMENTS(configs); i++) {
-        OomConfig config = configs[i];
+        VmConfig config = configs[i];
 
         if (config.debug_kernel != debug ||
             (named && !names_device(wanted, &config))) {

@@ -1,0 +1,75 @@
+/*
+ * Run guests that run out of memory because of GPU buffers, stock beside ours
+ *
+ * Usage: virtio-gpu-demo [--quick] RESULT.JSON
+ *
+ * Runs two scenarios on the stock stack and on ours, and writes the results to
+ * RESULT.JSON (virtio-gpu-vm-result.h), which scripts/steps/demo-report.py
+ * shows. The exit status is 0 if there are results, whatever they are.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "virtio-gpu-vm-run.h"
+
+#define CACHE .scenario = VM_SCENARIO_CACHE, .ram_mib = 256, .bo_mib = 128, \
+    .hog_mib = 100
+#define IDLE .scenario = VM_SCENARIO_IDLE, .ram_mib = 256, .swap_mib = 2048, \
+    .bo_mib = 1024
+#define OURS .our_driver = true, .our_device = true
+
+/* More than the guest has memory. */
+#define QUICK_BO_MIB 384
+
+static int64_t demo_started;
+
+static void show_progress(const VmConfig *config, const char *text)
+{
+    fprintf(stderr, "  %5.1f s  %-14s %s\n",
+            (g_get_monotonic_time() - demo_started) / 1e6, config->name, text);
+}
+
+int main(int argc, char **argv)
+{
+    bool quick = argc == 3 && !strcmp(argv[1], "--quick");
+    /* The longest first, so that the last one does not run alone for long. */
+    VmConfig configs[] = {
+        { .name = "idle/reclaim", IDLE, OURS },
+        { .name = "idle/stock", IDLE },
+        { .name = "cache/reclaim", CACHE, OURS },
+        { .name = "cache/stock", CACHE },
+    };
+    g_autofree VmRun **runs = NULL;
+    const char *path = argv[argc - 1];
+    bool written;
+    size_t i;
+
+    if (argc < 2 || path[0] == '-' || argc > (quick ? 3 : 2)) {
+        fprintf(stderr, "Usage: virtio-gpu-demo [--quick] RESULT.JSON\n");
+        return EXIT_FAILURE;
+    }
+    for (i = 0; i < G_N_ELEMENTS(configs); i++) {
+        g_autofree char *missing = vm_config_missing(&configs[i]);
+
+        if (missing) {
+            fprintf(stderr, "%s\n", missing);
+            return EXIT_FAILURE;
+        }
+        if (quick && configs[i].scenario == VM_SCENARIO_IDLE) {
+            configs[i].bo_mib = QUICK_BO_MIB;
+        }
+    }
+
+    g_set_print_handler(vm_print_nothing);
+    demo_started = g_get_monotonic_time();
+    runs = vm_run_all(configs, G_N_ELEMENTS(configs), VM_JOBS, show_progress);
+    written = vm_runs_write(path, configs, runs, G_N_ELEMENTS(configs));
+    if (!written) {
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
+    }
+    for (i = 0; i < G_N_ELEMENTS(configs); i++) {
+        vm_run_free(runs[i]);
+    }
+    return written ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,181 @@
+/*
+ * Guests with a virtio-gpu: what is to be run
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "virtio-gpu-vm-config.h"
+
+/* The debug kernel takes so many times as long. */
+#define DEBUG_SLOWDOWN 4
+
+const char *vm_config_scenario(const VmConfig *config)
+{
+    static const char *const names[] = {
+        [VM_SCENARIO_CACHE] = "cache", [VM_SCENARIO_IDLE] = "idle",
+        [VM_SCENARIO_TESTS] = "tests", [VM_SCENARIO_SOAK] = "soak",
+    };
+
+    return names[config->scenario];
+}
+
+char *vm_build_path(const char *name)
+{
+    const char *build = g_getenv("VIRTIO_GPU_RECLAIM_BUILD") ?: "build";
+    g_autofree char *cwd = g_get_current_dir();
+
+    return g_path_is_absolute(build) ? g_build_filename(build, name, NULL)
+                                     : g_build_filename(cwd, build, name, NULL);
+}
+
+char *vm_config_modules(const VmConfig *config)
+{
+    return vm_build_path(config->our_device ? "modules" : "modules-stock");
+}
+
+char *vm_udmabuf_shim(void)
+{
+    return vm_build_path("meson/udmabuf-shim.so");
+}
+
+/* @name in what scripts/steps/guest builds for the kernel of @config. */
+static char *guest_path(const VmConfig *config, const char *name)
+{
+    g_autofree char *path = g_build_filename(config->debug_kernel
+                                             ? "guest-debug" : "guest",
+                                             name, NULL);
+
+    return vm_build_path(path);
+}
+
+static char *kernel_path(const VmConfig *config)
+{
+    g_autofree char *dir = guest_path(config, "kernel");
+    g_autofree char *file = g_build_filename(dir, "version", NULL);
+    g_autofree char *version = NULL;
+
+    if (!g_file_get_contents(file, &version, NULL, NULL)) {
+        return g_steal_pointer(&file);
+    }
+    return g_strconcat(dir, "/image/boot/vmlinuz-", g_strstrip(version), NULL);
+}
+
+static char *initramfs_path(const VmConfig *config)
+{
+    return guest_path(config, "initramfs.cpio.zst");
+}
+
+char *vm_config_missing(const VmConfig *config)
+{
+    g_autofree char *modules = vm_config_modules(config);
+    g_autofree char *driver = guest_path(config, "virtio-gpu.ko");
+    g_autofree char *initramfs = initramfs_path(config);
+    g_autofree char *kernel = kernel_path(config);
+    g_autofree char *shim = vm_udmabuf_shim();
+    const char *needed[] = {
+        kernel, initramfs, modules, config->our_driver ? driver : modules,
+        config->blob ? shim : modules,
+    };
+    size_t i;
+
+    if (!g_getenv("QTEST_QEMU_BINARY")) {
+        return g_strdup("QTEST_QEMU_BINARY is not set");
+    }
+    for (i = 0; i < G_N_ELEMENTS(needed); i++) {
+        if (access(needed[i], R_OK) < 0) {
+            return g_strdup_printf("there is no %s: run ./scripts/build, and "
+                                   "this program with ./scripts/chroot",
+                                   needed[i]);
+        }
+    }
+    return NULL;
+}
+
+/* The disks: swap, and what is booted by kexec. */
+static void append_disks(GString *options, const VmConfig *config,
+                         const char *dir)
+{
+    g_autofree char *kernel = kernel_path(config);
+    g_autofree char *initramfs = initramfs_path(config);
+
+    if (config->swap_mib) {
+        g_string_append_printf(
+            options, "-drive file=%s/swap,format=raw,if=none,id=swap,"
+            "cache=unsafe,discard=unmap -device virtio-blk-pci,drive=swap ",
+            dir);
+    }
+    if (config->kexec) {
+        g_string_append_printf(
+            options, "-drive file=%s,format=raw,if=none,id=kernel,readonly=on "
+            "-device virtio-blk-pci,drive=kernel "
+            "-drive file=%s,format=raw,if=none,id=initrd,readonly=on "
+            "-device virtio-blk-pci,drive=initrd ", kernel, initramfs);
+    }
+}
+
+/*
+ * TCG's time stamps are those of the host and the same on all processors, which
+ * a guest does not believe by itself: it would use a timer, which is slow to
+ * read. And each blink of the console's cursor would map the whole console.
+ */
+static void append_kernel(GString *options, const VmConfig *config)
+{
+    g_autofree char *kernel = kernel_path(config);
+    g_autofree char *initramfs = initramfs_path(config);
+
+    g_string_append_printf(
+        options, "-kernel %s -initrd %s -append 'console=ttyS0 loglevel=5 "
+        "panic=-1 oops=panic mitigations=off tsc=reliable "
+        "vt.global_cursor_default=0 driver=%s scenario=%s bo_mib=%u app_mib=%u "
+        "tests=%s %s%s kernel=%s seconds=%u seed=%u %s' ",
+        kernel, initramfs, config->our_driver ? "reclaim" : "stock",
+        vm_config_scenario(config), config->bo_mib, config->hog_mib,
+        config->tests ?: "", config->kexec ? "kexec=" : "",
+        config->kexec ?: "", config->debug_kernel ? "debug" : "release",
+        config->seconds, config->seed, config->swap_mib ? "swap" : "");
+}
+
+/*
+ * The guest's memory is a memfd, and so is the code that TCG translates, with
+ * split-wx: QEMU's anonymous memory is then the host's copies of GPU buffers
+ * and what QEMU itself needs.
+ *
+ * The default CPU is quicker than a newer one: with the string instructions of
+ * those the guest's kernel copies memory in a way that TCG is slow at.
+ */
+char *vm_config_qemu_options(const VmConfig *config, const char *dir,
+                             const char *qemu_log)
+{
+    GString *options = g_string_new(NULL);
+
+    g_string_printf(
+        options,
+        "-nodefaults -no-user-config -accel tcg,split-wx=on "
+        "-M q35,memory-backend=ram -m %u -smp %u "
+        "-object memory-backend-memfd,id=ram,size=%uM "
+        "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
+        "-chardev socket,id=console,path=%s/console -serial chardev:console "
+        "-chardev socket,id=guest,path=%s/guest -serial chardev:guest "
+        "-device virtio-gpu%s-pci,id=gpu0%s%s",
+        config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
+        config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
+        config->blob ? ",blob=on" : "");
+    if (config->hostmem_mib) {
+        g_string_append_printf(options, ",max_hostmem=%uM",
+                               config->hostmem_mib);
+    }
+    g_string_append_c(options, ' ');
+    append_disks(options, config, dir);
+    append_kernel(options, config);
+    g_string_append_printf(options, "2>%s", qemu_log);
+    return g_string_free(options, false);
+}
+
+unsigned vm_config_slowdown(const VmConfig *config)
+{
+    const char *text = g_getenv("VIRTIO_GPU_TIMEOUT_MULTIPLIER") ?: "1";
+    unsigned multiplier = MAX(atoi(text), 1);
+
+    return config->debug_kernel ? multiplier * DEBUG_SLOWDOWN : multiplier;
+}

@@ -1,0 +1,82 @@
+/*
+ * Guests with a virtio-gpu: what is to be run
+ *
+ * The guest is tests/guest with a distribution's kernel and either the stock
+ * virtio-gpu driver or ours; the device is either the stock one or ours.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TESTS_VM_VIRTIO_GPU_VM_CONFIG_H
+#define TESTS_VM_VIRTIO_GPU_VM_CONFIG_H
+
+/* The QOM path of the device. */
+#define VM_GPU_PATH "/machine/peripheral/gpu0"
+
+typedef enum VmScenario {
+    VM_SCENARIO_CACHE,  /* unneeded buffers, and a memory hog */
+    VM_SCENARIO_IDLE,   /* more buffers than memory, all needed, in turns */
+    VM_SCENARIO_TESTS,  /* the tests of the driver */
+    VM_SCENARIO_SOAK,   /* all operations at once, for config.seconds */
+} VmScenario;
+
+typedef struct VmConfig VmConfig;
+
+struct VmConfig {
+    const char *name;
+    VmScenario scenario;
+    bool our_driver;
+    bool our_device;
+    bool is_2d;             /* the device without virglrenderer */
+    bool blob;              /* with blobs, also on hosts without udmabuf */
+    bool debug_kernel;      /* KASAN, lockdep and the like */
+    /*
+     * May be NULL. In TESTS: called with each line of TAP, which has no
+     * numbers. In SOAK: with each line of its report.
+     */
+    void (*handle_line)(const VmConfig *config, const char *line);
+    const char *tests;      /* the prefix of their names; NULL: all */
+    const char *kexec;      /* the prefix of those to run after a kexec */
+    unsigned cpus;          /* 0 is one */
+    unsigned ram_mib;
+    unsigned swap_mib;
+    unsigned hostmem_mib;   /* limit of the device's memory; 0: its default */
+    const char *provoked;   /* a kernel message that the tests provoke */
+    unsigned bo_mib;        /* buffers the GPU client wants */
+    unsigned hog_mib;       /* memory the memory hog wants */
+    unsigned seconds;       /* duration of the workload, if it has one */
+    unsigned seed;          /* of its random numbers */
+};
+
+/* The name of @config's scenario, for its guest and for results. */
+const char *vm_config_scenario(const VmConfig *config);
+
+/*
+ * What is missing to run @config on this machine, in one line for the user;
+ * NULL if nothing is. Free with g_free().
+ */
+char *vm_config_missing(const VmConfig *config);
+
+/* The path of @name in the build directory. Free with g_free(). */
+char *vm_build_path(const char *name);
+
+/* QEMU_MODULE_DIR for @config. Free with g_free(). */
+char *vm_config_modules(const VmConfig *config);
+
+/* The library that stands in for /dev/udmabuf. Free with g_free(). */
+char *vm_udmabuf_shim(void);
+
+/*
+ * QEMU's command line for @config, with its sockets, its swap and its pid file
+ * in the directory @dir and stderr in the file @qemu_log. Free with g_free().
+ */
+char *vm_config_qemu_options(const VmConfig *config, const char *dir,
+                             const char *qemu_log);
+
+/*
+ * How much longer than on a release kernel and an idle machine a run of @config
+ * may take: for timeouts. VIRTIO_GPU_TIMEOUT_MULTIPLIER in the environment
+ * says what the load of the machine adds.
+ */
+unsigned vm_config_slowdown(const VmConfig *config);
+
+#endif
