@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Usage: tools/bench-report.py DIR
 
-Make DIR/bench.tsv, bench.md and bench.png of what tools/bench-run has left
-in DIR/stock and DIR/ours.
+Make DIR/bench.tsv, bench.md and bench.png of the counts of tools/bench-run in
+DIR/stock and DIR/ours.
 
-A phase ends when callgrind writes count.N down, which is when the command that
-marks its end is under way: what that takes was counted by itself, as 'mark'.
+A phase ends when callgrind dumps count.N, which is when the command that marks
+its end is being carried out: the instructions of that are counted by themselves,
+as 'mark', and subtracted.
 """
 import os
 import re

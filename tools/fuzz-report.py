@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Usage: tools/fuzz-report.py DIR SEED
 
-Judge a run of tools/fuzz: DIR has DEVICE.tsv, DEVICE.log and DEVICE.status of
+Evaluate a run of tools/fuzz: DIR has DEVICE.tsv, DEVICE.log and DEVICE.status of
 the devices 2d and gl. Writes DIR/result.json and DIR/rss.png and prints a line
 for each device; exit status 1 if one failed.
 
 The lines of a .tsv are seconds, commands, rounds, VmRSS and RssAnon (kB), taken
 while the device was empty. The first tenth of a run, a minute at least, is the
-warm-up: heaps and caches of GL get their size. What leaks goes on growing. So
+warm-up: heaps and caches of GL get their size. A leak goes on growing. So
 the lines after that are halved, and the median of the second half may be above
 that of the first by BOUND_KB and a twentieth, no more.
 """
@@ -35,7 +35,7 @@ def read(path):
 
 
 def judge(directory, device):
-    """Return what there is to say about one device."""
+    """Return the result of one device."""
     rows = read(os.path.join(directory, device + '.tsv'))
     with open(os.path.join(directory, device + '.status'),
               encoding='utf-8') as status:
@@ -62,7 +62,7 @@ def judge(directory, device):
 
 
 def describe(result):
-    """Return the line for a person."""
+    """Return the line that is printed."""
     line = '%(device)s: %(commands)d commands in %(seconds)d s' % result
     if result['failed']:
         return line + ': FAILED, see build/fuzz/%(device)s.log' % result

@@ -4,7 +4,7 @@
 
 Count the cases of Meson's log of a test run: the lines of each program's TAP
 output, or the program itself when it is one case or ended badly outside a
-case. Each case that failed is named, under what its program said of it. Ends
+case. Each case that failed is named, below its program's messages about it. Ends
 with 'N passed, N failed, N skipped'; exit status 1 when one failed or none ran.
 """
 import json

@@ -1,15 +1,15 @@
 /*
- * What commands cost with many live 2D resources
+ * Benchmark of commands with many live 2D resources
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  *     virtio-gpu-bench DEVICE-PROPERTIES
  *
- * For scripts/bench, which runs it on a QEMU under callgrind: makes more and
+ * For scripts/bench, which runs it on a QEMU under callgrind: creates more and
  * more resources, and for each number of them sends some of each command. A
- * GET_DISPLAY_INFO before and after makes callgrind write down what it has
- * counted in between. Prints, for each such piece, in their order, the number
- * of live resources, the command and how many were sent.
+ * GET_DISPLAY_INFO before and after makes callgrind dump its counts. Prints for
+ * each phase, in their order, the number of live resources, the command and how
+ * many were sent.
  */
 
 #include "qemu/osdep.h"
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
             create(++live);
         }
         mark("-", live, 0);
-        /* Nothing, to know what the mark costs. */
+        /* An empty phase: the instructions of the mark itself. */
         mark("mark", live, 1);
         measure("attach", live, 1, live, attach);
         measure("transfer", live, 1, live, transfer);

@@ -190,7 +190,7 @@ static void handle_hog_end(VmResult *result, double seconds,
     result->hog_ran = true;
     result->hog_survived = number_of(values, "survived");
     add_event(result, seconds,
-              result->hog_survived ? VM_EVENT_GOOD : VM_EVENT_INFO,
+              result->hog_survived ? VM_EVENT_GOOD : VM_EVENT_BAD,
               g_strdup(result->hog_survived ? "memory hog survives"
                                             : "memory hog is killed"));
 }

@@ -74,8 +74,12 @@ typedef struct VmResult {
     unsigned retained_bos;
     unsigned unpressured_bos;   /* retained while memory was not short */
     uint64_t host_purged_bytes;
-    uint64_t rss_anon_before;   /* with all buffers uploaded */
-    uint64_t rss_anon_after;    /* after the purge */
+    /*
+     * QEMU's with all buffers uploaded, and the least since then and until
+     * the purge was over. If the workload did not come that far, its last one.
+     */
+    uint64_t rss_anon_before;
+    uint64_t rss_anon_after;
     VmStats stats;              /* the last ones */
     char *soak_report;          /* its last one, "name=value ..." */
     bool soak_finished;

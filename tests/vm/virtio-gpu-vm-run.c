@@ -17,6 +17,9 @@
 
 #define SAMPLE_MS       250
 
+/* While a purge is under way its effect on QEMU's memory is looked for. */
+#define PURGE_SAMPLE_MS 50
+
 /*
  * Only a guest that hangs meets these: it reports five times a second, or that
  * one of its tests hangs, and a run takes a minute or two, or five on a loaded
@@ -25,7 +28,7 @@
 #define SILENCE_MS      150000
 #define RUN_MS          900000
 /* Until what was purged has been returned to the operating system. */
-#define RETURN_MS       120000
+#define RETURN_MS       60000
 
 /* So many complaints of the guest's kernel are shown; the log has them all. */
 #define SHOWN_COMPLAINTS 5
@@ -63,7 +66,9 @@ struct VmRun {
     bool ended;
 
     uint64_t rss_anon;
+    uint64_t rss_anon_working;  /* the last one before the workload was done */
     uint64_t released_before;
+    bool purging;           /* buffers are uploaded, the purge is not over */
     /* The event at which the guest waits until QEMU is at rest, or NULL. */
     char *pause;
     int64_t paused;
@@ -126,6 +131,9 @@ static void read_stats(VmRun *run)
 static void sample_host(VmRun *run)
 {
     run->rss_anon = read_rss_anon(run);
+    if (!run->result.work_done) {
+        run->rss_anon_working = run->rss_anon;
+    }
     read_stats(run);
     vm_result_add_sample(&run->result, (VmSample) {
         .seconds = run_seconds(run),
@@ -148,6 +156,7 @@ static void answer(VmRun *run, const char *line)
 
 static void end_pause(VmRun *run)
 {
+    run->purging = !strcmp(run->pause, "loaded");
     g_clear_pointer(&run->pause, g_free);
     answer(run, "\n");
 }
@@ -172,9 +181,9 @@ static void step_pause(VmRun *run)
     }
     if (!strcmp(run->pause, "loaded")) {
         result->rss_anon_before = run->rss_anon;
+        result->rss_anon_after = run->rss_anon;
         run->released_before = result->stats.released_bytes;
     } else {
-        result->rss_anon_after = run->rss_anon;
         result->host_purged_bytes =
             result->stats.released_bytes - run->released_before;
         ready = vm_result_purge_returned(result) ||
@@ -489,27 +498,38 @@ static VmRun *run_start(const VmConfig *config, VmProgress *progress)
 
 static void run_stop(VmRun *run)
 {
-    run->result.seconds = run_seconds(run);
-    /* Without a purge: the last sample. */
-    run->result.rss_anon_before = run->result.rss_anon_before ?: run->rss_anon;
-    run->result.rss_anon_after = run->result.rss_anon_after ?: run->rss_anon;
+    VmResult *result = &run->result;
+
+    result->seconds = run_seconds(run);
+    result->rss_anon_before = result->rss_anon_before ?: run->rss_anon_working;
+    result->rss_anon_after = result->rss_anon_after ?: run->rss_anon_working;
     qtest_quit(run->qts);
     run->qts = NULL;
     close(run->console.fd);
     close(run->guest.fd);
-    if (run->result.problem) {
-        fprintf(run->log, "%8.3f test   %s\n", run->result.seconds,
-                run->result.problem);
+    if (result->problem) {
+        fprintf(run->log, "%8.3f test   %s\n", result->seconds,
+                result->problem);
     }
     fclose(run->log);
     run->log = NULL;
-    show(run, "%s after %.0f s", run->result.problem ?: "done",
-         run->result.seconds);
+    show(run, "%s after %.0f s", result->problem ?: "done",
+         result->seconds);
 }
 
 static int64_t longest_ms(const VmConfig *config)
 {
     return (RUN_MS + config->seconds * 1000ll) * vm_config_slowdown(config);
+}
+
+/*
+ * QEMU takes memory again for other things than buffers, and the heap keeps
+ * some of it: that what was purged is returned shows in the least that it has.
+ */
+static void sample_purge(VmRun *run)
+{
+    run->result.rss_anon_after = MIN(run->result.rss_anon_after,
+                                     read_rss_anon(run));
 }
 
 /* Do what is to be done for @run now; false when it has ended. */
@@ -524,6 +544,9 @@ static bool run_step(VmRun *run, const struct pollfd *fds)
     }
     if (fds[1].revents && !run->ended && !result->problem) {
         receive(run, &run->guest);
+    }
+    if (run->purging && !run->ended && !result->problem) {
+        sample_purge(run);
     }
     now = now_ms();
     if (!run->ended && !result->problem && now - run->sampled >= SAMPLE_MS) {
@@ -567,7 +590,7 @@ VmRun **vm_run_all(const VmConfig *configs, size_t count, unsigned jobs,
             fds[2 * i + 1].fd = open ? runs[i]->guest.fd : -1;
             fds[2 * i].events = fds[2 * i + 1].events = POLLIN;
         }
-        poll(fds, 2 * count, SAMPLE_MS);
+        poll(fds, 2 * count, PURGE_SAMPLE_MS);
         for (i = 0; i < count; i++) {
             if (runs[i] && runs[i]->qts && !run_step(runs[i], &fds[2 * i])) {
                 run_stop(runs[i]);
