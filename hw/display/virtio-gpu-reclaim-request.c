@@ -12,11 +12,19 @@
 
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
+#include "qemu/units.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "virtio-gpu-ledger.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-request.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
+
+/*
+ * Most bytes that may follow the fixed part: the memory entries of 64 GiB in
+ * single pages. The descriptors of a queue can overlap, and so describe more
+ * than the guest has memory; a copy of that must not exhaust the host's.
+ */
+#define TAIL_MAX (256 * MiB)
 
 /* Errors. */
 
@@ -188,7 +196,7 @@ virtio_gpu_reclaim_request_fetch_tail(struct virtio_gpu_ctrl_command *cmd,
                                   start + size);
         return NULL;
     }
-    tail = g_try_malloc(size ?: 1);
+    tail = size <= TAIL_MAX ? g_try_malloc(size ?: 1) : NULL;
     if (!tail) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
                                   "no memory for %zu bytes of it", size);

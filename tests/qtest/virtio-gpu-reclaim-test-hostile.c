@@ -374,6 +374,66 @@ static void test_double_fetch(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* A request whose descriptors overlap, and have @chunks times 128 MiB. */
+static uint32_t send_large(QVirtioGPU *gpu, const void *cmd, size_t len,
+                           unsigned chunks)
+{
+    const struct virtio_gpu_ctrl_hdr *resp = (const void *)(gpu->ram + gpu->in);
+    uint32_t head;
+
+    memcpy(gpu->ram + gpu->out, cmd, len);
+    gpu->ctrl->free_head = 0;
+    head = qvirtqueue_add(gpu->qts, gpu->ctrl, gpu->out, len, false, true);
+    while (chunks--) {
+        qvirtqueue_add(gpu->qts, gpu->ctrl, HERE, 128 * MiB, false, true);
+    }
+    qvirtqueue_add(gpu->qts, gpu->ctrl, gpu->in, PAGE, true, false);
+    qvirtqueue_kick(gpu->qts, gpu->vdev, gpu->ctrl, head);
+    while (!qvirtqueue_get_buf(gpu->qts, gpu->ctrl, NULL, NULL)) {
+        qtest_clock_step(gpu->qts, 10 * 1000 * 1000);
+    }
+    return le32_to_cpu(resp->type);
+}
+
+/* The host does not copy more than a request can sensibly have. */
+static void test_large_request(const void *data)
+{
+    const Device *dev = data;
+    struct virtio_gpu_resource_create_blob blob = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB),
+        .resource_id = cpu_to_le32(1),
+        .blob_mem = cpu_to_le32(VIRTIO_GPU_BLOB_MEM_GUEST),
+        .nr_entries = cpu_to_le32(1 << 28),
+        .size = cpu_to_le64(1ull << 40),
+    };
+    struct virtio_gpu_cmd_submit submit_3d = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SUBMIT_3D),
+        .hdr.ctx_id = cpu_to_le32(1),
+        .size = cpu_to_le32(0xfffffffc),
+    };
+    QVirtioGPU *gpu = dev->gl ? start(dev) : start_with_blobs(dev, "");
+
+    if (!gpu) {
+        return;
+    }
+    if (dev->gl) {
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0),
+                        ==, OK);
+        g_assert_cmphex(send_large(gpu, &submit_3d, sizeof(submit_3d), 32), ==,
+                        NO_MEMORY);
+        g_assert_cmphex(send_large(gpu, &submit_3d, sizeof(submit_3d), 31), ==,
+                        BAD_PARAMETER);
+    } else {
+        g_assert_cmphex(send_large(gpu, &blob, sizeof(blob), 32), ==,
+                        NO_MEMORY);
+        g_assert_cmphex(send_large(gpu, &blob, sizeof(blob), 31), ==,
+                        BAD_PARAMETER);
+    }
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+    g_assert_cmpuint(get_stat(gpu, "errors"), ==, 2);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 /* Command streams. */
 
 /* virglrenderer's protocol; a resource named by a stream is in its context. */
@@ -492,6 +552,7 @@ static void test_submit_unknown_context(const void *data)
 static const Case cases[] = {
     { "scanout-blob-stride", test_scanout_blob_stride, ON_2D_PCI },
     { "double-fetch", test_double_fetch, ON_PCI },
+    { "large-request", test_large_request, ON_PCI },
     { "memory-info", test_memory_info, ON_GL_PCI },
     { "query-without-backing", test_query_without_backing, ON_GL_PCI },
     { "submit-unknown-context", test_submit_unknown_context, ON_GL_PCI },
