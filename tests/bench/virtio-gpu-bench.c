@@ -5,11 +5,10 @@
  *
  *     virtio-gpu-bench DEVICE-PROPERTIES
  *
- * For scripts/bench, which runs it on a QEMU under callgrind: creates more and
- * more resources, and for each number of them sends some of each command. A
- * GET_DISPLAY_INFO before and after makes callgrind dump its counts. Prints for
- * each phase, in their order, the number of live resources, the command and how
- * many were sent.
+ * Run by scripts/bench, with QEMU under callgrind. Creates a growing number of
+ * resources, and at each size sends commands of each type. A GET_DISPLAY_INFO
+ * before and after makes callgrind dump its counters. Prints a line per phase:
+ * the number of live resources, the command, and the number of commands sent.
  */
 
 #include "qemu/osdep.h"
@@ -20,7 +19,7 @@
 #define SIDE 16
 #define BYTES (SIDE * SIDE * 4)
 #define SENT 100
-/* Sent in pieces that fit into the queue of the 2D device. */
+/* Commands per batch; must fit into the queue of the 2D device. */
 #define BATCH 16
 
 static FuzzQueue *queue;
@@ -133,11 +132,11 @@ static void flush(uint32_t id)
 }
 
 /*
- * Send @command to some resources from the first to the last of those from
+ * Send @command for up to SENT resources, spread over the @n resources from
  * @first on.
  */
-static void measure(const char *label, unsigned live, unsigned first, unsigned n,
-                    void (*command)(uint32_t))
+static void measure(const char *label, unsigned live, unsigned first,
+                    unsigned n, void (*command)(uint32_t))
 {
     unsigned sent = MIN(n, SENT), i;
 
@@ -167,7 +166,7 @@ int main(int argc, char **argv)
             create(++live);
         }
         mark("-", live, 0);
-        /* An empty phase: the instructions of the mark itself. */
+        /* An empty phase measures the overhead of the mark itself. */
         mark("mark", live, 1);
         measure("attach", live, 1, live, attach);
         measure("transfer", live, 1, live, transfer);

@@ -1,10 +1,10 @@
 /*
- * A host that has no udmabuf and lets QEMU believe that it has
+ * Stand-in for /dev/udmabuf on hosts without it
  *
- * QEMU does not start with blob=on without /dev/udmabuf, although it needs it
- * only to show blobs that are in several pieces. Preloaded, this opens
- * something else in its place: to make a udmabuf of it fails, as it may on any
- * host, and such blobs are not shown. All else about blobs can be tested.
+ * QEMU with blob=on requires /dev/udmabuf, but uses it only for the scanout of
+ * blobs with several mappings. This library, loaded with LD_PRELOAD, opens
+ * /dev/null instead. Creating a udmabuf then fails, as it may on any host, and
+ * QEMU rejects such scanouts. All other operations on blobs can be tested.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: bytes, limit, contexts
+ * QTest testcase for virtio-gpu memory reclaim: resource sizes, limit, contexts
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,7 +39,7 @@ static void test_create_3d(const void *data)
     want += 4 * (4096 + 1024 + 256 + 64 + 16 + 4 + 1);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, want);
 
-    /* More than there can be. */
+    /* Larger than the renderer supports. */
     res.resource_id = cpu_to_le32(3);
     res.last_level = cpu_to_le32(200);
     g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, BAD_PARAMETER);
@@ -53,17 +53,17 @@ static void test_create_3d(const void *data)
 }
 
 /*
- * What a texture or buffer takes, by hand: blocks of the format, layers,
- * levels, samples. Formats and targets are as they are on the wire; software
- * rendering has all of them.
+ * Sizes of textures and buffers, computed by hand from the blocks of the
+ * format, layers, levels and samples. Formats and targets are as encoded in
+ * commands; software rendering supports all of them.
  */
 static const struct {
-    const char *what;
+    const char *name;
     uint32_t target, format, bind, width, height, depth, array_size;
     uint32_t last_level, nr_samples;
     uint64_t bytes;
 } sizes[] = {
-    { "buffer: bytes, whatever the format", 0, 31, BIND_VERTEX_BUFFER,
+    { "buffer: bytes, independent of the format", 0, 31, BIND_VERTEX_BUFFER,
       1000, 1, 1, 1, 0, 0, 1000 },
     { "1D, RGBA8, 100 wide", 1, 67, BIND_SAMPLER_VIEW,
       100, 1, 1, 1, 0, 0, 400 },
@@ -71,7 +71,8 @@ static const struct {
       100, 1, 1, 1, 6, 0, 788 },
     { "1D array, RGBA8, 5 layers, 64 and 32 wide", 6, 67, BIND_SAMPLER_VIEW,
       64, 1, 1, 5, 1, 0, 1920 },
-    { "2D, R8, odd", 2, 64, BIND_SAMPLER_VIEW, 33, 7, 1, 1, 0, 0, 231 },
+    { "2D, R8, odd width and height", 2, 64, BIND_SAMPLER_VIEW,
+      33, 7, 1, 1, 0, 0, 231 },
     { "2D, RGBA32F", 2, 31, BIND_SAMPLER_VIEW, 10, 10, 1, 1, 0, 0, 1600 },
     { "2D, Z32F_S8X24: 8 bytes", 2, 126, 1, 16, 16, 1, 1, 0, 0, 2048 },
     { "2D, 20x10, 10x5, 5x2, 2x1, 1x1", 2, 67, BIND_SAMPLER_VIEW,
@@ -94,9 +95,9 @@ static const struct {
       16, 16, 1, 2, 0, 4, 8192 },
     { "DXT1: 4x4 pixels in 8 bytes", 2, 105, BIND_SAMPLER_VIEW,
       16, 16, 1, 1, 0, 0, 128 },
-    { "DXT5: 4x4 pixels in 16 bytes, parts of blocks", 2, 108,
+    { "DXT5: 4x4 pixels in 16 bytes, partial blocks", 2, 108,
       BIND_SAMPLER_VIEW, 9, 5, 1, 1, 0, 0, 96 },
-    { "DXT5, 8x8, 4x4, 2x2, 1x1: a block at least", 2, 108,
+    { "DXT5, 8x8, 4x4, 2x2, 1x1: at least one block", 2, 108,
       BIND_SAMPLER_VIEW, 8, 8, 1, 1, 3, 0, 112 },
     { "DXT1 array, 3 layers of 8x8", 7, 105, BIND_SAMPLER_VIEW,
       8, 8, 1, 3, 0, 0, 96 },
@@ -127,14 +128,14 @@ static void test_sizes(const void *data)
             .nr_samples = cpu_to_le32(sizes[i].nr_samples),
         };
 
-        g_test_message("%s: %" PRIu64, sizes[i].what, sizes[i].bytes);
+        g_test_message("%s: %" PRIu64, sizes[i].name, sizes[i].bytes);
         g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
         g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, sizes[i].bytes);
         g_assert_cmphex(purge_one(gpu, id), ==, PURGED);
         released += sizes[i].bytes;
         g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
         g_assert_cmpuint(get_stat(gpu, "released-bytes-total"), ==, released);
-        /* What comes back is the same again. */
+        /* Restoring it allocates the same size. */
         g_assert_cmphex(qvirtio_gpu_attach(gpu, id, HERE, PAGE), ==, OK);
         g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
         g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, sizes[i].bytes);
@@ -145,8 +146,8 @@ static void test_sizes(const void *data)
 }
 
 /*
- * spec: Device 14; Errors 1. Nothing is allocated for what is refused, and the
- * arrays of mappings count, too.
+ * spec: Device 14; Errors 1. Rejected commands allocate nothing. The iovecs of
+ * mappings count against the limit.
  */
 static void test_limit(const void *data)
 {
@@ -157,7 +158,7 @@ static void test_limit(const void *data)
     struct virtio_gpu_mem_entry entries[4];
     uint32_t id;
 
-    /* Room for 3 of them and a byte, but not for all of it. */
+    /* 3 resources fit below the limit, but not one more byte. */
     for (id = 1; id <= 3; id++) {
         make(gpu, id);
     }
@@ -170,7 +171,7 @@ static void test_limit(const void *data)
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 4, FORMAT, 65535, 65535), ==,
                     NO_MEMORY);
 
-    /* What is purged makes room, and has to find room to come back. */
+    /* A purge frees memory below the limit; a restore needs it again. */
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 4, FORMAT, SIDE, SIDE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, NO_MEMORY);
@@ -182,7 +183,7 @@ static void test_limit(const void *data)
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==,
                     dev->gl ? NO_MEMORY : BAD_PARAMETER);
 
-    /* One array fits, four do not. */
+    /* The iovec of one mapping fits, those of four do not. */
     for (id = 0; id < 4; id++) {
         entries[id].addr = cpu_to_le64(HERE + 2 * id * PAGE);
         entries[id].length = cpu_to_le32(PAGE);
@@ -197,7 +198,7 @@ static void test_limit(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 14. A cursor that is over the limit is none. */
+/* spec: Device 14. A cursor that would exceed the limit is not restored. */
 static void test_limit_cursor(const void *data)
 {
     const Device *dev = data;
@@ -242,7 +243,7 @@ static void check_context(QVirtioGPU *gpu, int at, int of, uint64_t id,
     qobject_unref(resp);
 }
 
-/* Who has how much: a resource counts in each context that has it. */
+/* A resource counts in each context that it is attached to. */
 static void test_context_stats(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -281,7 +282,7 @@ static void test_context_stats(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Storage that a context refers to is held, and counted, until it lets go. */
+/* Storage stays allocated and accounted while a context references it. */
 static void test_deferred(const void *data)
 {
     QVirtioGPU *gpu = start(data);

@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: attach and detach
+ * QTest testcase for virtio-gpu memory reclaim: attach and detach
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,7 +22,7 @@ static void test_round_trip(const void *data)
     check_stats(gpu, (Stats) { .evicted = 1, .evicted_host = BYTES,
                                .host = BYTES, .attaches = 1, .detaches = 1 });
 
-    /* The pages are the guest's, and it uses them for something else. */
+    /* The guest can reuse the detached pages. */
     fill_ram(gpu, HERE, BYTES, 0x123456);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, BYTES + PAGE), ==, OK);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
@@ -50,7 +50,7 @@ static void test_attach_twice(const void *data)
 }
 
 /* spec: Device 6. */
-static void test_detach_nothing(const void *data)
+static void test_detach_unbacked(const void *data)
 {
     QVirtioGPU *gpu = start(data);
 
@@ -82,7 +82,7 @@ static void test_attach_bad_count(const void *data)
 
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, BAD_RESOURCE);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
-    /* No entry follows, whatever is claimed. */
+    /* No entries follow, whatever nr_entries is. */
     for (i = 0; i < ARRAY_SIZE(counts); i++) {
         cmd.nr_entries = cpu_to_le32(counts[i]);
         g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
@@ -101,8 +101,8 @@ static void test_attach_bad_address(const void *data)
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
     static const uint64_t bad[] = {
-        QVIRTIO_GPU_RAM,                        /* behind RAM */
-        QVIRTIO_GPU_RAM - PAGE,                 /* half in RAM */
+        QVIRTIO_GPU_RAM,                        /* beyond RAM */
+        QVIRTIO_GPU_RAM - PAGE,                 /* partly beyond RAM */
         0xfee00000,                             /* MMIO: the local APIC */
         0xfffc0000,                             /* ROM */
         1ull << 45, UINT64_MAX - PAGE,
@@ -114,7 +114,7 @@ static void test_attach_bad_address(const void *data)
 
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
     for (i = 0; i < ARRAY_SIZE(bad); i++) {
-        /* First by itself, then with something good in front of it. */
+        /* First alone, then after a valid entry. */
         g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, bad[i], 2 * PAGE), ==,
                         BAD_PARAMETER);
         entries[1].addr = cpu_to_le64(bad[i]);
@@ -131,9 +131,9 @@ static void test_attach_bad_address(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Pages from both ends in turn. */
-static void scatter(struct virtio_gpu_mem_entry *entries, uint32_t n,
-                    uint64_t addr)
+/* Fill @entries with pages from both ends in turn, which cannot be merged. */
+static void scatter_pages(struct virtio_gpu_mem_entry *entries, uint32_t n,
+                          uint64_t addr)
 {
     uint32_t i;
 
@@ -156,12 +156,12 @@ static void test_attach_many(const void *data)
     const uint64_t size = side * side * 4;
 
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, side, side), ==, OK);
-    scatter(entries, n, HERE);
+    scatter_pages(entries, n, HERE);
     g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, n), ==, OK);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = size,
                                .resident_backing = (uint64_t)n * PAGE,
                                .host = size, .attaches = 1 });
-    /* The second page of the image is the last one in memory. */
+    /* The second page of the image is the last one of the backing in RAM. */
     fill_ram(gpu, HERE, (uint64_t)n * PAGE, RED);
     fill_ram(gpu, HERE + (uint64_t)(n - 1) * PAGE, PAGE, 0x00ff00);
     g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, 1, side, side, 0), ==, OK);
@@ -178,8 +178,8 @@ static void test_attach_many(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Entries that follow each other become one, and still mean the same. */
-static void test_attach_mixed(const void *data)
+/* Adjacent entries are merged into one mapping with the same contents. */
+static void test_attach_merge(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
@@ -201,7 +201,7 @@ static void test_attach_mixed(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* The same memory as often as the driver likes: that is its own affair. */
+/* Entries may overlap. */
 static void test_attach_overlap(const void *data)
 {
     const Device *dev = data;
@@ -225,8 +225,8 @@ static void test_attach_overlap(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* What is joined is one mapping, and each takes the same of the host. */
-static void test_attach_arrays(const void *data)
+/* Host memory is accounted per mapping, after entries have been merged. */
+static void test_attach_iov_bytes(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
@@ -242,7 +242,7 @@ static void test_attach_arrays(const void *data)
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES + IOV_BYTES(dev));
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
-    backwards(entries, 100, HERE);
+    reverse_pages(entries, 100, HERE);
     g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 100), ==, OK);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
                      BYTES + 100 * IOV_BYTES(dev));
@@ -252,9 +252,8 @@ static void test_attach_arrays(const void *data)
 }
 
 /*
- * spec: Device 4. 256 MiB in pages of which no two are adjacent: the stock
- * limit of 16384 entries is a quarter of it. (The guest is smaller than that,
- * so that pages occur twice.)
+ * spec: Device 4. 256 MiB in 65536 entries that cannot be merged, four times
+ * the limit of the stock device. The guest has less RAM, so pages repeat.
  */
 static void test_attach_256m(const void *data)
 {
@@ -267,7 +266,7 @@ static void test_attach_256m(const void *data)
         g_new0(struct virtio_gpu_mem_entry, n);
 
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, side, side), ==, OK);
-    backwards(entries, pages, HERE);
+    reverse_pages(entries, pages, HERE);
     memcpy(entries + pages, entries, (n - pages) * sizeof(*entries));
     g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, n), ==, OK);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = size,
@@ -275,7 +274,7 @@ static void test_attach_256m(const void *data)
                                .attaches = 1 });
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
                      size + n * IOV_BYTES(dev));
-    /* Its last row is in its last pages. */
+    /* The last row is in the last entries. */
     g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, 1, side, 1,
                                            size - side * 4), ==, OK);
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
@@ -288,13 +287,13 @@ static void test_attach_256m(const void *data)
 static const Case cases[] = {
     { "round-trip", test_round_trip, ON_ALL },
     { "attach-twice", test_attach_twice, ON_ALL },
-    { "detach-nothing", test_detach_nothing, ON_ALL },
+    { "detach-unbacked", test_detach_unbacked, ON_ALL },
     { "attach-bad-count", test_attach_bad_count, ON_ALL },
     { "attach-bad-address", test_attach_bad_address, ON_ALL },
     { "attach-many", test_attach_many, ON_ALL },
-    { "attach-mixed", test_attach_mixed, ON_ALL },
+    { "attach-merge", test_attach_merge, ON_ALL },
     { "attach-overlap", test_attach_overlap, ON_ALL },
-    { "attach-arrays", test_attach_arrays, ON_ALL },
+    { "attach-iov-bytes", test_attach_iov_bytes, ON_ALL },
     { "attach-256m", test_attach_256m, ON_ALL },
 };
 

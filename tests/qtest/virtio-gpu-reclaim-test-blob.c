@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: blobs of guest memory
+ * QTest testcase for virtio-gpu memory reclaim: blob resources
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include "virtio-gpu-reclaim-test.h"
 
-/* An image of the usual size that is all of its blob. */
+/* An image that fills a blob of the default size. */
 static const ScanoutBlob whole = {
     .width = SIDE, .height = SIDE, .stride = SIDE * 4,
     .r_width = SIDE, .r_height = SIDE,
@@ -34,7 +34,7 @@ static void test_blob(const void *data)
                                .attaches = 1, .errors = 5 });
 
     g_assert_cmphex(scanout_blob(gpu, &whole), ==, OK);
-    /* Its memory is the image: nothing is scanned out without. */
+    /* The image is in its backing: without it there is no scanout. */
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmphex(scanout_blob(gpu, &whole), ==, BAD_PARAMETER);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES - 1), ==,
@@ -44,7 +44,7 @@ static void test_blob(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 11. Nothing happens to a blob that is to be purged. */
+/* spec: Device 11. A purge leaves a blob unchanged. */
 static void test_blob_purge(const void *data)
 {
     const Device *dev = data;
@@ -71,7 +71,7 @@ static void test_blob_purge(const void *data)
     check_screen(dev, gpu, RED);
     g_assert_cmphex(purge_one(gpu, 1), ==, UNSUPPORTED);
 
-    /* Nor to one that is evicted. */
+    /* The same with an evicted blob. */
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmphex(purge_one(gpu, 1), ==, UNSUPPORTED);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
@@ -90,7 +90,7 @@ static void define_cursor(QVirtioGPU *gpu, uint32_t id)
     qvirtio_gpu_cursor(gpu, &cursor);
 }
 
-/* RFB's pseudo-encoding of cursors with an alpha channel, 4 bytes a pixel. */
+/* RFB pseudo-encoding of cursors with an alpha channel, 4 bytes per pixel. */
 #define ALPHA_CURSOR (-314)
 
 static void receive(int fd, void *buf, size_t len)
@@ -109,7 +109,7 @@ static void transmit(int fd, const void *buf, size_t len)
     g_assert_cmpint(write(fd, buf, len), ==, len);
 }
 
-/* Connect to a VNC server without password: RFC 6143, 7.1 to 7.3. */
+/* Connect to a VNC server without a password: RFC 6143, 7.1 to 7.3. */
 static int connect_vnc(const char *path)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -135,7 +135,7 @@ static int connect_vnc(const char *path)
     return fd;
 }
 
-/* The cursor image that a VNC client is shown, SIDE x SIDE pixels. */
+/* Get the cursor image that a VNC client receives, SIDE x SIDE pixels. */
 static void get_cursor(const char *path, uint32_t *pixels)
 {
     uint8_t set_encodings[8] = { 2, 0, 0, 1 };
@@ -144,7 +144,7 @@ static void get_cursor(const char *path, uint32_t *pixels)
 
     stl_be_p(set_encodings + 4, ALPHA_CURSOR);
     transmit(fd, set_encodings, sizeof(set_encodings));
-    /* An update of one rectangle: its size, encoding, and that of its pixels */
+    /* An update of one rectangle: its size, its encoding, its pixels. */
     receive(fd, head, sizeof(head));
     g_assert_cmpuint(lduw_be_p(head + 2), ==, 1);
     g_assert_cmpuint(lduw_be_p(head + 8), ==, SIDE);
@@ -154,7 +154,7 @@ static void get_cursor(const char *path, uint32_t *pixels)
     close(fd);
 }
 
-/* A cursor is read from a blob where its memory is mapped. */
+/* The image of a cursor is read from the blob's current backing. */
 static void test_cursor(const void *data)
 {
     g_autofree char *path = temp_file();
@@ -176,7 +176,7 @@ static void test_cursor(const void *data)
         g_assert_cmphex(le32_to_cpu(pixels[i]), ==, RED);
     }
 
-    /* Without memory there is no image: the cursor stays as it was. */
+    /* Without backing there is no image, and the cursor does not change. */
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     fill_ram(gpu, HERE, BYTES, GREEN);
     define_cursor(gpu, 1);

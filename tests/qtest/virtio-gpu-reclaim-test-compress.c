@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: compressed contents
+ * QTest testcase for virtio-gpu memory reclaim: compressed contents
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,10 +11,10 @@
 
 #define COMPRESS ",x-evicted-compress=on"
 
-/* Longer than anything that does not fail takes. */
-#define PATIENCE (30 * G_USEC_PER_SEC)
+/* Generous: only a failure takes this long. */
+#define TIMEOUT_US (30 * G_USEC_PER_SEC)
 
-/* A number of the member "compressed", or of its member "skipped". */
+/* Get a number from the member "compressed", or from its member "skipped". */
 static uint64_t compress_stat(QVirtioGPU *gpu, const char *name)
 {
     QDict *resp = get_stats(gpu);
@@ -35,7 +35,7 @@ static void wait_for(QVirtioGPU *gpu, const char *name, uint64_t value)
     gint64 start = g_get_monotonic_time();
 
     while (compress_stat(gpu, name) != value) {
-        g_assert_cmpint(g_get_monotonic_time() - start, <, PATIENCE);
+        g_assert_cmpint(g_get_monotonic_time() - start, <, TIMEOUT_US);
         g_usleep(10000);
     }
 }
@@ -47,8 +47,8 @@ static void evict(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
     g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
 }
 
-/* The resource is not stored, and has what it had. */
-static void check_back(const Device *dev, QVirtioGPU *gpu, uint32_t id,
+/* Attaching decompresses the resource without loss. */
+static void check_decompressed(const Device *dev, QVirtioGPU *gpu, uint32_t id,
                        uint32_t pixel)
 {
     g_assert_cmphex(qvirtio_gpu_attach(gpu, id, THERE, BYTES), ==, OK);
@@ -75,29 +75,29 @@ static void test_attach(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start_with(dev, COMPRESS);
-    uint64_t stored;
+    uint64_t compressed;
     QDict *resp, *in;
 
     evict(gpu, 1, RED);
     evict(gpu, 2, GREEN);
     wait_for(gpu, "resources", 2);
-    stored = compress_stat(gpu, "compressed-bytes");
-    g_assert_cmpuint(stored, >, 0);
-    g_assert_cmpuint(stored, <, BYTES);
+    compressed = compress_stat(gpu, "compressed-bytes");
+    g_assert_cmpuint(compressed, >, 0);
+    g_assert_cmpuint(compressed, <, BYTES);
     g_assert_cmpuint(compress_stat(gpu, "uncompressed-bytes"), ==, 2 * BYTES);
     g_assert_cmpuint(compress_stat(gpu, "ratio-percent"), ==,
-                     stored * 100 / (2 * BYTES));
+                     compressed * 100 / (2 * BYTES));
     g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 2);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, stored);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, compressed);
     resp = get_stats(gpu);
     in = qdict_get_qdict(qdict_get_qdict(resp, "return"), "evicted");
     CHECK(in, "resources", 2);
     CHECK(in, "host-bytes", 0);
-    CHECK(in, "compressed-bytes", stored);
+    CHECK(in, "compressed-bytes", compressed);
     qobject_unref(resp);
 
-    check_back(dev, gpu, 1, RED);
-    check_back(dev, gpu, 2, GREEN);
+    check_decompressed(dev, gpu, 1, RED);
+    check_decompressed(dev, gpu, 2, GREEN);
     g_assert_cmpuint(compress_stat(gpu, "decompressions"), ==, 2);
     g_assert_cmpuint(sum_of_times(gpu), ==, 2);
     qvirtio_gpu_shutdown(gpu);
@@ -112,14 +112,14 @@ static void test_compress_off(const void *data)
     g_usleep(300000);
     g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 0);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
-    check_back(dev, gpu, 1, RED);
+    check_decompressed(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Use without backing: on the screen, and by name in a command stream. */
+/* Uses without backing: scanout, and reference in a command stream. */
 static void test_use(const void *data)
 {
-    /* virglrenderer's protocol: make a surface on resource 1; destroy it. */
+    /* virglrenderer protocol: create a surface on resource 1; destroy it. */
     uint32_t create[] = { 1 | 8 << 8 | 5 << 16, 77, 1, FORMAT, 0, 0 };
     uint32_t destroy[] = { 3 | 8 << 8 | 1 << 16, 77 };
     const Device *dev = data;
@@ -131,7 +131,7 @@ static void test_use(const void *data)
     g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
-    check_back(dev, gpu, 1, RED);
+    check_decompressed(dev, gpu, 1, RED);
 
     wait_for(gpu, "resources", 1);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
@@ -142,20 +142,20 @@ static void test_use(const void *data)
                     ==, OK);
     g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
 
-    /* Now a context refers to it, and it stays. */
-    check_back(dev, gpu, 1, RED);
+    /* The context's surface references its storage: it is not compressed. */
+    check_decompressed(dev, gpu, 1, RED);
     wait_for(gpu, "referenced", 1);
     g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
 
-    /* Until that goes. */
+    /* Destroying the surface drops the reference. */
     g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
                            sizeof(destroy)), ==, OK);
     wait_for(gpu, "resources", 1);
-    check_back(dev, gpu, 1, RED);
+    check_decompressed(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
 
-static void test_shown(const void *data)
+static void test_scanout(const void *data)
 {
     QVirtioGPU *gpu = start_with(data, COMPRESS);
 
@@ -178,11 +178,11 @@ static void test_limit(const void *data)
     evict(gpu, 1, RED);
     wait_for(gpu, "limit", 1);
     g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
-    check_back(dev, gpu, 1, RED);
+    check_decompressed(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* What is stored counts in full against the limit: it can always come back. */
+/* Compressed resources count in full size, so that they can be restored. */
 static void test_max_hostmem(const void *data)
 {
     const Device *dev = data;
@@ -193,11 +193,11 @@ static void test_max_hostmem(const void *data)
     make(gpu, 2);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 3, FORMAT, SIDE, SIDE), ==,
                     NO_MEMORY);
-    check_back(dev, gpu, 1, RED);
+    check_decompressed(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
 
-static void test_thrown_away(const void *data)
+static void test_discard(const void *data)
 {
     QVirtioGPU *gpu = start_with(data, COMPRESS);
     uint32_t id;
@@ -218,32 +218,32 @@ static void test_thrown_away(const void *data)
     g_assert_cmpuint(compress_stat(gpu, "compressed-bytes"), ==, 0);
     evict(gpu, 3, GREEN);
     wait_for(gpu, "resources", 1);
-    check_back(data, gpu, 3, GREEN);
+    check_decompressed(data, gpu, 3, GREEN);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Leave QEMU @room bytes more than it has; 0: as much as it likes. */
-static void limit_memory(QVirtioGPU *gpu, uint64_t room)
+/* Limit QEMU's address space to @headroom more bytes; 0: no limit. */
+static void limit_memory(QVirtioGPU *gpu, uint64_t headroom)
 {
     struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 
-    if (room) {
+    if (headroom) {
         g_autofree char *path = g_strdup_printf("/proc/%d/statm", gpu->pid);
         g_autofree char *text = NULL;
 
         g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
         limit.rlim_cur = g_ascii_strtoull(text, NULL, 10) *
-                         qemu_real_host_page_size() + room;
+                         qemu_real_host_page_size() + headroom;
     }
     g_assert_cmpint(prlimit(gpu->pid, RLIMIT_AS, &limit, NULL), ==, 0);
 }
 
-/* Without memory to restore it the guest gets an error, and nothing is lost. */
+/* If decompression is out of memory, the command fails and loses no data. */
 static void test_no_memory(const void *data)
 {
     const struct virtio_gpu_resource_create_3d large =
         buffer_3d(1, 256 * MiB);
-    /* virglrenderer's protocol: draw vertices from resource 1. */
+    /* virglrenderer protocol: bind resource 1 as vertex buffer. */
     uint32_t bind[] = { 6 | 3 << 16, 16, 0, 1 };
     QVirtioGPU *gpu = start_with(data, COMPRESS);
     uint32_t i;
@@ -280,11 +280,11 @@ static void test_no_memory(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* A user who asks for what cannot be is told so in one line. */
+/* Invalid combinations of properties are reported. */
 static void test_bad_properties(const void *data)
 {
     static const struct {
-        const char *device, *says;
+        const char *device, *error;
     } bad[] = {
         { "virtio-gpu-gl-pci,x-evicted-compress=on", "needs x-reclaim=on" },
         { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-compress-max=1M",
@@ -300,13 +300,13 @@ static void test_bad_properties(const void *data)
         g_autofree char *line = g_strdup_printf(
             "%s -nodefaults -S -display egl-headless -device %s",
             getenv("QTEST_QEMU_BINARY"), bad[i].device);
-        g_autofree char *says = NULL;
+        g_autofree char *error = NULL;
         int status;
 
-        g_assert_true(g_spawn_command_line_sync(line, NULL, &says, &status,
+        g_assert_true(g_spawn_command_line_sync(line, NULL, &error, &status,
                                                 NULL));
         g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-        g_assert_nonnull(strstr(says, bad[i].says));
+        g_assert_nonnull(strstr(error, bad[i].error));
     }
 }
 
@@ -314,14 +314,14 @@ static const Case cases[] = {
     { "compress-attach", test_attach, ON_GL },
     { "compress-off", test_compress_off, ON_GL },
     { "compress-use", test_use, ON_GL },
-    { "compress-shown", test_shown, ON_GL },
+    { "compress-scanout", test_scanout, ON_GL },
     { "compress-limit", test_limit, ON_GL },
     { "compress-max-hostmem", test_max_hostmem, ON_GL },
-    { "compress-thrown-away", test_thrown_away, ON_GL },
+    { "compress-discard", test_discard, ON_GL },
     { "compress-bad-properties", test_bad_properties, ON_GL_PCI },
 };
 
-/* A checker of memory does not let QEMU go on without any. */
+/* Sanitizers abort if an allocation fails. */
 static const Case memory_cases[] = {
     { "compress-no-memory", test_no_memory, ON_GL_PCI },
 };

@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: feature, properties, traces
+ * QTest testcase for virtio-gpu memory reclaim: feature, properties, traces
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -58,8 +58,8 @@ static void test_off(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Errors 1. What is no command at all, with reclaim and without. */
-static void test_no_command(const void *data)
+/* spec: Errors 1. Unknown command types, with reclaim and without. */
+static void test_unknown_command(const void *data)
 {
     static const uint32_t types[] = {
         0, VIRTIO_GPU_RESP_OK_NODATA, VIRTIO_GPU_RESP_OK_PURGE,
@@ -139,26 +139,26 @@ static void test_vga(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* How many lines of @text have @event and @what in them. */
+/* Count the lines of @text that contain @event and @args. */
 static unsigned count_lines(const char *text, const char *event,
-                            const char *what)
+                            const char *args)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     unsigned n = 0;
     int i;
 
     for (i = 0; lines[i]; i++) {
-        n += strstr(lines[i], event) && strstr(lines[i], what);
+        n += strstr(lines[i], event) && strstr(lines[i], args);
     }
     return n;
 }
 
-static bool has_line(const char *text, const char *event, const char *what)
+static bool has_line(const char *text, const char *event, const char *args)
 {
-    return count_lines(text, event, what);
+    return count_lines(text, event, args);
 }
 
-/* Trace events that match @pattern go to QEMU's log from here on. */
+/* Enable the trace events that match @pattern; they go to QEMU's log. */
 static void enable_trace(QVirtioGPU *gpu, const char *pattern)
 {
     qtest_qmp_assert_success(gpu->qts, "{'execute': 'trace-event-set-state', "
@@ -166,7 +166,7 @@ static void enable_trace(QVirtioGPU *gpu, const char *pattern)
                              pattern);
 }
 
-/* The log, with events that match @pattern, of a device that is used. */
+/* Return QEMU's log of some commands, with the events that match @pattern. */
 static char *trace(const Device *dev, const char *pattern)
 {
     g_autofree char *path = temp_file();
@@ -191,7 +191,7 @@ static char *trace(const Device *dev, const char *pattern)
     return text;
 }
 
-/* Events of the module, and reasons in the log of guest errors. */
+/* Trace events of reclaim, and errors in the log of guest errors. */
 static void test_trace(const void *data)
 {
     g_autofree char *text = trace(data, "virtio_gpu_reclaim_*");
@@ -219,11 +219,11 @@ static void test_trace(const void *data)
     g_assert_false(has_line(some, "virtio_gpu_reclaim_attach", ""));
 }
 
-/* The stock device's events, once for each command, whoever carries it out. */
+/* Each command emits the stock trace event once, whichever handler runs. */
 static void test_trace_stock(const void *data)
 {
     static const struct {
-        const char *event, *what;
+        const char *event, *args;
         bool gl_only;
         unsigned times;
     } want[] = {
@@ -242,13 +242,13 @@ static void test_trace_stock(const void *data)
 
     for (i = 0; i < ARRAY_SIZE(want); i++) {
         if (dev->gl || !want[i].gl_only) {
-            g_assert_cmpuint(count_lines(text, want[i].event, want[i].what), ==,
+            g_assert_cmpuint(count_lines(text, want[i].event, want[i].args), ==,
                              want[i].times);
         }
     }
 }
 
-/* And of what only GL has. A context's name may have no end. */
+/* The same for GL commands. The name of a context may be unterminated. */
 static void test_trace_stock_gl(const void *data)
 {
     static const char *const want[][2] = {
@@ -298,7 +298,7 @@ static void test_trace_stock_gl(const void *data)
 static const Case cases[] = {
     { "feature", test_feature, ON_ALL },
     { "off", test_off, ON_ALL },
-    { "no-command", test_no_command, ON_ALL },
+    { "unknown-command", test_unknown_command, ON_ALL },
     { "not-negotiated", test_not_negotiated, ON_ALL },
     { "properties", test_properties, ON_ALL },
     { "vga", test_vga, ON_PCI },

@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: what is refused
+ * QTest testcase for virtio-gpu memory reclaim: errors
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,7 +23,7 @@ static void test_create_bad(const void *data)
                     BAD_RESOURCE);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 2, 0x7777, SIDE, SIDE), ==,
                     BAD_PARAMETER);
-    /* The live one is unharmed. */
+    /* The existing resource is unchanged. */
     check_contents(dev, gpu, 1, HERE, RED);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .resident_backing = BYTES, .host = BYTES,
@@ -31,7 +31,7 @@ static void test_create_bad(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Errors 1. Every command that has a body, without it. */
+/* spec: Errors 1. Every command with a body, without its body. */
 static void test_truncated(const void *data)
 {
     const Device *dev = data;
@@ -66,10 +66,10 @@ static void test_truncated(const void *data)
 }
 
 /*
- * spec: Errors 1. The stock device answers these never, and keeps them, with
- * a header of whatever was in memory, until the next reset.
+ * spec: Errors 1. Commands shorter than a header. The stock device never
+ * completes them: it keeps them with an uninitialised header until a reset.
  */
-static void test_no_header(const void *data)
+static void test_short_header(const void *data)
 {
     QVirtioGPU *gpu = start(data);
     struct virtio_gpu_ctrl_hdr cmd = {
@@ -82,7 +82,7 @@ static void test_no_header(const void *data)
     for (len = 1; len < sizeof(cmd); len++) {
         g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, len, &resp, sizeof(resp)),
                         ==, BAD_PARAMETER);
-        /* A fence that is not all there is none. */
+        /* A truncated fence is ignored. */
         g_assert_cmphex(resp.flags, ==, 0);
         g_assert_cmphex(resp.fence_id, ==, 0);
     }
@@ -91,7 +91,7 @@ static void test_no_header(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 5, 6, 18. Every command in a state that it is not for. */
+/* spec: Device 5, 6, 18. Every command in states that it is invalid in. */
 static void test_out_of_order(const void *data)
 {
     const Device *dev = data;
@@ -152,7 +152,7 @@ static void test_contexts(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Resource 1, the usual one with mip levels, in both directions. */
+/* Transfer resource 1 in both directions. */
 static uint32_t transfer(QVirtioGPU *gpu, struct virtio_gpu_transfer_host_3d t)
 {
     static const uint32_t types[] = {
@@ -175,12 +175,12 @@ static uint32_t transfer(QVirtioGPU *gpu, struct virtio_gpu_transfer_host_3d t)
     transfer(gpu, (struct virtio_gpu_transfer_host_3d) { __VA_ARGS__ })
 #define WHOLE .box.w = SIDE, .box.h = SIDE, .box.d = 1
 
-/* spec: Errors 1, 2. What the renderer is not to see, or refuses. */
+/* spec: Errors 1, 2. Transfers rejected by the device or the renderer. */
 static void test_transfer_3d(const void *data)
 {
     QVirtioGPU *gpu = start(data);
     struct virtio_gpu_resource_create_3d res = texture_3d(1);
-    uint64_t refused;
+    uint64_t errors;
 
     res.last_level = cpu_to_le32(1);
     g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &res), ==, OK);
@@ -205,21 +205,21 @@ static void test_transfer_3d(const void *data)
     g_assert_cmphex(TRANSFER(WHOLE, .stride = SIDE * 4 - 1), ==, BAD_PARAMETER);
     g_assert_cmphex(TRANSFER(WHOLE, .stride = SIDE * 4 + 4), ==, BAD_PARAMETER);
     g_assert_cmphex(TRANSFER(WHOLE, .hdr.ctx_id = 9), ==, BAD_CONTEXT);
-    refused = get_stat(gpu, "errors");
-    g_assert_cmpuint(refused, ==, 2 * 14);
+    errors = get_stat(gpu, "errors");
+    g_assert_cmpuint(errors, ==, 2 * 14);
 
-    /* The renderer says this one: the context does not have the resource. */
+    /* Rejected by the renderer: the resource is not attached to the context. */
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 9, 0), ==,
                     OK);
     g_assert_cmphex(TRANSFER(WHOLE, .hdr.ctx_id = 9), ==, BAD_PARAMETER);
-    /* It serves that context no more, but others. */
+    /* That context is in error now, others are not. */
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 8, 0), ==,
                     OK);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
                                     8, 1), ==, OK);
     g_assert_cmphex(TRANSFER(WHOLE, .hdr.ctx_id = 8), ==, OK);
 
-    /* Backing that is too small for the level. */
+    /* Backing smaller than the level. */
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES - 1), ==, OK);
     g_assert_cmphex(TRANSFER(WHOLE), ==, BAD_PARAMETER);
@@ -237,14 +237,14 @@ static void test_submit_size(const void *data)
     g_assert_cmphex(submit(gpu, 1, &nop, 1, 4), ==, OK);
     g_assert_cmphex(submit(gpu, 1, &nop, 1, 8), ==, BAD_PARAMETER);
     g_assert_cmphex(submit(gpu, 1, &nop, 1, UINT32_MAX), ==, BAD_PARAMETER);
-    /* Not by the stock handler, which would first allocate that much. */
+    /* Rejected before the stock handler, which would allocate that much. */
     g_assert_cmpuint(get_stat(gpu, "errors"), ==, 2);
     qvirtio_gpu_shutdown(gpu);
 }
 
 /*
- * Chains of descriptors that are none: the device answers or stops, and after a
- * reset has nothing and goes on as if nothing had been.
+ * Invalid descriptor chains: the device completes the command or needs a reset.
+ * A reset releases all resources, and the device works again.
  */
 static void test_broken_chain(const void *data)
 {
@@ -256,9 +256,9 @@ static void test_broken_chain(const void *data)
         .width = cpu_to_le32(SIDE),
         .height = cpu_to_le32(SIDE),
     };
-    FuzzBroken kind;
+    FuzzBroken type;
 
-    for (kind = 0; kind < FUZZ_BROKEN_KINDS; kind++) {
+    for (type = 0; type < FUZZ_BROKEN_TYPES; type++) {
         FuzzQueue *queue;
 
         qvirtio_gpu_start(gpu, RECLAIM | VIRGL |
@@ -271,7 +271,7 @@ static void test_broken_chain(const void *data)
         g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
         fuzz_queue_clear(queue);
 
-        fuzz_queue_add_broken(queue, kind);
+        fuzz_queue_add_broken(queue, type);
         fuzz_queue_kick(queue);
         g_assert_true(fuzz_queue_wait_broken(queue));
         g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
@@ -288,7 +288,7 @@ static void test_broken_chain(const void *data)
 static const Case cases[] = {
     { "create-bad", test_create_bad, ON_ALL },
     { "truncated", test_truncated, ON_ALL },
-    { "no-header", test_no_header, ON_ALL },
+    { "short-header", test_short_header, ON_ALL },
     { "broken-chain", test_broken_chain, ON_PCI },
     { "out-of-order", test_out_of_order, ON_ALL },
     { "contexts", test_contexts, ON_GL },

@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: order and fences
+ * QTest testcase for virtio-gpu memory reclaim: fences and ordering
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-/* A purge of resource 1. */
+/* RESOURCE_PURGE of one resource. */
 typedef struct Purge {
     struct virtio_gpu_ctrl_hdr hdr;
     uint32_t count, padding, ids[1];
@@ -46,7 +46,7 @@ static void test_purge_fence(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 18. A response has the fence of its request, error or not. */
+/* spec: Device 18. Responses have the fence of the request, errors too. */
 static void test_fence(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -69,7 +69,7 @@ static void test_fence(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* The device gets both of these at once. */
+/* Submit two commands with one notification. */
 static void kick_two(QVirtioGPU *gpu, const void *cmd0, size_t len0,
                      const void *cmd1, size_t len1, uint32_t *heads)
 {
@@ -78,7 +78,7 @@ static void kick_two(QVirtioGPU *gpu, const void *cmd0, size_t len0,
     gpu->ctrl->free_head = 0;
     heads[0] = enqueue(gpu, 0, cmd0, len0);
     heads[1] = enqueue(gpu, 1, cmd1, len1);
-    /* One is made available, and the other, and then comes the kick. */
+    /* Make the first available; the kick makes the second available. */
     idx = qtest_readw(gpu->qts, gpu->ctrl->avail + 2);
     qtest_writew(gpu->qts, gpu->ctrl->avail + 4 +
                  2 * (idx % gpu->ctrl->size), heads[0]);
@@ -86,7 +86,7 @@ static void kick_two(QVirtioGPU *gpu, const void *cmd0, size_t len0,
     qvirtqueue_kick(gpu->qts, gpu->vdev, gpu->ctrl, heads[1]);
 }
 
-/* The descriptors of two responses, in the order in which they come. */
+/* Return the head descriptors of two commands in order of completion. */
 static void wait_for_two(QVirtioGPU *gpu, uint32_t *done)
 {
     int i;
@@ -115,7 +115,7 @@ static Nop make_nop(uint32_t ctx, uint64_t fence_id)
     };
 }
 
-/* spec: Device 16, 17. A purge does not wait for the fence in front of it. */
+/* spec: Device 16, 17. A purge does not wait for an earlier fence. */
 static void test_fence_pending(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -141,8 +141,8 @@ static void test_fence_pending(const void *data)
 }
 
 /*
- * spec: Device 18. The error of a command with a fence comes when the fence is
- * signalled: not before those in front of it.
+ * spec: Device 18. A fenced command that fails completes when its fence is
+ * signalled, not before earlier fences.
  */
 static void test_fence_error(const void *data)
 {

@@ -1,9 +1,9 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: hostile guests
+ * QTest testcase for virtio-gpu memory reclaim: hostile guests
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Requests that are made to have the device read or write where it must not.
+ * Requests crafted for out-of-bounds accesses of the device or the renderer.
  */
 
 #include "qemu/osdep.h"
@@ -12,11 +12,11 @@
 #include "fuzz/virtio-gpu-fuzz-queue.h"
 #include "standard-headers/linux/virtio_ring.h"
 
-/* Sums and products of 32 bits that would wrap, in a blob of 1 MiB. */
+/* Layouts whose sizes overflow 32 bits, for a blob of 1 MiB. */
 static void test_scanout_blob_stride(const void *data)
 {
     static const ScanoutBlob bad[] = {
-        /* The end of the image is 2^32 + 458740, and the stride -65532. */
+        /* The image ends at 2^32 + 458740; its stride as an int is -65532. */
         { .width = 64, .height = UINT32_MAX, .stride = 0xffff0004,
           .r_width = 64, .r_height = 65535 },
         { .width = 64, .height = UINT32_MAX, .stride = 0xffff0004,
@@ -40,7 +40,7 @@ static void test_scanout_blob_stride(const void *data)
         { .width = UINT32_MAX, .height = UINT32_MAX, .stride = 256,
           .x = UINT32_MAX - 15, .y = UINT32_MAX - 15,
           .r_width = 32, .r_height = 32 },
-        /* A rectangle outside of the image. */
+        /* The rectangle exceeds the image, or a row the stride. */
         { .width = 64, .height = 64, .stride = 256, .x = 32,
           .r_width = 64, .r_height = 64 },
         { .width = 64, .height = 64, .stride = 256, .y = 32,
@@ -66,37 +66,36 @@ static void test_scanout_blob_stride(const void *data)
     for (i = 0; i < ARRAY_SIZE(bad); i++) {
         g_test_message("image %d", i);
         g_assert_cmphex(scanout_blob(gpu, &bad[i]), ==, BAD_PARAMETER);
-        /* If it were scanned out, this would read it. */
+        /* Reads the image, if it is scanned out despite the error. */
         qtest_qmp_assert_success(gpu->qts, "{'execute': 'screendump', "
                                  "'arguments': {'filename': '/dev/null'}}");
     }
     g_assert_cmphex(scanout_blob(gpu, &good), ==, OK);
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, 512, 512), ==, OK);
     check_screen(dev, gpu, GREEN);
-    /* To the last byte, and not a byte more. */
+    /* The image ends with the blob: 4 bytes further are out of bounds. */
     good.offset = 4;
     g_assert_cmphex(scanout_blob(gpu, &good), ==, BAD_PARAMETER);
     qvirtio_gpu_shutdown(gpu);
 }
 
 /*
- * Double fetch: another vCPU rewrites requests while the device carries them
- * out.
+ * Double fetch: another vCPU rewrites requests while the device processes them.
  */
 
-/* Resources there are in front of each batch. */
+/* Number of resources at the start of each batch. */
 #define RESOURCES 4
-/* The device is reset after so many batches. */
+/* Number of batches between resets of the device. */
 #define BATCHES 64
 
 /*
- * One request, which all commands of a batch share, so that the words of it are
- * rewritten the more often while each of them is carried out.
+ * One request, shared by all commands of a batch: the smaller the area that is
+ * rewritten, the more likely is a write between two reads of the device.
  */
 typedef struct Race {
     uint32_t *request;
     uint32_t original[64];
-    unsigned first, end;        /* words that are rewritten */
+    unsigned first, end;        /* range of words to rewrite */
     unsigned commands;
     bool started, stop;
 } Race;
@@ -116,7 +115,7 @@ static void *rewrite(void *opaque)
 
         qatomic_set(&race->request[word], cpu_to_le32(value));
         qatomic_set(&race->started, true);
-        /* Meanwhile the device can see it. */
+        /* The new value is visible until it is restored below. */
         next = g_rand_int_range(rand, race->first, race->end);
         qatomic_set(&race->request[word], race->original[word]);
         word = next;
@@ -126,8 +125,8 @@ static void *rewrite(void *opaque)
 }
 
 /*
- * Each resource exists and has backing, with @ctx in a new context 1, and with
- * @blob there is blob 98.
+ * Create the resources and attach backing. With @ctx, attach them to a new
+ * context 1; with @blob, create blob 98.
  */
 static void add_setup(FuzzQueue *q, bool ctx, bool blob)
 {
@@ -197,11 +196,11 @@ static void add_setup(FuzzQueue *q, bool ctx, bool blob)
 
 typedef struct Request {
     uint32_t type;
-    unsigned words;             /* those of the header included */
+    unsigned words;             /* including the header */
     uint32_t body[18];
     enum { RACE_ALL, RACE_BLOB, RACE_GL } on;
     uint32_t ctx;
-    /* Sent in front of each: undoes the one before, for the same id. */
+    /* Type of a command sent before each, to undo the previous one. */
     uint32_t before;
 } Request;
 
@@ -237,7 +236,7 @@ static const Request requests[] = {
       { 0, 0, 0, SIDE, SIDE, 1, 0, 0, 1 }, .on = RACE_GL },
     { VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, 18,
       { 0, 0, 0, SIDE, SIDE, 1, 0, 0, 1 }, .on = RACE_GL },
-    /* A surface, which is destroyed again. */
+    /* Create and destroy a surface. */
     { VIRTIO_GPU_CMD_SUBMIT_3D, 16,
       { 32, 0, CREATE_SURFACE, 77, 1, FORMAT, 0, 0, DESTROY_SURFACE, 77 },
       .on = RACE_GL, .ctx = 1 },
@@ -263,7 +262,7 @@ static void add_requests(QVirtioGPU *gpu, FuzzQueue *q, Race *race,
     }
     race->first = HEADER_WORDS;
     race->end = request->words;
-    /* A GL context takes milliseconds: a new one for each batch must do. */
+    /* Creating a GL context is slow: only one per batch. */
     while ((!request->before || (request->ctx && race->commands) ||
             fuzz_queue_add(q, NULL, before, sizeof(before), PAGE)) &&
            fuzz_queue_add(q, NULL, race->original, size, PAGE)) {
@@ -299,7 +298,7 @@ static void run_batch(FuzzQueue *q, Race *race)
     }
 }
 
-/* Send @request @want times and more, rewritten all the while. */
+/* Send @request at least @want times while a thread rewrites it. */
 static void run_race(const Device *dev, QVirtioGPU *gpu, const Request *request,
                      unsigned want)
 {
@@ -316,7 +315,7 @@ static void run_race(const Device *dev, QVirtioGPU *gpu, const Request *request,
         for (batch = 0; batch < BATCHES && sent < want; batch++) {
             Race race = { };
 
-            /* A context is of no use any more after a bad stream. */
+            /* After an invalid stream the context is in error: replace it. */
             add_setup(q, dev->gl && (!batch || request->ctx == 1),
                       request->on == RACE_BLOB);
             add_requests(gpu, q, &race, request);
@@ -324,7 +323,7 @@ static void run_race(const Device *dev, QVirtioGPU *gpu, const Request *request,
             sent += race.commands;
             fuzz_queue_clear(q);
             if (scanout && !dev->gl) {
-                /* Reads the image; this QEMU cannot do so for GL. */
+                /* Read the image; screendump does not support textures. */
                 qtest_qmp_assert_success(gpu->qts, "{'execute': 'screendump', "
                                          "'arguments': {'filename': "
                                          "'/dev/null'}}");
@@ -334,7 +333,7 @@ static void run_race(const Device *dev, QVirtioGPU *gpu, const Request *request,
     }
 }
 
-/* How many of each; under ASan, which sees more of it, many. */
+/* Commands of each type; the run under ASan sends more. */
 static unsigned race_commands(void)
 {
     const char *count = g_getenv("VIRTIO_GPU_RACE_COMMANDS");
@@ -346,7 +345,7 @@ static unsigned race_commands(void)
 static void test_double_fetch(const void *data)
 {
     const Device *dev = data;
-    /* The renderer reports each bad resource on stderr. */
+    /* The renderer reports each invalid resource on stderr. */
     const char *options = ",max_hostmem=64M 2>/dev/null";
     QVirtioGPU *gpu = dev->gl ? start_with(dev, options)
                               : start_with_blobs(dev, " 2>/dev/null");
@@ -365,7 +364,7 @@ static void test_double_fetch(const void *data)
                            (g_get_monotonic_time() - start) / 1e6);
         }
     }
-    /* All is well, and nothing is left behind. */
+    /* The device works, and nothing has leaked. */
     qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
     make(gpu, 1);
     set_contents(gpu, 1, HERE, RED);
@@ -434,9 +433,9 @@ static void test_large_request(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Command streams. */
+/* Command streams */
 
-/* virglrenderer's protocol; a resource named by a stream is in its context. */
+/* virglrenderer protocol. */
 #define GET_MEMORY_INFO (50 | 1 << 16)
 #define CREATE_QUERY (1 | 9 << 8 | 4 << 16)
 #define BEGIN_QUERY (19 | 1 << 16)
@@ -454,8 +453,8 @@ static void create_ctx(QVirtioGPU *gpu, uint32_t ctx, uint32_t id)
 }
 
 /*
- * spec: Errors 3. The renderer writes into the backing without asking whether
- * there is any.
+ * spec: Errors 3. The renderer writes to the backing without checking that the
+ * resource has one.
  */
 static void test_memory_info(const void *data)
 {
@@ -467,7 +466,7 @@ static void test_memory_info(const void *data)
     create_ctx(gpu, 1, 1);
     g_assert_cmphex(submit(gpu, 1, stream, ARRAY_SIZE(stream), sizeof(stream)),
                     ==, BAD_PARAMETER);
-    /* The context goes on, and with backing it works. */
+    /* The context is not in error: with backing the command succeeds. */
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, PAGE), ==, OK);
     g_assert_cmphex(submit(gpu, 1, stream, ARRAY_SIZE(stream), sizeof(stream)),
                     ==, OK);
@@ -490,9 +489,9 @@ static uint32_t create_custom(QVirtioGPU *gpu, uint32_t id, uint32_t bytes)
 }
 
 /*
- * spec: Errors 3. The results of a query are 16 bytes. They go to the backing
- * of a buffer, or without one to a copy of the buffer's size; and, on request,
- * to a GL buffer, or if there is none to an address.
+ * spec: Errors 3. The result of a query has 16 bytes. The renderer writes it to
+ * the buffer's backing, or without backing to a host copy of the buffer's size.
+ * On request it writes to a GL buffer, or without one to a raw address.
  */
 static void test_query_without_backing(const void *data)
 {
@@ -514,7 +513,7 @@ static void test_query_without_backing(const void *data)
     g_assert_cmphex(submit(gpu, 1, use, ARRAY_SIZE(use), sizeof(use)), ==, OK);
     g_assert_cmphex(submit(gpu, 1, address, ARRAY_SIZE(address),
                            sizeof(address)), ==, BAD_PARAMETER);
-    /* With backing, and when it has been detached again. */
+    /* With backing, and after it has been detached. */
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 2, HERE, PAGE), ==, OK);
     g_assert_cmphex(submit(gpu, 1, use, ARRAY_SIZE(use), sizeof(use)), ==, OK);
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 2), ==, OK);
@@ -525,7 +524,7 @@ static void test_query_without_backing(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Errors 1. Streams of unknown contexts, or that the renderer rejects. */
+/* spec: Errors 1. Unknown contexts; streams rejected by the renderer. */
 static void test_submit_unknown_context(const void *data)
 {
     uint32_t nop[] = { 0 }, bad[] = { CREATE_SURFACE, 77, 99, FORMAT, 0, 0 };

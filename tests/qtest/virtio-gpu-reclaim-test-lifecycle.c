@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: life cycle
+ * QTest testcase for virtio-gpu memory reclaim: unref, reset, unplug
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,12 +27,12 @@ static void test_unref(const void *data)
                                .errors = 3, .released_total = BYTES });
     g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==,
                      3 * (BYTES + IOV_BYTES(dev)));
-    /* The ids are free again. */
+    /* The ids can be reused. */
     make(gpu, 3);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* After a reset: nothing is left, but the counters. */
+/* A reset releases all resources and keeps the counters. */
 static void check_reset(QVirtioGPU *gpu, int times)
 {
     check_stats(gpu, (Stats) { .attaches = 4 * times, .detaches = times,
@@ -62,13 +62,13 @@ static void test_reset_without_driver(const void *data)
     QVirtioGPU *gpu = start(dev);
 
     populate(gpu);
-    /* No driver takes over: the renderer must not wait for one. */
+    /* No driver starts afterwards: the reset must not depend on one. */
     gpu->vdev->bus->set_status(gpu->vdev, 0);
     check_reset(gpu, 1);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 19. Contexts go as well, and their ids are free. */
+/* spec: Device 19. Contexts are destroyed, and their ids can be reused. */
 static void test_reset_contexts(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -91,7 +91,7 @@ static void test_reset_contexts(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Devices keep to themselves. (QEMU has one renderer: not for GL.) */
+/* Devices are independent. (QEMU supports only one GL device.) */
 static void test_two_devices(const void *data)
 {
     const Device *dev = data;
@@ -120,7 +120,7 @@ static void test_two_devices(const void *data)
     qvirtio_gpu_shutdown(a);
 }
 
-/* A display cannot be unplugged: that is answered, and harms nobody. */
+/* A display cannot be unplugged: an error, and the device keeps working. */
 static void test_unplug(const void *data)
 {
     const Device *dev = data;
@@ -137,12 +137,12 @@ static void test_unplug(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Memory that is plugged in, and where it ends up on the bus. */
+/* Guest address of the hotpluggable memory. */
 #define DIMM 0x100000000ull
 
 #define DIMM_RESOURCE 9
 
-/* Boot @args with a DIMM, start it, and attach that to a resource. */
+/* Boot with @args and a DIMM, and attach pages of the DIMM to a resource. */
 static QVirtioGPU *start_with_dimm(const Device *dev, const char *args,
                                    uint64_t features, char **path)
 {
@@ -163,14 +163,14 @@ static QVirtioGPU *start_with_dimm(const Device *dev, const char *args,
     return gpu;
 }
 
-/* Unplug the DIMM. Returns whether QEMU still has it mapped, for somebody. */
+/* Unplug the DIMM. Returns whether QEMU still maps its memory. */
 static bool unplug_dimm(QVirtioGPU *gpu, const char *path, bool wait)
 {
     g_autofree char *maps = g_strdup_printf("/proc/%d/maps", gpu->pid);
     gint64 start = g_get_monotonic_time();
     bool mapped;
 
-    /* What the guest's ACPI does: select slot 0, and eject. */
+    /* Eject slot 0 as the guest's ACPI code does. */
     qtest_outl(gpu->qts, 0xa00, 0);
     qtest_outb(gpu->qts, 0xa14, 8);
     qtest_qmp_assert_success(gpu->qts, "{'execute': 'object-del',"
@@ -188,17 +188,19 @@ static bool unplug_dimm(QVirtioGPU *gpu, const char *path, bool wait)
     return mapped;
 }
 
-/* What ends a mapping. */
-typedef enum Way { DETACH, UNREF, RESET, PURGE, FAILED_ATTACH, WAYS } Way;
+/* Operations that release the mapping of backing. */
+typedef enum UnmapOp {
+    DETACH, UNREF, RESET, PURGE, FAILED_ATTACH, UNMAP_OPS
+} UnmapOp;
 
-static void let_go(QVirtioGPU *gpu, Way way)
+static void unmap_dimm(QVirtioGPU *gpu, UnmapOp op)
 {
     struct virtio_gpu_mem_entry entries[2] = {
         { .addr = cpu_to_le64(DIMM), .length = cpu_to_le32(PAGE) },
         { .addr = cpu_to_le64(1ull << 45), .length = cpu_to_le32(PAGE) },
     };
 
-    switch (way) {
+    switch (op) {
     case DETACH:
         g_assert_cmphex(qvirtio_gpu_detach(gpu, DIMM_RESOURCE), ==, OK);
         break;
@@ -212,7 +214,7 @@ static void let_go(QVirtioGPU *gpu, Way way)
         g_assert_cmphex(purge_one(gpu, DIMM_RESOURCE), ==, PURGED);
         break;
     case FAILED_ATTACH:
-        /* Half of it is mapped when it fails. */
+        /* Fails at the second entry, when the first one is mapped. */
         g_assert_cmphex(qvirtio_gpu_detach(gpu, DIMM_RESOURCE), ==, OK);
         g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, DIMM_RESOURCE, entries,
                                                    2), ==, BAD_PARAMETER);
@@ -222,57 +224,57 @@ static void let_go(QVirtioGPU *gpu, Way way)
     }
 }
 
-static void check_way(const Device *dev, const char *args, uint64_t features,
-                      Way way)
+static void check_unmap(const Device *dev, const char *args, uint64_t features,
+                        UnmapOp op)
 {
     g_autofree char *path = NULL;
     QVirtioGPU *gpu = start_with_dimm(dev, args, features, &path);
 
-    let_go(gpu, way);
+    unmap_dimm(gpu, op);
     g_assert_false(unplug_dimm(gpu, path, true));
     qvirtio_gpu_shutdown(gpu);
 }
 
 /*
- * spec: Device 2, 19. Nothing refers to what was let go: memory that can be
- * unplugged, and really goes, has no mapping left.
+ * spec: Device 2, 19. No mapping of released backing remains: QEMU unmaps an
+ * unplugged DIMM only when its last reference is dropped.
  */
-static void test_nothing_mapped(const void *data)
+static void test_unmap(const void *data)
 {
     const Device *dev = data;
     g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);
     g_autofree char *held = NULL;
     QVirtioGPU *gpu = start_with_dimm(dev, on, RECLAIM | VIRGL, &held);
-    Way way;
+    UnmapOp op;
 
-    /* What is attached keeps it: it would be seen here. */
+    /* Attached backing keeps the DIMM mapped: a leak would be detected. */
     g_assert_true(unplug_dimm(gpu, held, false));
     qvirtio_gpu_shutdown(gpu);
 
-    for (way = 0; way < WAYS; way++) {
-        check_way(dev, on, RECLAIM | VIRGL, way);
+    for (op = 0; op < UNMAP_OPS; op++) {
+        check_unmap(dev, on, RECLAIM | VIRGL, op);
     }
 }
 
 /*
- * Nor does it for a driver, or on a device, that is without reclaim; but for
- * the stock GL device, which forgets at a reset what it has mapped.
+ * The same without the feature, and on stock devices, except for the reset of
+ * the stock GL device, which leaks its mappings.
  */
-static void test_nothing_mapped_off(const void *data)
+static void test_unmap_off(const void *data)
 {
     const Device *dev = data;
     g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);
-    Way way;
+    UnmapOp op;
 
-    for (way = DETACH; way <= RESET; way++) {
-        check_way(dev, on, VIRGL, way);
-        if (!dev->gl || way != RESET) {
-            check_way(dev, dev->args, VIRGL, way);
+    for (op = DETACH; op <= RESET; op++) {
+        check_unmap(dev, on, VIRGL, op);
+        if (!dev->gl || op != RESET) {
+            check_unmap(dev, dev->args, VIRGL, op);
         }
     }
 }
 
-/* A SUBMIT_3D of nothing with a fence. */
+/* An empty SUBMIT_3D with a fence. */
 static struct virtio_gpu_cmd_submit fence_command(uint64_t fence_id)
 {
     return (struct virtio_gpu_cmd_submit) {
@@ -283,10 +285,10 @@ static struct virtio_gpu_cmd_submit fence_command(uint64_t fence_id)
     };
 }
 
-/* The renderer has 32 bits for the id of a fence: this is never signaled. */
+/* The renderer truncates fence ids to 32 bits: this one is never signalled. */
 #define NEVER (1ull << 32 | 1)
 
-/* Whether nothing has been written to the response of a pending command. */
+/* Whether the response buffer of the pending command is still unwritten. */
 static bool is_pending(QVirtioGPU *gpu)
 {
     uint8_t *resp = gpu->ram + gpu->in;
@@ -300,10 +302,10 @@ static bool is_pending(QVirtioGPU *gpu)
 }
 
 /*
- * spec: Device 19. A driver is unloaded while the device has resources in each
- * state, contexts that use them, and a fence that is pending: all of it goes,
- * nothing more is written to the driver's memory, and the next driver finds a
- * new device.
+ * spec: Device 19. Unload the driver while the device has resources in each
+ * state, contexts that use them, and a pending fence. The device releases all
+ * of them, writes no more to guest memory, and is in its initial state for the
+ * next driver.
  */
 static void test_unload(const void *data)
 {
@@ -361,8 +363,8 @@ static const Case cases[] = {
     { "two-devices", test_two_devices, ON_2D_PCI },
     { "unplug", test_unplug, ON_ALL },
     { "unload", test_unload, ON_PCI },
-    { "nothing-mapped", test_nothing_mapped, ON_PCI },
-    { "nothing-mapped-off", test_nothing_mapped_off, ON_PCI },
+    { "unmap", test_unmap, ON_PCI },
+    { "unmap-off", test_unmap_off, ON_PCI },
 };
 
 void add_lifecycle_cases(void)

@@ -1,8 +1,8 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: streams that are refused
+ * QTest testcase for virtio-gpu memory reclaim: migration errors
  *
- * Streams of the 2D device that another one cannot have, or that no device has
- * written: QEMU says why and ends, and does not crash.
+ * Incoming migration streams of the 2D device that the destination does not
+ * support or that are corrupt: QEMU reports an error and exits.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,8 +10,8 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-/* A device with @args does not take the stream in @path, and says @why. */
-static void check_refused(const char *args, const char *path, const char *why)
+/* Migration from @path to a guest with @args fails with the error @why. */
+static void check_rejected(const char *args, const char *path, const char *why)
 {
     g_autofree char *log = temp_file();
     g_autofree char *more = g_strdup_printf("%s 2>%s", args, log);
@@ -30,7 +30,7 @@ static void check_refused(const char *args, const char *path, const char *why)
     unlink(log);
 }
 
-/* The stream of a device with the resources of populate(). */
+/* Save a device with the resources of populate(). */
 static char *save_populated(const Device *dev)
 {
     QVirtioGPU *gpu = start(dev);
@@ -42,7 +42,7 @@ static char *save_populated(const Device *dev)
     return path;
 }
 
-/* What is resident or evicted needs room where it comes to; purged does not. */
+/* Resident and evicted resources count against the limit, purged ones not. */
 static void test_limit(const void *data)
 {
     const Device *dev = data;
@@ -68,7 +68,7 @@ static void test_limit(const void *data)
         g_autofree char *args = g_strdup_printf(
             "%s,x-reclaim=on,max_hostmem=%" PRIu64, dev->args, bad[i].limit);
 
-        check_refused(args, path, bad[i].why);
+        check_rejected(args, path, bad[i].why);
     }
     gpu = load(good, path);
     wait_for_migration(gpu->qts);
@@ -77,20 +77,20 @@ static void test_limit(const void *data)
     unlink(path);
 }
 
-/* A stream, and in it what the subsection says of resources. */
+/* A migration stream, and the resource records of the subsection in it. */
 typedef struct Stream {
     char *bytes;
     size_t size;
     uint8_t *records;
 } Stream;
 
-/* Of each resource: a 1, and these; then comes a 0. */
+/* Each record is a byte of 1 and these fields; a byte of 0 ends the list. */
 enum { ID, STATE, WIDTH, HEIGHT, FORMAT_FIELD, FIELDS };
 #define RECORD (1 + FIELDS * 4)
 
-static uint8_t *find(const Stream *s, const void *what, size_t size)
+static uint8_t *find(const Stream *s, const void *pattern, size_t size)
 {
-    uint8_t *found = memmem(s->bytes, s->size, what, size);
+    uint8_t *found = memmem(s->bytes, s->size, pattern, size);
 
     g_assert_nonnull(found);
     return found;
@@ -98,7 +98,7 @@ static uint8_t *find(const Stream *s, const void *what, size_t size)
 
 static void read_stream(Stream *s, const char *path)
 {
-    /* A subsection: 5, the length of its name, the name, the version. */
+    /* Header of the subsection: type 5, length of the name, name, version. */
     static const char head[] = "\x05\x12virtio-gpu/reclaim\0\0\0\1";
 
     g_assert_true(g_file_get_contents(path, &s->bytes, &s->size, NULL));
@@ -117,14 +117,14 @@ static uint8_t *record(const Stream *s, uint32_t id)
 }
 
 /*
- * A device without reclaim says that it has not the feature; and if the stream
- * does not say that the driver had it, that it cannot have the resources.
+ * A destination without reclaim rejects the negotiated feature, and if that is
+ * not in the stream, the subsection.
  */
-static void test_refused(const void *data)
+static void test_without_reclaim(const void *data)
 {
     /*
-     * The bit is in the stream twice, the first time before the 24 bytes
-     * of configuration space.
+     * The feature bit is in the stream twice, first before the 24 bytes of
+     * configuration space.
      */
     static const uint8_t features[] = { 0, 0, 0x10, 0, 0, 0, 0, 24 };
     static const uint8_t features64[] = { 0, 0, 0, 1, 0, 0, 0x10, 0 };
@@ -133,13 +133,13 @@ static void test_refused(const void *data)
     g_autofree char *bytes = NULL;
     Stream s;
 
-    check_refused(dev->args, path, "Features 0x100001000 unsupported");
+    check_rejected(dev->args, path, "Features 0x100001000 unsupported");
     read_stream(&s, path);
     bytes = s.bytes;
     find(&s, features, sizeof(features))[2] = 0;
     find(&s, features64, sizeof(features64))[6] = 0;
     g_assert_true(g_file_set_contents(path, s.bytes, s.size, NULL));
-    check_refused(dev->args, path, "use x-reclaim=on here, too");
+    check_rejected(dev->args, path, "use x-reclaim=on here, too");
     unlink(path);
 }
 
@@ -150,11 +150,11 @@ static void check_corrupt(const Device *dev, const char *bytes, size_t size,
     g_autofree char *path = temp_file();
 
     g_assert_true(g_file_set_contents(path, bytes, size, NULL));
-    check_refused(args, path, why);
+    check_rejected(args, path, why);
     unlink(path);
 }
 
-/* States, ids and sizes that cannot be: 3 is evicted, 4 is purged. */
+/* Invalid states, ids and formats. Resource 3 is evicted, 4 is purged. */
 static void test_corrupt_record(const void *data)
 {
     static const struct {
@@ -194,7 +194,7 @@ static void test_corrupt_record(const void *data)
     unlink(path);
 }
 
-/* The same resource twice. */
+/* Duplicate resources. */
 static void test_corrupt_twice(const void *data)
 {
     static const struct {
@@ -220,14 +220,14 @@ static void test_corrupt_twice(const void *data)
     unlink(path);
 }
 
-/* A stream that ends, or goes on where it should end, or has too much. */
+/* Truncated streams, a missing end marker, an excessive count. */
 static void test_corrupt_length(const void *data)
 {
     const Device *dev = data;
     g_autofree char *path = save_populated(dev);
     g_autofree char *bytes = NULL;
     uint8_t resource[5 * 4];
-    uint8_t *end, *pieces;
+    uint8_t *end, *mappings;
     Stream s;
 
     read_stream(&s, path);
@@ -242,14 +242,14 @@ static void test_corrupt_length(const void *data)
     check_corrupt(dev, s.bytes, s.size, "load of migration failed");
     *end = 0;
 
-    /* Resource 1 is one piece of memory. */
+    /* Resource 1 has one mapping. */
     stl_be_p(resource, 1);
     stl_be_p(resource + 4, SIDE);
     stl_be_p(resource + 8, SIDE);
     stl_be_p(resource + 12, FORMAT);
     stl_be_p(resource + 16, 1);
-    pieces = find(&s, resource, sizeof(resource)) + 16;
-    stl_be_p(pieces, UINT32_MAX);
+    mappings = find(&s, resource, sizeof(resource)) + 16;
+    stl_be_p(mappings, UINT32_MAX);
     check_corrupt(dev, s.bytes, s.size,
                   "migrated resource 1 has 4294967295 mappings, and can have "
                   "16388");
@@ -257,7 +257,7 @@ static void test_corrupt_length(const void *data)
 }
 
 static const Case cases[] = {
-    { "migrate-refused", test_refused, ON_2D_PCI },
+    { "migrate-without-reclaim", test_without_reclaim, ON_2D_PCI },
     { "migrate-limit", test_limit, ON_2D_PCI },
     { "migrate-corrupt-record", test_corrupt_record, ON_2D_PCI },
     { "migrate-corrupt-twice", test_corrupt_twice, ON_2D_PCI },

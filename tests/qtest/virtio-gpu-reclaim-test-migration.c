@@ -1,7 +1,7 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: migration, snapshots
+ * QTest testcase for virtio-gpu memory reclaim: migration, snapshots
  *
- * Only the 2D device can be saved.
+ * The GL device does not support migration.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -47,7 +47,7 @@ QVirtioGPU *load(const char *args, const char *path)
     return gpu;
 }
 
-/* A resource in each state, with contents where there are any. */
+/* Create a resource in each state, with contents unless purged. */
 static void populate_with_contents(QVirtioGPU *gpu)
 {
     populate(gpu);
@@ -57,7 +57,7 @@ static void populate_with_contents(QVirtioGPU *gpu)
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 3), ==, OK);
 }
 
-/* The resources of populate_with_contents() are as they were, and work. */
+/* Check that the resources of populate_with_contents() are intact. */
 static void check_populated(const Device *dev, QVirtioGPU *gpu)
 {
     check_screen(dev, gpu, RED);
@@ -87,7 +87,7 @@ static void test_migrate(const void *data)
     path = save(from);
     to = load(on, path);
     wait_for_migration(to->qts);
-    /* The counters are this device's own; a mapping that came is an attach. */
+    /* Counters are not migrated; each migrated mapping counts as an attach. */
     check_stats(to, (Stats) { .resident = 2, .resident_host = 2 * BYTES,
                               .resident_backing = 2 * BYTES, .evicted = 1,
                               .evicted_host = BYTES, .purged = 1,
@@ -102,7 +102,7 @@ static void test_migrate(const void *data)
     unlink(path);
 }
 
-/* Evicted resources alone are no reason for a stream that others refuse. */
+/* With only evicted resources the stream is compatible with stock devices. */
 static void test_migrate_evicted(const void *data)
 {
     const Device *dev = data;
@@ -130,7 +130,7 @@ static void test_migrate_evicted(const void *data)
     }
 }
 
-/* The stream of a device without reclaim. */
+/* Migration from a device without reclaim. */
 static void test_migrate_old(const void *data)
 {
     const Device *dev = data;
@@ -212,12 +212,12 @@ static void test_snapshot(const void *data)
     ctrl = *gpu->ctrl;
     cursor = *gpu->cursor;
 
-    /* All of it changes ... */
+    /* Change all resources ... */
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 4, HERE, BYTES), ==, OK);
     g_assert_cmphex(purge_one(gpu, 3), ==, PURGED);
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
     make(gpu, 5);
-    /* ... and back. */
+    /* ... and restore them. */
     snapshot(gpu, "snapshot-load");
     *gpu->ctrl = ctrl;
     *gpu->cursor = cursor;

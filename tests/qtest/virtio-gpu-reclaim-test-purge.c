@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: purge
+ * QTest testcase for virtio-gpu memory reclaim: purge
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-/* The layouts that the specification has as tables. */
+/* The layouts in the tables of the specification. */
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_gpu_ctrl_hdr) != 24);
 QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_ctrl_hdr, fence_id) != 8);
 QEMU_BUILD_BUG_ON(offsetof(struct virtio_gpu_ctrl_hdr, ctx_id) != 16);
@@ -27,7 +27,7 @@ static void test_purge(const void *data)
 {
     QVirtioGPU *gpu = start(data);
 
-    /* One that never had backing, one that has, one that had. */
+    /* Never attached, attached, and evicted. */
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
     make(gpu, 2);
     make(gpu, 3);
@@ -46,7 +46,7 @@ static void test_purge(const void *data)
                                .host = BYTES, .attaches = 2, .detaches = 1,
                                .purges = 2, .released_total = 2 * BYTES });
     g_assert_cmphex(purge_one(gpu, 3), ==, PURGED);
-    /* Once more changes nothing. */
+    /* A second purge has no effect. */
     g_assert_cmphex(purge_one(gpu, 3), ==, PURGED);
     check_stats(gpu, (Stats) { .purged = 3, .purged_released = 3 * BYTES,
                                .attaches = 2, .detaches = 1, .purges = 3,
@@ -54,8 +54,8 @@ static void test_purge(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* A purge takes effect before its response: the pages are the guest's. */
-static void test_purge_lets_go(const void *data)
+/* A purge detaches the backing before its response: the pages can be reused. */
+static void test_purge_detach(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
@@ -86,14 +86,14 @@ static void test_purge_zero(const void *data)
                                .resident_backing = BYTES, .host = BYTES,
                                .attaches = 2, .purges = 1, .restores = 1,
                                .released_total = BYTES });
-    /* And it works as before. */
+    /* The restored resource works. */
     set_contents(gpu, 1, HERE, RED);
     check_contents(dev, gpu, 1, HERE, RED);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Device 15. A new resource has nothing of an old one. */
-static void test_new_zero(const void *data)
+/* spec: Device 15. New storage has no contents of a former resource. */
+static void test_create_zero(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
@@ -167,7 +167,7 @@ static void test_purge_bad_size(const void *data)
     };
 
     make(gpu, 1);
-    /* An id too few, a result too few, no room for any response. */
+    /* The request lacks an id, the response a result; no response buffer. */
     g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd) - 4, NULL,
                                     sizeof(cmd)), ==, BAD_PARAMETER);
     g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
@@ -234,7 +234,7 @@ static void test_purge_cursor(const void *data)
     qvirtio_gpu_cursor(gpu, &cursor);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
 
-    /* A purged one is restored when it becomes the cursor. */
+    /* A purged resource is restored when it becomes the cursor. */
     cursor.resource_id = cpu_to_le32(1);
     qvirtio_gpu_cursor(gpu, &cursor);
     g_assert_cmphex(purge_one(gpu, 1), ==, BUSY);
@@ -242,7 +242,7 @@ static void test_purge_cursor(const void *data)
                                .host = BYTES, .attaches = 1, .purges = 1,
                                .restores = 1, .errors = 2,
                                .released_total = BYTES });
-    /* No resource, no cursor, no crash; and the id is not taken for shown. */
+    /* The cursor of a deleted resource: the id does not stay busy. */
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
     qvirtio_gpu_cursor(gpu, &cursor);
     cursor.resource_id = 0;
@@ -254,9 +254,9 @@ static void test_purge_cursor(const void *data)
 
 static const Case cases[] = {
     { "purge", test_purge, ON_ALL },
-    { "purge-lets-go", test_purge_lets_go, ON_ALL },
+    { "purge-detach", test_purge_detach, ON_ALL },
     { "purge-zero", test_purge_zero, ON_ALL },
-    { "new-zero", test_new_zero, ON_ALL },
+    { "create-zero", test_create_zero, ON_ALL },
     { "purge-batch", test_purge_batch, ON_ALL },
     { "purge-bad-count", test_purge_bad_count, ON_ALL },
     { "purge-bad-size", test_purge_bad_size, ON_ALL },

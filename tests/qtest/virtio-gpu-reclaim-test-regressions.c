@@ -1,7 +1,7 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: regressions
+ * QTest testcase for virtio-gpu memory reclaim: regression tests
  *
- * What went wrong in virtio-gpu devices before: docs/devel/regressions.rst.
+ * Past bugs of virtio-gpu devices, listed in docs/devel/regressions.rst.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,8 +23,8 @@ static bool all_zero(const void *data, size_t size)
     return !size;
 }
 
-/* A response is what it says, and zeros: the buffer was all 0xee before. */
-static void test_replies(const void *data)
+/* Unused parts of a response are zero, not the 0xee that the buffer had. */
+static void test_responses(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
@@ -87,7 +87,7 @@ static void test_replies(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* A capset that does not exist has no size; one that does, any version. */
+/* Unknown capsets are rejected. The version of a known one is not checked. */
 static void test_capset(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -108,7 +108,7 @@ static void test_capset(const void *data)
         cmd.capset_version = cpu_to_le32(version == 3 ? UINT32_MAX : version);
         g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, 4096),
                         ==, VIRTIO_GPU_RESP_OK_CAPSET);
-        /* And with room for no more than the header. */
+        /* A response buffer with the size of the header. */
         g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL,
                                         sizeof(cmd.hdr)), ==,
                         VIRTIO_GPU_RESP_OK_CAPSET);
@@ -116,7 +116,7 @@ static void test_capset(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* spec: Errors 1. Scanouts that are not there. */
+/* spec: Errors 1. Invalid scanout ids. */
 static void test_scanout_index(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -149,12 +149,12 @@ static void test_scanout_index(const void *data)
         cursor.pos.scanout_id = cpu_to_le32(bad[i]);
         qvirtio_gpu_cursor(gpu, &cursor);
     }
-    /* None of that is a use of the resource. */
+    /* Rejected commands do not restore the resource. */
     g_assert_cmpuint(get_stat(gpu, "restores"), ==, 0);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Sizes that are small in 32 bits. */
+/* Sizes that overflow 32 bits to small values. */
 static void test_hostmem_overflow(const void *data)
 {
     QVirtioGPU *gpu = start_with(data, ",max_hostmem=256M");
@@ -179,8 +179,8 @@ static void test_hostmem_overflow(const void *data)
 }
 
 /*
- * The device as target of its own DMA. Attaching its registers is refused; a
- * used ring that is its own doorbell rings it, from within a command.
+ * DMA to the device itself. Its registers are rejected as backing. A response
+ * or a used ring at its doorbell notifies the device within a command.
  */
 static void test_reentrancy(const void *data)
 {
@@ -189,7 +189,7 @@ static void test_reentrancy(const void *data)
     struct virtio_gpu_ctrl_hdr cmd = {
         .type = cpu_to_le32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO),
     };
-    uint64_t bell;
+    uint64_t doorbell;
     uint32_t head;
     int i;
 
@@ -200,22 +200,23 @@ static void test_reentrancy(const void *data)
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, bar, 2 * PAGE), ==,
                     BAD_PARAMETER);
-    bell = bar + container_of(gpu->ctrl, QVirtQueuePCI, vq)->notify_offset;
+    doorbell = bar +
+               container_of(gpu->ctrl, QVirtQueuePCI, vq)->notify_offset;
 
-    /* A response that goes to the doorbell, ... */
+    /* A response at the doorbell, ... */
     memcpy(gpu->ram + gpu->out, &cmd, sizeof(cmd));
     gpu->ctrl->free_head = 0;
     head = qvirtqueue_add(gpu->qts, gpu->ctrl, gpu->out, sizeof(cmd), false,
                           true);
-    qvirtqueue_add(gpu->qts, gpu->ctrl, bell, 4, true, false);
+    qvirtqueue_add(gpu->qts, gpu->ctrl, doorbell, 4, true, false);
     qvirtqueue_kick(gpu->qts, gpu->vdev, gpu->ctrl, head);
 
-    /* ... and a used ring that is there, in the device's next life. */
+    /* ... and, after a reset, a used ring at the doorbell. */
     qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
     qvirtio_start_device(gpu->vdev);
     qvirtio_set_features(gpu->vdev, RECLAIM | (1ull << VIRTIO_F_VERSION_1));
     gpu->vdev->bus->queue_select(gpu->vdev, 0);
-    gpu->ctrl->used = bell;
+    gpu->ctrl->used = doorbell;
     gpu->vdev->bus->set_queue_address(gpu->vdev, gpu->ctrl);
     qpci_io_writew(gpu->pci->pdev, gpu->pci->bar,
                    gpu->pci->common_cfg_offset +
@@ -231,14 +232,14 @@ static void test_reentrancy(const void *data)
         qtest_clock_step(gpu->qts, 1000000);
     }
 
-    /* It survives, and a reset mends it. */
+    /* After a reset the device works. */
     qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
     make(gpu, 1);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* The stock handler aborts in its iovec code if this gets there. */
+/* The stock handler aborts in its iovec code at such offsets. */
 static void test_transfer_offset(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -255,9 +256,9 @@ static void test_transfer_offset(const void *data)
 }
 
 /*
- * Cursors of formats with larger and smaller blocks than a pixel of 4 bytes,
- * and of other targets: nothing is made of them, and above all nothing breaks
- * in the renderer, which takes them for pixels. Found by fuzzing.
+ * Cursors of formats whose blocks are not 4 bytes, and of other targets than
+ * 2D, are ignored. The renderer would treat them as pixels of 4 bytes and write
+ * beyond the end of the buffer. Found by fuzzing.
  */
 static void test_cursor_format(const void *data)
 {
@@ -283,7 +284,7 @@ static void test_cursor_format(const void *data)
         res.format = cpu_to_le32(formats[i % ARRAY_SIZE(formats)]);
         res.target = cpu_to_le32(cube ? TARGET_CUBE : TARGET_2D);
         res.array_size = cpu_to_le32(cube ? 6 : 1);
-        /* What a GL driver does not have is refused. */
+        /* Formats that the GL driver does not support are rejected. */
         if (qvirtio_gpu_create_3d(gpu, &res) == OK) {
             cursor.resource_id = res.resource_id;
             qvirtio_gpu_cursor(gpu, &cursor);
@@ -298,7 +299,7 @@ static void test_cursor_format(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* A rectangle of the size of a house would be the end of the stock device. */
+/* The stock device aborts on rectangles larger than the resource. */
 static void test_scanout_rect(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -320,7 +321,7 @@ static void test_scanout_rect(const void *data)
 }
 
 static const Case cases[] = {
-    { "replies", test_replies, ON_ALL },
+    { "responses", test_responses, ON_ALL },
     { "capset", test_capset, ON_GL },
     { "scanout-index", test_scanout_index, ON_ALL },
     { "hostmem-overflow", test_hostmem_overflow, ON_ALL },

@@ -1,7 +1,7 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: it returns to the host
+ * QTest testcase for virtio-gpu memory reclaim: QEMU's memory usage
  *
- * What is looked at is RssAnon of QEMU's process.
+ * The cases check RssAnon of the QEMU process.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,18 +10,18 @@
 #include "virtio-gpu-reclaim-test.h"
 #include "fuzz/virtio-gpu-fuzz-queue.h"
 
-/* Memory comes back soon, and most of it. */
+/* Wait until RssAnon has fallen from @from by 95 % of @by. */
 static void check_rss_falls(QVirtioGPU *gpu, uint64_t from, uint64_t by)
 {
     gint64 start = g_get_monotonic_time();
 
     while (rss_anon(gpu) > from - by / 100 * 95) {
-        /* 100 ms are promised, but not on a machine this busy. */
+        /* Documented as 100 ms; longer for busy machines. */
         g_assert_cmpint(g_get_monotonic_time() - start, <,
                         5 * G_USEC_PER_SEC);
         g_usleep(10000);
     }
-    g_test_message("%" PRIu64 " MiB came back in %" PRIi64 " ms", by / MiB,
+    g_test_message("%" PRIu64 " MiB returned within %" PRIi64 " ms", by / MiB,
                    (g_get_monotonic_time() - start) / 1000);
 }
 
@@ -73,8 +73,8 @@ static void wait_for_trim(QVirtioGPU *gpu, uint64_t before)
 }
 
 /*
- * The heap is trimmed for a burst, not for each command in it. On a machine
- * that stops between commands each is a burst of its own: but not always.
+ * The heap is trimmed once per burst of commands, not once per command. A busy
+ * machine may delay each command so that each is a burst of its own, so retry.
  */
 static void test_trims(const void *data)
 {
@@ -122,7 +122,7 @@ static void test_unref(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* It returns to the operating system, too, although nobody asks for that. */
+/* Deferred storage is returned when its last reference is dropped. */
 static void test_deferred(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -139,7 +139,7 @@ static void test_deferred(const void *data)
     g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
                     ==, OK);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
-    /* A texture lives on in a context for as long as it is bound there. */
+    /* The surface references the purged storage, which stays allocated. */
     make(gpu, 2);
     set_contents(gpu, 2, HERE, RED);
     g_usleep(200000);
@@ -153,7 +153,7 @@ static void test_deferred(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Attaches that fail late leave nothing behind: arrays of 16384, each. */
+/* Attaches that fail at the last of 16384 entries free their arrays. */
 static void test_attach_leak(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -164,7 +164,7 @@ static void test_attach_leak(const void *data)
     int i;
 
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
-    backwards(entries, n, HERE);
+    reverse_pages(entries, n, HERE);
     entries[n - 1].addr = cpu_to_le64(1ull << 45);
     for (i = 0; i < 220; i++) {
         g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, n), ==,
@@ -173,12 +173,12 @@ static void test_attach_leak(const void *data)
             before = rss_anon(gpu);
         }
     }
-    /* 200 of them are 50 MiB and more. */
+    /* 200 leaked arrays would be more than 50 MiB. */
     g_assert_cmpuint(rss_anon(gpu), <, before + 16 * MiB);
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Send @n times a create, in batches, which must go well or be refused. */
+/* Send @cmd @n times, in batches. All must succeed if @good, else fail. */
 static void send_creates(FuzzQueue *queue,
                          const struct virtio_gpu_resource_create_2d *cmd,
                          unsigned n, bool good)
@@ -201,11 +201,11 @@ static void send_creates(FuzzQueue *queue,
     }
 }
 
-/* Nor does what is not created, for whatever reason. */
+/* Failed creates do not leak. */
 static void test_create_leak(const void *data)
 {
     const Device *dev = data;
-    /* QEMU says something about each error of GL. */
+    /* The renderer reports each error on stderr. */
     QVirtioGPU *gpu = start_with(dev, ",max_hostmem=1M 2>/dev/null");
     struct virtio_gpu_resource_create_2d bad[] = {
         { .resource_id = cpu_to_le32(2), .format = cpu_to_le32(0x7777) },
@@ -229,7 +229,7 @@ static void test_create_leak(const void *data)
         send_creates(queue, &bad[i], 1000, false);
         before = rss_anon(gpu);
         send_creates(queue, &bad[i], n, false);
-        /* The least that there is to lose is a resource: 100 bytes. */
+        /* The smallest possible leak is a resource structure, 100 bytes. */
         g_assert_cmpuint(rss_anon(gpu), <, before + n * 50);
     }
     fuzz_queue_free(queue);

@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: use of evicted and purged
+ * QTest testcase for virtio-gpu memory reclaim: use of resources
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +12,7 @@ static void test_use_evicted(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
-    int refused = 1;
+    int errors = 1;
 
     make(gpu, 1);
     set_contents(gpu, 1, HERE, RED);
@@ -24,12 +24,12 @@ static void test_use_evicted(const void *data)
                         ==, BAD_PARAMETER);
         g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, 1, SIDE, SIDE),
                         ==, BAD_PARAMETER);
-        refused += 2;
+        errors += 2;
     }
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
     check_stats(gpu, (Stats) { .evicted = 1, .evicted_host = BYTES,
                                .host = BYTES, .attaches = 1, .detaches = 1,
-                               .errors = refused });
+                               .errors = errors });
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     check_contents(dev, gpu, 1, HERE, RED);
     qvirtio_gpu_shutdown(gpu);
@@ -50,7 +50,7 @@ static void test_use_purged(const void *data)
                                .attaches = 1, .purges = 1, .errors = 1,
                                .released_total = BYTES });
     if (dev->gl) {
-        /* What is shown needs no backing: it is restored, and black. */
+        /* A scanout needs no backing: the resource is restored, and black. */
         g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
         g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
         check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
@@ -60,7 +60,7 @@ static void test_use_purged(const void *data)
         g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
         check_contents(dev, gpu, 1, HERE, 0);
     } else {
-        /* The stock 2D device shows nothing without backing. */
+        /* The stock 2D device rejects scanouts of resources without backing. */
         g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==,
                         BAD_PARAMETER);
     }
@@ -89,7 +89,7 @@ static void test_use_unknown(const void *data)
 }
 
 /* spec: Device 22. */
-static void test_displayed(const void *data)
+static void test_use_scanout(const void *data)
 {
     const Device *dev = data;
     QVirtioGPU *gpu = start(dev);
@@ -102,7 +102,7 @@ static void test_displayed(const void *data)
     check_screen(dev, gpu, RED);
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
 
-    /* Its place is free, and so is the screen. */
+    /* The id and the scanout can be reused. */
     make(gpu, 1);
     set_contents(gpu, 1, HERE, 0x00ff00);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
@@ -125,13 +125,13 @@ static void test_buffer(const void *data)
     fill_ram(gpu, HERE, MiB, RED);
     g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, true, 0, 1, MiB, 1), ==, OK);
 
-    /* Evicted it keeps its contents ... */
+    /* An evicted buffer keeps its contents ... */
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, MiB), ==, OK);
     g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, 1, MiB, 1), ==, OK);
     check_ram(gpu, THERE, MiB, RED);
 
-    /* ... and purged it loses them. */
+    /* ... and a purged one loses them. */
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
     check_stats(gpu, (Stats) { .purged = 1, .purged_released = MiB,
                                .attaches = 2, .detaches = 1, .purges = 1,
@@ -142,10 +142,8 @@ static void test_buffer(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/*
- * spec: Device 21. A context can use a resource that was purged and came back.
- */
-static void test_context_replay(const void *data)
+/* spec: Device 21. A restored resource is still attached to its contexts. */
+static void test_use_context(const void *data)
 {
     QVirtioGPU *gpu = start(data);
 
@@ -170,9 +168,9 @@ static const Case cases[] = {
     { "use-evicted", test_use_evicted, ON_ALL },
     { "use-purged", test_use_purged, ON_ALL },
     { "use-unknown", test_use_unknown, ON_ALL },
-    { "displayed", test_displayed, ON_ALL },
+    { "use-scanout", test_use_scanout, ON_ALL },
     { "buffer", test_buffer, ON_GL },
-    { "context-replay", test_context_replay, ON_GL },
+    { "use-context", test_use_context, ON_GL },
 };
 
 void add_use_cases(void)

@@ -1,5 +1,5 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's memory: helpers
+ * QTest testcase for virtio-gpu memory reclaim: helpers
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -161,7 +161,7 @@ void check_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel)
     uint32_t *p = (uint32_t *)(gpu->ram + addr);
 
     while (bytes) {
-        /* The X of BGRX is anything. */
+        /* The X of BGRX is undefined. */
         g_assert_cmphex(le32_to_cpu(*p++) & 0xffffff, ==, pixel & 0xffffff);
         bytes -= sizeof(*p);
     }
@@ -230,7 +230,8 @@ void populate(QVirtioGPU *gpu)
     g_assert_cmphex(purge_one(gpu, 4), ==, PURGED);
 }
 
-void backwards(struct virtio_gpu_mem_entry *entries, uint32_t n, uint64_t addr)
+void reverse_pages(struct virtio_gpu_mem_entry *entries, uint32_t n,
+                   uint64_t addr)
 {
     uint32_t i;
 
@@ -286,7 +287,7 @@ QVirtioGPU *start_with_blobs(const Device *dev, const char *options)
 
     if (access("/dev/udmabuf", R_OK | W_OK)) {
         if (!shim || access(shim, R_OK)) {
-            g_test_skip("there is neither /dev/udmabuf nor a shim for it");
+            g_test_skip("neither /dev/udmabuf nor its shim is available");
             return NULL;
         }
         g_setenv("LD_PRELOAD", shim, true);

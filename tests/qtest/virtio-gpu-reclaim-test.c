@@ -1,11 +1,11 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's resource memory
+ * QTest testcase for virtio-gpu memory reclaim
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The cases are in virtio-gpu-reclaim-test-*.c, each file with those of one
- * idea. Each case runs on 2D and GL, on PCI and virtio-mmio, if it has not to
- * do with one of these.
+ * Each file virtio-gpu-reclaim-test-*.c has the cases of one topic. A case runs
+ * on the 2D and the GL device, on PCI and virtio-mmio, unless it depends on one
+ * of them.
  */
 
 #include "qemu/osdep.h"
@@ -23,7 +23,7 @@ void add_cases(const char *group, const Case *cases, size_t n)
     size_t i, j;
 
     for (i = 0; i < n; i++) {
-        /* GLib's -p GROUP/DEVICE leaves out what is further down. */
+        /* GLib's option -p GROUP/DEVICE does not match deeper paths. */
         g_assert_null(strchr(cases[i].name, '/'));
         for (j = 0; j < ARRAY_SIZE(devices); j++) {
             g_autofree char *path =

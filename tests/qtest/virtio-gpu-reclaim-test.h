@@ -1,12 +1,11 @@
 /*
- * QTest testcase: reclaim of virtio-gpu's resource memory: what the cases share
+ * QTest testcase for virtio-gpu memory reclaim: common definitions
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Each file virtio-gpu-reclaim-test-*.c has the cases of one idea, and a table
- * of them at its end. What comes without a comment there says in
- * docs/specs/virtio-gpu-reclaim.rst why it has to be so: "spec: Device N" in
- * front of a case is the number of the requirement.
+ * Each file virtio-gpu-reclaim-test-*.c has the cases of one topic, and a table
+ * of them at its end. "spec: Device N" or "spec: Errors N" in front of a case
+ * cites the requirement of docs/specs/virtio-gpu-reclaim.rst that it tests.
  */
 
 #ifndef TESTS_VIRTIO_GPU_RECLAIM_TEST_H
@@ -34,20 +33,20 @@
 #define UNKNOWN VIRTIO_GPU_PURGE_UNKNOWN_ID
 #define UNSUPPORTED VIRTIO_GPU_PURGE_UNSUPPORTED
 
-/* The usual resource: 4 bytes for each pixel. */
+/* The default resource has 4 bytes per pixel. */
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
 #define SIDE 64
 #define BYTES (SIDE * SIDE * 4)
 #define PAGE 4096
 
-/* Guest memory to attach: somewhere, and somewhere else. */
+/* Guest addresses of two backings. */
 #define HERE QVIRTIO_GPU_HEAP
 #define THERE (QVIRTIO_GPU_HEAP + 16 * MiB)
 
 #define RED 0x00ff0000u
 #define GREEN 0x0000ff00u
 
-/* Gallium's targets, binds and formats, as they are on the wire. */
+/* Gallium's targets, binds and formats, as encoded in commands. */
 #define TARGET_BUFFER 0
 #define TARGET_2D 2
 #define TARGET_CUBE 4
@@ -56,7 +55,7 @@
 #define BIND_VERTEX_BUFFER (1 << 4)
 #define FORMAT_R8 64
 
-/* virglrenderer's protocol: make, and destroy, a surface on resource 1. */
+/* virglrenderer protocol: create and destroy a surface. */
 #define CREATE_SURFACE (1 | 8 << 8 | 5 << 16)
 #define DESTROY_SURFACE (3 | 8 << 8 | 1 << 16)
 
@@ -69,10 +68,10 @@ typedef struct Device {
 
 extern const Device dev_2d, dev_gl, dev_2d_mmio, dev_gl_mmio;
 
-/* Host memory of each mapping: an iovec, in 2D an address, too. */
+/* Host memory per mapping: an iovec and, on the 2D device, an address. */
 #define IOV_BYTES(dev) ((dev)->gl ? 16u : 24u)
 
-/* The devices that a case runs on. */
+/* Devices that a case runs on. */
 enum {
     ON_2D_PCI = 1 << 0,
     ON_GL_PCI = 1 << 1,
@@ -85,9 +84,9 @@ enum {
 };
 
 /*
- * A case: its path is /virtio-gpu/GROUP/DEVICE/@name for each device. The group
- * is "reclaim", or "rss" if the memory of QEMU's process is looked at, which
- * under a checker of memory is not as it would be.
+ * A test case, with the path /virtio-gpu/GROUP/DEVICE/@name for each device.
+ * The group is "reclaim" in general. It is "rss" if the case depends on QEMU's
+ * memory usage, which sanitizers and valgrind change.
  */
 typedef struct Case {
     const char *name;
@@ -113,14 +112,17 @@ void add_fences_cases(void);
 void add_blob_cases(void);
 void add_hostile_cases(void);
 
-/* Boot a device with @args, or start it with @props besides x-reclaim=on. */
+/*
+ * Boot a guest with the options @args. start() boots @dev with x-reclaim=on and
+ * starts its driver; start_with() appends @props to the device's options.
+ */
 QVirtioGPU *boot(const Device *dev, const char *args);
 QVirtioGPU *start_with(const Device *dev, const char *props);
 QVirtioGPU *start(const Device *dev);
 
 /*
- * What "reclaim-stats" has, without what is only compared on its own. @host is
- * what resources have; what is kept of mappings comes on top.
+ * Expected values of the property "reclaim-stats". @host excludes the iovecs of
+ * mappings, which check_stats() adds.
  */
 typedef struct Stats {
     uint64_t resident, resident_host, resident_backing;
@@ -134,32 +136,33 @@ typedef struct Stats {
 #define CHECK(dict, name, want) \
     g_assert_cmpuint(qdict_get_int(dict, name), ==, want)
 
-/* All that the property has, or one number of its outermost level. */
+/* The response to reading the property, or one of its top-level numbers. */
 QDict *get_stats(QVirtioGPU *gpu);
 uint64_t get_stat(QVirtioGPU *gpu, const char *name);
 void check_stats(QVirtioGPU *gpu, Stats want);
 
-/* For CREATE_3D: a texture of SIDE x SIDE, and a buffer. */
+/* Arguments of CREATE_3D: a texture of SIDE x SIDE pixels, and a buffer. */
 struct virtio_gpu_resource_create_3d texture_3d(uint32_t id);
 struct virtio_gpu_resource_create_3d buffer_3d(uint32_t id, uint32_t bytes);
 
-/* Resource @id, the usual one, with its backing at HERE. */
+/* Create the default resource as @id and attach backing at HERE. */
 void make(QVirtioGPU *gpu, uint32_t id);
 uint32_t purge_one(QVirtioGPU *gpu, uint32_t id);
 
-/* Resources 1 to 4: on the screen, the cursor, evicted, purged. */
+/* Create resources 1 to 4: scanned out, cursor, evicted, purged. */
 void populate(QVirtioGPU *gpu);
 
-/* Pages of which none follows the one in front of it: they are not joined. */
-void backwards(struct virtio_gpu_mem_entry *entries, uint32_t n, uint64_t addr);
+/* Fill @entries with pages in descending order, which cannot be merged. */
+void reverse_pages(struct virtio_gpu_mem_entry *entries, uint32_t n,
+                   uint64_t addr);
 
-/* SUBMIT_3D of @n words, with a header that claims so many bytes. */
+/* SUBMIT_3D of @n words with @claimed_size bytes in its header. */
 uint32_t submit(QVirtioGPU *gpu, uint32_t ctx, const uint32_t *words,
                 uint32_t n, uint32_t claimed_size);
 
 /*
- * Add a command to the control queue, with a page for its response; each
- * @slot is a page of @gpu->out and @gpu->in. Returns the descriptor to kick.
+ * Add a command to the control queue, with a page for its response. @slot is
+ * the index of the page in @gpu->out and @gpu->in. Returns the head descriptor.
  */
 uint32_t enqueue(QVirtioGPU *gpu, int slot, const void *cmd, size_t len);
 
@@ -167,35 +170,35 @@ void fill_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel);
 void check_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel);
 
 /*
- * All pixels of what is on the screen are @pixel. A texture on the screen of
- * the GL device cannot be dumped: there it is enough that nothing crashes.
+ * Check that all scanned out pixels are @pixel. Does nothing on the GL device,
+ * where QEMU's screendump does not support textures.
  */
 void check_screen(const Device *dev, QVirtioGPU *gpu, uint32_t pixel);
 
 /*
- * Check the host's copy of a resource, which has @addr attached: through its
- * backing on the GL device, on the screen on the 2D device, which has no
- * other way out.
+ * Check that all pixels in the host storage of a resource with backing at @addr
+ * are @pixel. The GL device transfers them to the backing. The 2D device has no
+ * such command: there the resource is scanned out.
  */
 void check_contents(const Device *dev, QVirtioGPU *gpu, uint32_t id,
                     uint64_t addr, uint32_t pixel);
 
-/* Make the host's copy of a resource, which has @addr attached, @pixel. */
+/* Fill the host storage of a resource with backing at @addr with @pixel. */
 void set_contents(QVirtioGPU *gpu, uint32_t id, uint64_t addr, uint32_t pixel);
 
 /*
- * A device with blobs of guest memory, and @options of the command line. QEMU
- * requires /dev/udmabuf for them; where there is none
- * tests/qtest/udmabuf-shim.c is preloaded. Without either the case is skipped,
- * and NULL returned.
+ * Start a device with blob resources, with @options appended to its options.
+ * QEMU requires /dev/udmabuf for blobs; on hosts without it
+ * tests/qtest/udmabuf-shim.c is preloaded. If neither is available, skips the
+ * case and returns NULL.
  */
 QVirtioGPU *start_with_blobs(const Device *dev, const char *options);
 
-/* Blob @id of @size bytes; its entry, if any, has @bytes of memory at HERE. */
+/* Create blob @id of @size bytes with 0 or 1 @entries, @bytes bytes at HERE. */
 uint32_t create_blob(QVirtioGPU *gpu, uint32_t id, uint32_t entries,
                      uint32_t bytes, uint64_t size);
 
-/* An image in blob 1, and the rectangle of it that is scanned out. */
+/* The layout of an image in blob 1, and the rectangle to scan out. */
 typedef struct ScanoutBlob {
     uint32_t width, height, stride, offset;
     uint32_t x, y, r_width, r_height;
@@ -205,17 +208,17 @@ uint32_t scanout_blob(QVirtioGPU *gpu, const ScanoutBlob *image);
 
 /* virtio-gpu-reclaim-test-migration.c */
 
-/* Save @gpu to a file, which the caller removes. */
+/* Save the state of @gpu to a file, which the caller removes. */
 char *save(QVirtioGPU *gpu);
 
-/* Boot a device with @args, and start to load @path into it. */
+/* Boot a guest with @args and start an incoming migration from @path. */
 QVirtioGPU *load(const char *args, const char *path);
 void wait_for_migration(QTestState *qts);
 
-/* QEMU's memory that is no file's and no guest's, in bytes. */
+/* RssAnon of QEMU in bytes, without guest RAM, which is mapped from a file. */
 uint64_t rss_anon(QVirtioGPU *gpu);
 
-/* An empty file, which the caller removes. */
+/* Create an empty file, which the caller removes. */
 char *temp_file(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Fuzzing virtio-gpu: make commands up
+ * virtio-gpu fuzzer: generator of commands
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,14 +10,14 @@
 
 #define PAGE 4096
 
-/* The ids that most commands are about, and contexts. */
+/* Resource ids 1 to IDS and contexts that most commands refer to. */
 #define IDS 48
 #define CONTEXTS 4
 
-/* QEMU answers nothing that has less than a header. */
+/* Size of the shortest command, also if truncated. */
 #define SHORTEST 1
 
-/* What a resource is believed to be; a set of them is a mask. */
+/* Expected states of resources, as a mask. */
 enum {
     ABSENT = 1 << 0,
     BARE = 1 << 1,              /* resident, no backing */
@@ -33,7 +33,7 @@ struct FuzzGen {
     GByteArray *out;
     uint32_t in_len;
     uint32_t fence;
-    int belief[IDS + 1];
+    int state[IDS + 1];
     struct {
         uint32_t w, h;
     } size[IDS + 1];
@@ -67,7 +67,7 @@ void fuzz_gen_sync(FuzzGen *gen)
     for (id = 1; id <= IDS; id++) {
         FuzzResource *res = fuzz_model_find(gen->model, id);
 
-        gen->belief[id] = !res ? ABSENT : res->state == FUZZ_PURGED ? PURGED :
+        gen->state[id] = !res ? ABSENT : res->state == FUZZ_PURGED ? PURGED :
             res->state == FUZZ_EVICTED ? EVICTED :
             res->backing ? ATTACHED : BARE;
         if (res) {
@@ -82,46 +82,46 @@ static uint32_t below(FuzzGen *gen, uint32_t n)
     return g_rand_int_range(gen->rand, 0, n);
 }
 
-/* One in @n. */
+/* True once in @n calls on average. */
 static bool chance(FuzzGen *gen, uint32_t n)
 {
     return below(gen, n) == 0;
 }
 
-static uint32_t odd_number(FuzzGen *gen)
+static uint32_t edge_value(FuzzGen *gen)
 {
-    static const uint32_t odd[] = {
+    static const uint32_t values[] = {
         0, 1, 2, 3, 15, 16, 255, 256, 257, 4095, 4096, 4097, 16383, 16384,
         16385, 32767, 32768, 65535, 65536, 0x1000000, INT32_MAX,
         0x80000000, 0xfffff000, UINT32_MAX - 1, UINT32_MAX,
     };
 
     return chance(gen, 4) ? g_rand_int(gen->rand) :
-                            odd[below(gen, ARRAY_SIZE(odd))];
+                            values[below(gen, ARRAY_SIZE(values))];
 }
 
-/* An id, of a resource that is in one of @states if there is one. */
+/* Pick an id, mostly of a resource in one of @states. */
 static uint32_t pick(FuzzGen *gen, int states)
 {
     uint32_t id = 0;
     int i;
 
     if (chance(gen, 40)) {
-        return chance(gen, 2) ? odd_number(gen) : below(gen, IDS + 10);
+        return chance(gen, 2) ? edge_value(gen) : below(gen, IDS + 10);
     }
     for (i = 0; i < 12; i++) {
         id = 1 + below(gen, IDS);
-        if (gen->belief[id] & states) {
+        if (gen->state[id] & states) {
             break;
         }
     }
     return id;
 }
 
-static void believe(FuzzGen *gen, uint32_t id, int from, int to)
+static void set_state(FuzzGen *gen, uint32_t id, int from, int to)
 {
-    if (id >= 1 && id <= IDS && (gen->belief[id] & from)) {
-        gen->belief[id] = to;
+    if (id >= 1 && id <= IDS && (gen->state[id] & from)) {
+        gen->state[id] = to;
     }
 }
 
@@ -133,7 +133,7 @@ static void size_of(FuzzGen *gen, uint32_t id, uint32_t *w, uint32_t *h)
     *h = known ? MIN(gen->size[id].h, 16384) : 64;
 }
 
-/* Append to the command. */
+/* Appending to the command */
 
 static void put32(FuzzGen *gen, uint32_t value)
 {
@@ -162,7 +162,7 @@ static void put_header(FuzzGen *gen, uint32_t type, uint32_t ctx)
     gen->in_len = sizeof(struct virtio_gpu_ctrl_hdr);
 }
 
-/* Commands. */
+/* Commands */
 
 static uint32_t dimension(FuzzGen *gen)
 {
@@ -174,7 +174,7 @@ static uint32_t dimension(FuzzGen *gen)
     case 94 ... 97:
         return 1 + below(gen, 1024);
     default:
-        return odd_number(gen);
+        return edge_value(gen);
     }
 }
 
@@ -186,15 +186,15 @@ static void make_create_2d(FuzzGen *gen)
 
     put_header(gen, VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, 0);
     put32(gen, id);
-    put32(gen, chance(gen, 50) ? odd_number(gen) :
+    put32(gen, chance(gen, 50) ? edge_value(gen) :
           formats[below(gen, ARRAY_SIZE(formats))]);
     put32(gen, w);
     put32(gen, h);
-    if (id <= IDS && gen->belief[id] == ABSENT) {
+    if (id <= IDS && gen->state[id] == ABSENT) {
         gen->size[id].w = w;
         gen->size[id].h = h;
     }
-    believe(gen, id, ABSENT, BARE);
+    set_state(gen, id, ABSENT, BARE);
 }
 
 static void make_create_3d(FuzzGen *gen)
@@ -207,28 +207,28 @@ static void make_create_3d(FuzzGen *gen)
     put_header(gen, VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, 0);
     put32(gen, id);
     put32(gen, target);
-    /* Formats: of colours, buffers, depth; and anything. */
+    /* Formats: mostly color, buffer and depth formats. */
     put32(gen, target == 0 ? 64 : chance(gen, 8) ? below(gen, 320) :
           chance(gen, 8) ? 16 + below(gen, 6) : 1 + below(gen, 4));
-    /* Bind: depth, render target, sampler view, vertex and so on. */
-    put32(gen, chance(gen, 20) ? odd_number(gen) :
+    /* Binds: depth, render target, sampler view, vertex buffer, ... */
+    put32(gen, chance(gen, 20) ? edge_value(gen) :
           target == 0 ? 1u << (4 + below(gen, 3)) : 1u << below(gen, 4));
     put32(gen, w);
     put32(gen, h);
-    put32(gen, chance(gen, 30) ? odd_number(gen) :
+    put32(gen, chance(gen, 30) ? edge_value(gen) :
           target == 3 ? 1 + below(gen, 8) : 1);
-    put32(gen, chance(gen, 30) ? odd_number(gen) :
+    put32(gen, chance(gen, 30) ? edge_value(gen) :
           target == 4 ? 6 : array ? 1 + below(gen, 6) : 1);
-    put32(gen, chance(gen, 30) ? odd_number(gen) :
+    put32(gen, chance(gen, 30) ? edge_value(gen) :
           chance(gen, 4) ? below(gen, 6) : 0);
     put32(gen, chance(gen, 30) ? below(gen, 9) : 0);
-    put32(gen, chance(gen, 30) ? odd_number(gen) : below(gen, 2));
+    put32(gen, chance(gen, 30) ? edge_value(gen) : below(gen, 2));
     put32(gen, 0);
-    if (id <= IDS && gen->belief[id] == ABSENT) {
+    if (id <= IDS && gen->state[id] == ABSENT) {
         gen->size[id].w = w;
         gen->size[id].h = h;
     }
-    believe(gen, id, ABSENT, BARE);
+    set_state(gen, id, ABSENT, BARE);
 }
 
 static void make_id(FuzzGen *gen, uint32_t type, int from, int to)
@@ -237,8 +237,8 @@ static void make_id(FuzzGen *gen, uint32_t type, int from, int to)
 
     put_header(gen, type, 0);
     put32(gen, id);
-    put32(gen, chance(gen, 50) ? odd_number(gen) : 0);
-    believe(gen, id, from, to);
+    put32(gen, chance(gen, 50) ? edge_value(gen) : 0);
+    set_state(gen, id, from, to);
 }
 
 static void put_entry(FuzzGen *gen, uint64_t addr, uint32_t len)
@@ -253,54 +253,54 @@ static void put_entry(FuzzGen *gen, uint64_t addr, uint32_t len)
         addr = bad[below(gen, ARRAY_SIZE(bad))];
     }
     if (chance(gen, 1500)) {
-        len = odd_number(gen);
+        len = edge_value(gen);
     }
     put64(gen, addr);
     put32(gen, len);
     put32(gen, 0);
 }
 
-/* Memory for about @bytes, in one of many forms. Returns the entries. */
+/* Append entries for about @bytes, of random layout. Returns nr_entries. */
 static uint32_t put_entries(FuzzGen *gen, uint64_t bytes)
 {
     uint64_t pages = MAX(1, MIN(DIV_ROUND_UP(bytes, PAGE), 4096)), i;
     uint64_t start = FUZZ_BACKING +
         PAGE * (uint64_t)below(gen, FUZZ_BACKING_SIZE / PAGE - pages);
-    uint32_t n = 0, len, odd;
+    uint32_t n = 0, len;
 
     switch (below(gen, 64)) {
-    case 0 ... 19:                      /* one piece */
+    case 0 ... 19:                      /* one entry */
         put_entry(gen, start, pages * PAGE);
         return 1;
-    case 20 ... 34:                     /* pages that join */
+    case 20 ... 34:                     /* pages that can be merged */
         for (i = 0; i < pages; i++) {
             put_entry(gen, start + i * PAGE, PAGE);
         }
         return pages;
-    case 35 ... 49:                     /* pages that do not */
+    case 35 ... 49:                     /* pages that cannot */
         for (i = 0; i < pages; i++) {
             put_entry(gen, start + (pages - 1 - i) * PAGE, PAGE);
         }
         return pages;
-    case 50 ... 55:                     /* the same page again and again */
+    case 50 ... 55:                     /* one page, repeated */
         for (i = 0; i < pages; i++) {
             put_entry(gen, start, PAGE);
         }
         return pages;
-    case 56 ... 59:                     /* crumbs */
-        odd = below(gen, 300);
-        for (i = 0; i < odd; i++) {
+    case 56 ... 59:                     /* short, unaligned entries */
+        n = below(gen, 300);
+        for (i = 0; i < n; i++) {
             len = 1 + below(gen, 200);
             put_entry(gen, start + below(gen, PAGE), len);
         }
-        return odd;
-    case 60:                            /* too little */
+        return n;
+    case 60:                            /* too small */
         put_entry(gen, start, 1 + below(gen, PAGE));
         return 1;
-    case 61:                            /* as much as there is, and more */
+    case 61:                            /* up to or beyond the end of RAM */
         put_entry(gen, start, QVIRTIO_GPU_RAM - start + below(gen, 2));
         return 1;
-    case 62:                            /* around the largest count */
+    case 62:                            /* about the largest count */
         if (!chance(gen, 8)) {
             return 0;
         }
@@ -309,9 +309,9 @@ static uint32_t put_entries(FuzzGen *gen, uint64_t bytes)
             put_entry(gen, FUZZ_BACKING + (n - i) * PAGE, PAGE);
         }
         return n;
-    default:                            /* fewer than it says, or more */
+    default:                            /* wrong count */
         put_entry(gen, start, pages * PAGE);
-        return chance(gen, 2) ? odd_number(gen) : below(gen, 4);
+        return chance(gen, 2) ? edge_value(gen) : below(gen, 4);
     }
 }
 
@@ -327,7 +327,7 @@ static void make_attach(FuzzGen *gen)
     n = put_entries(gen, (uint64_t)w * h * 4);
     stl_le_p(gen->out->data + offsetof(
         struct virtio_gpu_resource_attach_backing, nr_entries), n);
-    believe(gen, id, BARE | EVICTED | PURGED, ATTACHED);
+    set_state(gen, id, BARE | EVICTED | PURGED, ATTACHED);
 }
 
 static void make_purge(FuzzGen *gen)
@@ -338,36 +338,36 @@ static void make_purge(FuzzGen *gen)
         n = 250 + below(gen, 10);
     }
     put_header(gen, VIRTIO_GPU_CMD_RESOURCE_PURGE, 0);
-    put32(gen, chance(gen, 40) ? odd_number(gen) : n);
+    put32(gen, chance(gen, 40) ? edge_value(gen) : n);
     put32(gen, 0);
     for (i = 0; i < n; i++) {
         uint32_t id = pick(gen, chance(gen, 10) ? ABSENT | LIVE :
                            BARE | ATTACHED | EVICTED);
 
         put32(gen, id);
-        believe(gen, id, LIVE, PURGED);
+        set_state(gen, id, LIVE, PURGED);
     }
     gen->in_len = sizeof(struct virtio_gpu_resp_purge) + n * 4;
 }
 
-/* Part of @size: a start and a length, most often inside. */
+/* Generate a range, mostly within @size. */
 static void part(FuzzGen *gen, uint32_t size, uint32_t *start, uint32_t *len)
 {
     size = MAX(size, 1);
     *start = chance(gen, 2) ? 0 : below(gen, size);
     *len = chance(gen, 2) ? size - *start : 1 + below(gen, size - *start);
     if (chance(gen, 40)) {
-        *start = odd_number(gen);
+        *start = edge_value(gen);
     }
     if (chance(gen, 40)) {
-        *len = odd_number(gen);
+        *len = edge_value(gen);
     }
 }
 
 static uint64_t offset(FuzzGen *gen)
 {
     return !chance(gen, 8) ? 0 : !chance(gen, 8) ? below(gen, 65536) :
-           (uint64_t)odd_number(gen) << (32 * below(gen, 2));
+           (uint64_t)edge_value(gen) << (32 * below(gen, 2));
 }
 
 static void put_rect(FuzzGen *gen, uint32_t id)
@@ -415,10 +415,10 @@ static void make_transfer_3d(FuzzGen *gen)
     put32(gen, d);
     put64(gen, offset(gen));
     put32(gen, id);
-    put32(gen, chance(gen, 20) ? odd_number(gen) :
+    put32(gen, chance(gen, 20) ? edge_value(gen) :
           chance(gen, 10) ? below(gen, 4) : 0);
-    put32(gen, chance(gen, 20) ? odd_number(gen) : 0);
-    put32(gen, chance(gen, 20) ? odd_number(gen) : 0);
+    put32(gen, chance(gen, 20) ? edge_value(gen) : 0);
+    put32(gen, chance(gen, 20) ? edge_value(gen) : 0);
 }
 
 static void make_flush(FuzzGen *gen)
@@ -433,7 +433,7 @@ static void make_flush(FuzzGen *gen)
 
 static uint32_t scanout(FuzzGen *gen)
 {
-    return chance(gen, 20) ? odd_number(gen) : below(gen, FUZZ_SCANOUTS);
+    return chance(gen, 20) ? edge_value(gen) : below(gen, FUZZ_SCANOUTS);
 }
 
 static void make_set_scanout(FuzzGen *gen)
@@ -448,13 +448,13 @@ static void make_set_scanout(FuzzGen *gen)
 
 static void make_ctx(FuzzGen *gen, uint32_t type)
 {
-    uint32_t ctx = chance(gen, 40) ? odd_number(gen) : below(gen, CONTEXTS + 1);
+    uint32_t ctx = chance(gen, 40) ? edge_value(gen) : below(gen, CONTEXTS + 1);
     int i;
 
     if (type == VIRTIO_GPU_CMD_CTX_CREATE) {
         put_header(gen, type, ctx);
-        put32(gen, chance(gen, 10) ? odd_number(gen) : below(gen, 65));
-        put32(gen, chance(gen, 10) ? odd_number(gen) : 0);
+        put32(gen, chance(gen, 10) ? edge_value(gen) : below(gen, 65));
+        put32(gen, chance(gen, 10) ? edge_value(gen) : 0);
         for (i = 0; i < 16; i++) {
             put32(gen, 0x61626364);
         }
@@ -483,7 +483,7 @@ static void make_submit(FuzzGen *gen)
     put32(gen, 0);
     fuzz_stream(gen->rand, ids, ARRAY_SIZE(ids), gen->out);
     stl_le_p(gen->out->data + offsetof(struct virtio_gpu_cmd_submit, size),
-             chance(gen, 40) ? odd_number(gen) : gen->out->len - head);
+             chance(gen, 40) ? edge_value(gen) : gen->out->len - head);
 }
 
 static void make_query(FuzzGen *gen)
@@ -496,13 +496,13 @@ static void make_query(FuzzGen *gen)
 
     put_header(gen, type, 0);
     if (type != VIRTIO_GPU_CMD_GET_DISPLAY_INFO) {
-        put32(gen, chance(gen, 10) ? odd_number(gen) : below(gen, 4));
+        put32(gen, chance(gen, 10) ? edge_value(gen) : below(gen, 4));
         put32(gen, below(gen, 3));
     }
     gen->in_len = 4096;
 }
 
-/* No command, of another device, or not offered. */
+/* Types that are unknown, not of this queue, or of features not offered. */
 static void make_other(FuzzGen *gen)
 {
     static const uint32_t types[] = {
@@ -516,11 +516,11 @@ static void make_other(FuzzGen *gen)
 
     put_header(gen, types[below(gen, ARRAY_SIZE(types))], below(gen, 3));
     while (n--) {
-        put32(gen, chance(gen, 2) ? pick(gen, LIVE) : odd_number(gen));
+        put32(gen, chance(gen, 2) ? pick(gen, LIVE) : edge_value(gen));
     }
 }
 
-/* Spoil a command, anything but the type of which may be wrong then. */
+/* Truncate, extend or modify the command. */
 static void mutate(FuzzGen *gen)
 {
     uint32_t at;
@@ -532,7 +532,7 @@ static void mutate(FuzzGen *gen)
         break;
     case 1:
         for (at = below(gen, 40); at; at--) {
-            put32(gen, odd_number(gen));
+            put32(gen, edge_value(gen));
         }
         break;
     case 2 ... 4:
@@ -543,14 +543,14 @@ static void mutate(FuzzGen *gen)
         if (gen->out->len > 4) {
             at = ROUND_DOWN(below(gen, MIN(gen->out->len - 3, 96)), 4);
             stl_le_p(gen->out->data + at,
-                     chance(gen, 3) ? below(gen, IDS) : odd_number(gen));
+                     chance(gen, 3) ? below(gen, IDS) : edge_value(gen));
         }
         break;
     }
 }
 
-/* A fence that is not the next may never be reached: no error of anyone. */
-static void mend_fence(FuzzGen *gen)
+/* Restore the order of fence ids: others may never be signalled. */
+static void fix_fence(FuzzGen *gen)
 {
     uint8_t *flags = gen->out->data + offsetof(struct virtio_gpu_ctrl_hdr,
                                                flags);
@@ -563,10 +563,10 @@ static void mend_fence(FuzzGen *gen)
 }
 
 /*
- * The GL device writes to what is attached. Let it not be the queues and the
- * commands: no driver could complain about that, either.
+ * Keep entries within FUZZ_BACKING: the GL device writes to backing, which must
+ * not overwrite queues and commands.
  */
-static void mend_entries(FuzzGen *gen)
+static void fix_entries(FuzzGen *gen)
 {
     size_t at = sizeof(struct virtio_gpu_resource_attach_backing);
 
@@ -653,7 +653,7 @@ static void make_gl(FuzzGen *gen)
 
 const GByteArray *fuzz_gen_control(FuzzGen *gen, uint32_t *in_len)
 {
-    /* What only the GL device has is now and then sent to the other, too. */
+    /* The 2D device gets a few GL commands, too. */
     if (gen->model->gl ? chance(gen, 3) : chance(gen, 60)) {
         make_gl(gen);
     } else {
@@ -662,9 +662,9 @@ const GByteArray *fuzz_gen_control(FuzzGen *gen, uint32_t *in_len)
     while (chance(gen, 10)) {
         mutate(gen);
     }
-    mend_fence(gen);
+    fix_fence(gen);
     if (gen->model->gl) {
-        mend_entries(gen);
+        fix_entries(gen);
     }
     if (chance(gen, 100)) {
         gen->in_len = below(gen, 64);
@@ -682,11 +682,11 @@ const GByteArray *fuzz_gen_cursor(FuzzGen *gen)
                VIRTIO_GPU_CMD_UPDATE_CURSOR, 0);
     put32(gen, scanout(gen));
     for (i = 0; i < 3; i++) {
-        put32(gen, chance(gen, 10) ? odd_number(gen) : below(gen, 64));
+        put32(gen, chance(gen, 10) ? edge_value(gen) : below(gen, 64));
     }
     put32(gen, id);
     for (i = 0; i < 3; i++) {
-        put32(gen, chance(gen, 10) ? odd_number(gen) : below(gen, 64));
+        put32(gen, chance(gen, 10) ? edge_value(gen) : below(gen, 64));
     }
     while (chance(gen, 10)) {
         mutate(gen);

@@ -1,5 +1,5 @@
 /*
- * Fuzzing virtio-gpu: what the device must answer, and what it must hold
+ * virtio-gpu fuzzer: model of the protocol and the accounting
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,16 +10,16 @@
 #include "virtio-gpu-fuzz-model.h"
 
 #define PAGE 4096
-/* Entries that an attach may have more than the resource has pages. */
+/* An attach may have this many more entries than the resource has pages. */
 #define SLACK 16384
-/* Below it there is RAM, ROM and neither. */
+/* Guest memory below may be RAM, ROM or unmapped. */
 #define RAM_START 0x100000
-/* Host memory for one entry: 16 bytes, 24 in 2D; more where RAM is split. */
+/* Upper bound of host memory per entry: it may be split into mappings. */
 #define ENTRY_MAX 64
 
-/* What the protocol wants, 0 if more than one thing would do. */
+/* Expected responses besides those of the protocol: any response. */
 #define ANY 0
-/* Some error. */
+/* Any error. */
 #define ERROR 1
 
 #define OK VIRTIO_GPU_RESP_OK_NODATA
@@ -58,7 +58,7 @@ void fuzz_model_reset(FuzzModel *m, bool negotiated)
     memset(m->scanout, 0, sizeof(m->scanout));
     memset(m->cursor, 0, sizeof(m->cursor));
     m->negotiated = negotiated;
-    m->lost = false;
+    m->uncertain = false;
 }
 
 FuzzResource *fuzz_model_find(const FuzzModel *m, uint32_t id)
@@ -89,8 +89,8 @@ static bool known_2d_format(uint32_t format)
 }
 
 /*
- * 2D device: whether @size more fit, that is OK, NO_MEMORY or, as entries are
- * joined and nobody knows how many are left, ANY.
+ * 2D device: whether @size more bytes are below the limit: OK, NO_MEMORY or, if
+ * that depends on how many entries were merged, ANY.
  */
 static uint32_t want_fit(const FuzzModel *m, uint64_t size)
 {
@@ -110,8 +110,8 @@ static uint32_t want_fit(const FuzzModel *m, uint64_t size)
 }
 
 /*
- * For each command what the response must be (wanted()), and what follows
- * from one that is a success (follow()).
+ * Each command has a function for the expected response, see wanted(), and one
+ * that updates the model after a success, see follow().
  */
 
 static uint32_t want_create(const FuzzModel *m, const FuzzCommand *c,
@@ -191,8 +191,8 @@ static void follow_unref(FuzzModel *m, const FuzzCommand *c)
 }
 
 /*
- * The bytes that the entries of an attach have; 0 if one of them is bad.
- * Whether one is at addresses that may be bad is in @unsure.
+ * Return the sum of the lengths of an attach's entries; 0 if one is invalid.
+ * Set @unsure if one is at addresses that may be invalid.
  */
 static uint64_t entries_bytes(const FuzzCommand *c, uint32_t n, bool *unsure)
 {
@@ -317,7 +317,7 @@ static char *follow_purge(FuzzModel *m, const FuzzCommand *c)
 
     if (c->used_len != sizeof(struct virtio_gpu_resp_purge) + n * 4 ||
         ldl_le_p(c->in + offsetof(struct virtio_gpu_resp_purge, count)) != n) {
-        return g_strdup_printf("purge of %u: %u bytes of response",
+        return g_strdup_printf("purge of %u resources: response of %u bytes",
                                n, c->used_len);
     }
     for (i = 0; i < n; i++) {
@@ -338,10 +338,10 @@ static char *follow_purge(FuzzModel *m, const FuzzCommand *c)
                res->state == FUZZ_PURGED ? VIRTIO_GPU_PURGE_PURGED :
                scanout || cursor ? VIRTIO_GPU_PURGE_BUSY :
                VIRTIO_GPU_PURGE_PURGED;
-        /* A cursor may have been made of an id before there was one. */
+        /* A resource created after the cursor was set to its id is not busy. */
         if (result != want && !(res && cursor && !scanout)) {
-            return g_strdup_printf("purge of resource %u: result %u, not %u",
-                                   id, result, want);
+            return g_strdup_printf("purge of resource %u: result %u, "
+                                   "expected %u", id, result, want);
         }
         m->counters.errors += result != VIRTIO_GPU_PURGE_PURGED;
         if (result == VIRTIO_GPU_PURGE_PURGED && res->state != FUZZ_PURGED) {
@@ -571,10 +571,10 @@ char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c)
     bool good;
 
     if (c->used_len < sizeof(uint32_t)) {
-        /* Nobody can tell how it went, but by what it must have been. */
+        /* Without a response only the expected one is known. */
         got = c->out_len < sizeof(struct virtio_gpu_ctrl_hdr) ? UNSPEC :
               wanted(m, c, type);
-        m->lost = m->lost || got == ANY;
+        m->uncertain = m->uncertain || got == ANY;
         got = got == ANY || got == ERROR ? UNSPEC : got;
     } else {
         got = ldl_le_p(c->in);
@@ -583,24 +583,24 @@ char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c)
            wanted(m, c, type);
     good = got >= OK && got < UNSPEC;
     if (!good && (got < UNSPEC || got > BAD_PARAMETER)) {
-        return g_strdup_printf("0x%x is no response", got);
+        return g_strdup_printf("response 0x%x is unknown", got);
     }
-    if (c->used_len < sizeof(uint32_t) || m->lost) {
+    if (c->used_len < sizeof(uint32_t) || m->uncertain) {
         want = ANY;
     }
     if (want == ERROR ? good : want != ANY && want != got) {
-        return g_strdup_printf("response 0x%x, not %s0x%x", got,
-                               want == ERROR ? "an error: " : "", want);
+        return g_strdup_printf("response 0x%x, expected %s0x%x", got,
+                               want == ERROR ? "an error, " : "", want);
     }
 
     if (!good) {
-        /* All is as before, of a purged resource as well. */
+        /* An error changes no resource. */
         m->errors++;
         m->counters.errors++;
         return NULL;
     }
     m->ok++;
-    return m->lost ? NULL : follow(m, c, type);
+    return m->uncertain ? NULL : follow(m, c, type);
 }
 
 void fuzz_model_cursor(FuzzModel *m, const FuzzCommand *c)
@@ -629,7 +629,7 @@ void fuzz_model_resolve(FuzzModel *m, QDict *stats)
     m->maybe_restored = NULL;
 }
 
-/* Compare. */
+/* Comparison */
 
 static bool differs(char **why, QDict *dict, const char *group,
                     const char *name, uint64_t want)
@@ -639,8 +639,8 @@ static bool differs(char **why, QDict *dict, const char *group,
     if (got == want) {
         return false;
     }
-    *why = g_strdup_printf("reclaim-stats: %s%s%s is %" PRIu64 ", not %" PRIu64,
-                           group, *group ? "." : "", name, got, want);
+    *why = g_strdup_printf("reclaim-stats: %s%s%s is %" PRIu64 ", expected %"
+                           PRIu64, group, *group ? "." : "", name, got, want);
     return true;
 }
 
@@ -698,7 +698,7 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
                               "compressed-bytes");
     if (host != got_size) {
         return g_strdup_printf("reclaim-stats: host-bytes is %" PRIu64
-                               ", its parts %" PRIu64, host, got_size);
+                               ", sum of its parts %" PRIu64, host, got_size);
     }
     if (qdict_get_int(stats, "host-bytes-peak") < host) {
         return g_strdup("reclaim-stats: host-bytes is above its peak");

@@ -1,12 +1,12 @@
 /*
- * Fuzzing virtio-gpu: what the device must answer, and what it must hold
+ * virtio-gpu fuzzer: model of the protocol and the accounting
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The model reads each command as the device does, judges the response, and
- * follows what the device says it did. It is told of commands in the order
- * in which the device carries them out. Where the protocol leaves a choice,
- * or a renderer decides, any response is fine; what it means is not.
+ * The model checks the response to each command and updates its state with the
+ * effects of the command. Commands must be passed in the order in which the
+ * device processes them. If the response depends on the implementation or on a
+ * renderer, the model accepts any, but not an effect that contradicts it.
  *
  * Requirements are in docs/specs/virtio-gpu-reclaim.rst.
  */
@@ -31,10 +31,10 @@ typedef struct FuzzResource {
     uint32_t stride;            /* 2D device */
     uint64_t size;              /* 2D device: bytes of the image */
     uint64_t backing;           /* bytes attached ... */
-    uint64_t entries;           /* ... in so many pieces */
+    uint64_t entries;           /* ... in this many entries */
 } FuzzResource;
 
-/* Numbers of "reclaim-stats" that only grow. */
+/* Counters of "reclaim-stats". */
 typedef struct FuzzCounters {
     uint64_t attaches, detaches, purges, restores, errors;
 } FuzzCounters;
@@ -48,39 +48,39 @@ typedef struct FuzzModel {
     uint32_t scanout[FUZZ_SCANOUTS];
     uint32_t cursor[FUZZ_SCANOUTS];
     FuzzCounters counters;
-    /* A cursor was made of it while it was purged, if there was memory. */
+    /* A purged resource set as cursor: restored unless out of memory. */
     FuzzResource *maybe_restored;
     /*
-     * A response had no room to say how it went: only a reset tells what there
-     * is now.
+     * A response buffer was too small for the type, so that the effect of the
+     * command is unknown. The state is certain again after a reset.
      */
-    bool lost;
-    /* How it went so far. */
+    bool uncertain;
+    /* Number of successes, errors and purged resources. */
     uint64_t ok, errors, purged;
 } FuzzModel;
 
 FuzzModel *fuzz_model_new(bool gl, uint64_t limit);
 void fuzz_model_free(FuzzModel *m);
 
-/* The device was reset, and started with @negotiated or without. */
+/* Reset the model. @negotiated: the driver has negotiated the feature. */
 void fuzz_model_reset(FuzzModel *m, bool negotiated);
 
 FuzzResource *fuzz_model_find(const FuzzModel *m, uint32_t id);
 
 /*
- * Judge a response and follow it. Returns NULL, or what is wrong with it, to
+ * Check a response and update the model. Returns NULL, or an error message, to
  * be freed.
  */
 char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c);
 
-/* Follow a command on the cursor queue, which has no responses. */
+/* Update the model with a cursor command, which has no response. */
 void fuzz_model_cursor(FuzzModel *m, const FuzzCommand *c);
 
-/* To be called then, with "reclaim-stats", if m->maybe_restored is set. */
+/* Resolve m->maybe_restored, if set, with "reclaim-stats". */
 void fuzz_model_resolve(FuzzModel *m, QDict *stats);
 
 /*
- * Compare with "reclaim-stats". Returns NULL, or what differs, to be freed.
+ * Compare with "reclaim-stats". Returns NULL, or an error message, to be freed.
  */
 char *fuzz_model_compare(const FuzzModel *m, QDict *stats);
 

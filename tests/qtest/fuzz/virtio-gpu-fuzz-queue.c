@@ -1,5 +1,5 @@
 /*
- * Fuzzing virtio-gpu: batches of commands on a virtqueue
+ * virtio-gpu fuzzer: batches of commands on a virtqueue
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +13,7 @@
 #include "tests/qtest/libqtest.h"
 #include "virtio-gpu-fuzz-queue.h"
 
-/* Behind the backing, for each queue: commands, responses, tables. */
+/* After the backing, for each queue: commands, responses, indirect tables. */
 #define AREA (FUZZ_BACKING + FUZZ_BACKING_SIZE)
 #define OUT_SIZE (16 * MiB)
 #define IN_SIZE (8 * MiB)
@@ -24,9 +24,9 @@
 #define MAX_COMMANDS 256
 #define MAX_BUFFERS 6
 
-/* Software rendering on a busy machine, with all that a stream may ask for. */
+/* Generous: software rendering of arbitrary streams on a busy machine. */
 #define TIMEOUT_US (40 * G_USEC_PER_SEC)
-/* The virtual clock stands still, and a pending fence looks at it. */
+/* The virtual clock is stopped; its steps let the device poll fences. */
 #define STEP_US 2000
 #define STEP_NS (10 * 1000 * 1000)
 
@@ -86,8 +86,9 @@ static void make_available(FuzzQueue *q, uint16_t head)
     q->avail_idx++;
 }
 
-/* Cut @len bytes into up to @max parts. Returns how many. */
-static unsigned cut(GRand *rand, uint32_t len, unsigned max, uint32_t *parts)
+/* Split @len bytes into up to @max parts at random. Returns the count. */
+static unsigned split(GRand *rand, uint32_t len, unsigned max,
+                      uint32_t *parts)
 {
     unsigned n = 0;
 
@@ -115,8 +116,8 @@ bool fuzz_queue_add(FuzzQueue *q, GRand *rand, const void *cmd, uint32_t len,
 
     g_assert_cmpuint(len, >, 0);
     g_assert_cmpuint(len, <=, OUT_SIZE);
-    n_out = cut(rand, len, MAX_BUFFERS, parts);
-    n = n_out + cut(rand, in_len, MAX_BUFFERS, parts + n_out);
+    n_out = split(rand, len, MAX_BUFFERS, parts);
+    n = n_out + split(rand, in_len, MAX_BUFFERS, parts + n_out);
     if (q->n == MAX_COMMANDS || q->out_used + len > OUT_SIZE ||
         q->in_used + in_len > IN_SIZE || q->desc_used + n > q->vq->size) {
         return false;
@@ -156,7 +157,7 @@ bool fuzz_queue_add(FuzzQueue *q, GRand *rand, const void *cmd, uint32_t len,
     return true;
 }
 
-void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken kind)
+void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken type)
 {
     struct virtio_gpu_ctrl_hdr cmd = {
         .type = cpu_to_le32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO),
@@ -175,7 +176,7 @@ void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken kind)
     memcpy(ram(q, out), &cmd, sizeof(cmd));
     put_desc(q, q->vq->desc, 0, out, sizeof(cmd), VRING_DESC_F_NEXT);
     put_desc(q, q->vq->desc, 1, in, PAGE, VRING_DESC_F_WRITE);
-    switch (kind) {
+    switch (type) {
     case FUZZ_LOOP:
         desc[0].next = 0;
         break;
@@ -199,12 +200,12 @@ void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken kind)
         desc[1].flags = 0;
         break;
     default:
-        /* The same two in a table. */
+        /* The same chain in an indirect table. */
         memcpy(inner, desc, size);
         put_desc(q, q->vq->desc, 0, table, size, VRING_DESC_F_INDIRECT);
         break;
     }
-    switch (kind) {
+    switch (type) {
     case FUZZ_INDIRECT_SIZE:
         desc[0].len = cpu_to_le32(size - sizeof(*desc) / 2);
         break;
@@ -227,7 +228,7 @@ void fuzz_queue_kick(FuzzQueue *q)
 {
     uint16_t *idx = ram(q, q->vq->avail + offsetof(struct vring_avail, idx));
 
-    /* The device sees the index after what it is the index of. */
+    /* Make the ring entries visible before the index. */
     smp_wmb();
     qatomic_set(idx, cpu_to_le16(q->avail_idx));
     q->gpu->vdev->bus->virtqueue_kick(q->gpu->vdev, q->vq);
@@ -240,7 +241,7 @@ static void reap(FuzzQueue *q)
     struct vring_used_elem *ring =
         ram(q, q->vq->used + offsetof(struct vring_used, ring));
 
-    /* And so do we. */
+    /* Read the index before the ring entries. */
     smp_rmb();
     for (; q->seen_idx != until; q->seen_idx++) {
         struct vring_used_elem *elem = &ring[q->seen_idx % q->vq->size];
@@ -249,14 +250,14 @@ static void reap(FuzzQueue *q)
 
         g_assert_cmpuint(head, <, q->vq->size);
         c = &q->commands[q->by_head[head]];
-        g_assert_false(c->answered);
-        c->answered = true;
+        g_assert_false(c->completed);
+        c->completed = true;
         c->used_len = le32_to_cpu(elem->len);
         g_assert_cmpuint(c->used_len, <=, c->in_len);
     }
 }
 
-static bool wait_for_answers(FuzzQueue *q, bool or_broken)
+static bool wait_for_used(FuzzQueue *q, bool or_broken)
 {
     gint64 start = g_get_monotonic_time(), step = start;
     QVirtioDevice *vdev = q->gpu->vdev;
@@ -272,7 +273,7 @@ static bool wait_for_answers(FuzzQueue *q, bool or_broken)
             return false;
         }
         if (now - step > STEP_US) {
-            /* Tells, too, if QEMU has died. */
+            /* Fails if QEMU has exited. */
             qtest_clock_step(q->gpu->qts, STEP_NS);
             step = g_get_monotonic_time();
         }
@@ -283,12 +284,12 @@ static bool wait_for_answers(FuzzQueue *q, bool or_broken)
 
 bool fuzz_queue_wait(FuzzQueue *q)
 {
-    return wait_for_answers(q, false);
+    return wait_for_used(q, false);
 }
 
 bool fuzz_queue_wait_broken(FuzzQueue *q)
 {
-    return wait_for_answers(q, true);
+    return wait_for_used(q, true);
 }
 
 unsigned fuzz_queue_count(const FuzzQueue *q)

@@ -1,11 +1,10 @@
 /*
- * Fuzzing virtio-gpu: batches of commands on a virtqueue
+ * virtio-gpu fuzzer: batches of commands on a virtqueue
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Descriptors, commands and rings are written straight into the guest's RAM,
- * which is mapped here, so that a batch takes no more than one round trip to
- * QEMU: the notification.
+ * Descriptors, commands and rings are written to guest RAM, which is mapped
+ * into the test: a batch takes only one qtest command, the notification.
  */
 
 #ifndef TESTS_VIRTIO_GPU_FUZZ_QUEUE_H
@@ -13,7 +12,7 @@
 
 #include "tests/qtest/libqos/virtio-gpu.h"
 
-/* What the generator may give away as backing; commands are behind it. */
+/* Guest memory for backing; the queues' buffers follow. */
 #define FUZZ_BACKING QVIRTIO_GPU_HEAP
 #define FUZZ_BACKING_SIZE (96u << 20)
 
@@ -21,61 +20,61 @@ typedef struct FuzzCommand {
     uint8_t *out;               /* the command, in guest RAM */
     uint32_t out_len;
     const uint8_t *in;          /* the response */
-    uint32_t in_len;            /* the room that it has */
-    bool answered;
-    uint32_t used_len;          /* what of it was written, says the device */
+    uint32_t in_len;            /* size of the response buffer */
+    bool completed;
+    uint32_t used_len;          /* written bytes, as reported by the device */
 } FuzzCommand;
 
 typedef struct FuzzQueue FuzzQueue;
 
 /*
- * @vq must have been set up just now; @area is 0 or 1, another one for each
- * queue in use.
+ * @vq must be newly set up. @area is 0 or 1 and selects the buffers, which are
+ * different for each queue in use.
  */
 FuzzQueue *fuzz_queue_new(QVirtioGPU *gpu, QVirtQueue *vq, unsigned area,
                           bool indirect);
 void fuzz_queue_free(FuzzQueue *q);
 
 /*
- * Add a command to the batch, in buffers cut by chance, or in one for each way
- * if @rand is NULL. Returns false if it does not fit any more.
+ * Add a command to the batch, split into buffers at random, or in one buffer
+ * for each direction if @rand is NULL. Returns false if the batch is full.
  */
 bool fuzz_queue_add(FuzzQueue *q, GRand *rand, const void *cmd, uint32_t len,
                     uint32_t in_len);
 
-/* What can be wrong with a chain of descriptors. */
+/* Types of invalid descriptor chains. */
 typedef enum FuzzBroken {
-    FUZZ_LOOP,                  /* it never ends */
-    FUZZ_NEXT,                  /* the next is behind the table */
-    FUZZ_HEAD,                  /* so is the first */
-    FUZZ_NO_RAM,                /* a buffer where there is nothing */
-    FUZZ_TOO_LONG,              /* a buffer that ends there */
-    FUZZ_EMPTY,                 /* a buffer of no bytes */
-    FUZZ_ORDER,                 /* what is read comes after what is written */
-    FUZZ_INDIRECT_SIZE,         /* half a descriptor in a table */
-    FUZZ_INDIRECT_NO_RAM,       /* a table where there is nothing */
-    FUZZ_INDIRECT_NESTED,       /* a table in a table */
-    FUZZ_INDIRECT_NEXT,         /* a table, and then something else */
-    FUZZ_BROKEN_KINDS,
+    FUZZ_LOOP,                  /* endless chain */
+    FUZZ_NEXT,                  /* next is beyond the table */
+    FUZZ_HEAD,                  /* head is beyond the table */
+    FUZZ_NO_RAM,                /* buffer at an unmapped address */
+    FUZZ_TOO_LONG,              /* buffer that ends beyond RAM */
+    FUZZ_EMPTY,                 /* buffer of 0 bytes */
+    FUZZ_ORDER,                 /* readable after writable buffer */
+    FUZZ_INDIRECT_SIZE,         /* partial descriptor in a table */
+    FUZZ_INDIRECT_NO_RAM,       /* table at an unmapped address */
+    FUZZ_INDIRECT_NESTED,       /* nested tables */
+    FUZZ_INDIRECT_NEXT,         /* table and a next descriptor */
+    FUZZ_BROKEN_TYPES,
 } FuzzBroken;
 
-/* Add a GET_DISPLAY_INFO, whose chain is broken, to an empty batch. */
-void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken kind);
+/* Add a GET_DISPLAY_INFO with an invalid chain to an empty batch. */
+void fuzz_queue_add_broken(FuzzQueue *q, FuzzBroken type);
 
-/* Let the device have the batch. */
+/* Make the batch available and notify the device. */
 void fuzz_queue_kick(FuzzQueue *q);
 
-/* Wait until all is answered. Returns false if that takes too long. */
+/* Wait until all commands are completed. Returns false on timeout. */
 bool fuzz_queue_wait(FuzzQueue *q);
 
-/* The same, or until the device says that it goes on after a reset only. */
+/* The same, or until the device sets VIRTIO_CONFIG_S_NEEDS_RESET. */
 bool fuzz_queue_wait_broken(FuzzQueue *q);
 
-/* The commands of the batch. */
+/* Commands of the batch, in the order they were added. */
 unsigned fuzz_queue_count(const FuzzQueue *q);
 const FuzzCommand *fuzz_queue_get(const FuzzQueue *q, unsigned i);
 
-/* Start the next batch. */
+/* Start a new batch. */
 void fuzz_queue_clear(FuzzQueue *q);
 
 #endif

@@ -1,18 +1,17 @@
 /*
- * Fuzzing virtio-gpu: make command streams up
+ * virtio-gpu fuzzer: generator of command streams
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The device hands these on to the renderer unseen. They are here to have
- * resources in use when they are evicted, purged and destroyed, and to see
- * that a renderer that complains does not upset the device.
+ * The streams make contexts reference resources that are then evicted, purged
+ * and destroyed, and cause errors in the renderer.
  */
 
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
 #include "virtio-gpu-fuzz-gen.h"
 
-/* Of the renderer's protocol. */
+/* Commands of virglrenderer's protocol. */
 enum {
     CREATE_OBJECT = 1,
     DESTROY_OBJECT = 3,

@@ -1,21 +1,21 @@
 /*
- * QTest testcase: random and mutated commands for virtio-gpu with reclaim
+ * QTest testcase for virtio-gpu memory reclaim: fuzzer
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Rounds of some thousand commands, each after a reset of the device and with
- * a seed of its own: the one of the first round and then one more each time.
- * So any round can be run again by itself:
+ * Sends rounds of some thousand random and mutated commands. A round starts
+ * with a reset of the device and has its own seed, that of the previous round
+ * plus one, so that it can be reproduced alone:
  *
  *     virtio-gpu-reclaim-fuzz [--seed SEED] [--commands N] [GTest options]
  *
- * or VIRTIO_GPU_FUZZ_SEED=SEED in the environment. Besides there are
+ * Environment:
  *
- *     VIRTIO_GPU_FUZZ_SECONDS  go on for so long, whatever --commands is
- *     VIRTIO_GPU_FUZZ_LOG      prefix of files for one line a second: seconds,
- *                              commands, rounds and, while the device is
- *                              empty after a reset, QEMU's VmRSS and RssAnon
- *                              in kB
+ *     VIRTIO_GPU_FUZZ_SEED     the same as --seed
+ *     VIRTIO_GPU_FUZZ_SECONDS  duration; overrides --commands
+ *     VIRTIO_GPU_FUZZ_LOG      prefix of log files with a line per second:
+ *                              seconds, commands, rounds, and QEMU's VmRSS and
+ *                              RssAnon in kB after a reset
  */
 
 #include "qemu/osdep.h"
@@ -28,12 +28,10 @@
 
 #define LIMIT_MB 256
 #define ROUND 4000
-/* Rounds in which the device has given back what it held for the first one. */
+/* Time for the device to release deferred storage after a reset. */
 #define QUIET_US (5 * G_USEC_PER_SEC)
-/* After which it has trimmed its heap, too. */
+/* Time for the device to trim its heap after that. */
 #define TRIM_US (60 * 1000)
-/* QEMU says something about each error. */
-#define STDERR_MAX (1 << 20)
 
 static uint64_t option_seed;
 static uint64_t option_commands = 200000;
@@ -67,21 +65,21 @@ static void print_tail(const char *path)
 
     if (g_file_get_contents(path, &text, &len, NULL)) {
         line = text + (len > 3000 ? len - 3000 : 0);
-        fprintf(stderr, "the end of what QEMU said:\n%s\n", line);
+        fprintf(stderr, "end of QEMU's output:\n%s\n", line);
     }
 }
 
-/* On the way out of any failure, of QEMU's as well. */
-static void say_how_to_replay(void *opaque)
+/* Called by abort(), also if QEMU has exited. */
+static void print_reproducer(void *opaque)
 {
     Fuzz *f = opaque;
 
-    /* A failure on the way out would bring us here again. */
+    /* A failure during the exit calls this again. */
     if (f->failed) {
         return;
     }
     f->failed = true;
-    fprintf(stderr, "%s: failed in round %" PRIu64 " at command %u; again: "
+    fprintf(stderr, "%s: failed in round %" PRIu64 " at command %u; reproduce: "
             "scripts/chroot scripts/steps/qtest virtio-gpu-reclaim-fuzz "
             "-p /x86_64/virtio-gpu/fuzz/%s --seed %u --commands 1\n",
             f->name, f->rounds, f->in_round, f->name, f->seed);
@@ -95,8 +93,8 @@ static void G_GNUC_NORETURN fail(Fuzz *f, const FuzzCommand *c,
 
     fprintf(stderr, "%s: %s\n", f->name, why);
     if (c) {
-        fprintf(stderr, "command of %u bytes with room for %u, answered with "
-                "%u:", c->out_len, c->in_len, c->used_len);
+        fprintf(stderr, "command of %u bytes, response buffer of %u, of which "
+                "%u written:", c->out_len, c->in_len, c->used_len);
         for (i = 0; i < MIN(c->out_len, 160); i++) {
             fprintf(stderr, "%s%02x", i % 4 ? "" : " ", c->out[i]);
         }
@@ -117,7 +115,7 @@ static void check_stats(Fuzz *f)
     QDict *resp;
     char *why;
 
-    if (!f->model->lost) {
+    if (!f->model->uncertain) {
         resp = get_stats(f);
         why = fuzz_model_compare(f->model, qdict_get_qdict(resp, "return"));
         if (why) {
@@ -127,7 +125,7 @@ static void check_stats(Fuzz *f)
     }
 }
 
-/* How often contents of evicted resources were compressed. */
+/* Return how often an evicted resource was compressed. */
 static int64_t get_compressions(Fuzz *f)
 {
     QDict *resp = get_stats(f);
@@ -139,7 +137,7 @@ static int64_t get_compressions(Fuzz *f)
     return compressions;
 }
 
-/* What a device that was reset holds: nothing, soon. */
+/* Check that the device releases all memory soon after a reset. */
 static void check_empty(Fuzz *f)
 {
     gint64 start = g_get_monotonic_time();
@@ -160,7 +158,7 @@ static void check_empty(Fuzz *f)
         qobject_unref(resp);
     } while (host && g_get_monotonic_time() - start < QUIET_US);
     if (host) {
-        fail(f, NULL, "a device that was reset holds memory");
+        fail(f, NULL, "host memory is in use after a reset");
     }
     check_stats(f);
 }
@@ -193,17 +191,17 @@ static void log_line(Fuzz *f)
     }
 }
 
-/* Wait for the answers to a batch and compare them with the model's. */
+/* Wait for the responses to a batch and check them with the model. */
 static void check_batch(Fuzz *f)
 {
     unsigned i;
     char *why;
 
     if (!fuzz_queue_wait(f->ctrl)) {
-        for (i = 0; fuzz_queue_get(f->ctrl, i)->answered; i++) {
-            /* find it */
+        for (i = 0; fuzz_queue_get(f->ctrl, i)->completed; i++) {
+            /* find the first pending command */
         }
-        fail(f, fuzz_queue_get(f->ctrl, i), "there is no answer");
+        fail(f, fuzz_queue_get(f->ctrl, i), "no response");
     }
     for (i = 0; i < fuzz_queue_count(f->ctrl); i++) {
         const FuzzCommand *c = fuzz_queue_get(f->ctrl, i);
@@ -242,7 +240,7 @@ static void cursor_command(Fuzz *f)
     fuzz_queue_add(f->cursor, f->rand, cmd->data, cmd->len, 0);
     fuzz_queue_kick(f->cursor);
     if (!fuzz_queue_wait(f->cursor)) {
-        fail(f, fuzz_queue_get(f->cursor, 0), "the cursor is not done with");
+        fail(f, fuzz_queue_get(f->cursor, 0), "cursor command not completed");
     }
     fuzz_model_cursor(f->model, fuzz_queue_get(f->cursor, 0));
     if (f->model->maybe_restored) {
@@ -281,7 +279,7 @@ static void run_round(Fuzz *f)
     f->ctrl = fuzz_queue_new(f->gpu, f->gpu->ctrl, 0,
                              features & (1ull << VIRTIO_RING_F_INDIRECT_DESC));
     f->cursor = fuzz_queue_new(f->gpu, f->gpu->cursor, 1, false);
-    while (f->in_round < ROUND && !f->model->lost) {
+    while (f->in_round < ROUND && !f->model->uncertain) {
         fill_batch(f);
         fuzz_queue_kick(f->ctrl);
         check_batch(f);
@@ -295,18 +293,18 @@ static void run_round(Fuzz *f)
     check_stats(f);
     switch (g_rand_int_range(f->rand, 0, 4)) {
     case 0:
-        /* Have the reset come while the device is at work. */
+        /* Reset while the device processes a batch. */
         fill_batch(f);
         fuzz_queue_kick(f->ctrl);
         break;
     case 1:
-        /* Or after it has stopped. */
+        /* Reset after a broken virtqueue. */
         fuzz_queue_clear(f->ctrl);
         fuzz_queue_add_broken(f->ctrl,
-                              g_rand_int_range(f->rand, 0, FUZZ_BROKEN_KINDS));
+                              g_rand_int_range(f->rand, 0, FUZZ_BROKEN_TYPES));
         fuzz_queue_kick(f->ctrl);
         if (!fuzz_queue_wait_broken(f->ctrl)) {
-            fail(f, NULL, "a broken chain is neither answered nor refused");
+            fail(f, NULL, "broken chain neither completed nor rejected");
         }
         check_stats(f);
         break;
@@ -318,11 +316,11 @@ static void run_round(Fuzz *f)
     f->rounds++;
     f->seed++;
     if (truncate(f->stderr_path, 0) < 0) {
-        fail(f, NULL, "cannot truncate what QEMU said");
+        fail(f, NULL, "cannot truncate QEMU's output");
     }
 }
 
-static bool go_on(Fuzz *f)
+static bool keep_running(Fuzz *f)
 {
     if (option_seconds) {
         return g_get_monotonic_time() - f->start <
@@ -352,7 +350,6 @@ static void test_fuzz(const void *data)
         f.log = fopen(path, "w");
         g_assert_nonnull(f.log);
     }
-    /* With one output that has GL there is no second console to confuse. */
     args = g_strdup_printf("%s -device %s,id=" QVIRTIO_GPU_ID ",x-reclaim=on,"
                            "max_hostmem=%dM,max_outputs=%d 2>>%s",
                            f.gl ? "-display egl-headless" : "",
@@ -362,9 +359,9 @@ static void test_fuzz(const void *data)
     f.gpu = qvirtio_gpu_boot(args);
     f.model = fuzz_model_new(f.gl, (uint64_t)LIMIT_MB << 20);
     f.gen = fuzz_gen_new(f.model);
-    qtest_add_abrt_handler(say_how_to_replay, &f);
+    qtest_add_abrt_handler(print_reproducer, &f);
 
-    while (go_on(&f)) {
+    while (keep_running(&f)) {
         run_round(&f);
     }
     qvirtio_gpu_start(f.gpu, 0);
@@ -372,7 +369,7 @@ static void test_fuzz(const void *data)
     check_empty(&f);
 
     g_test_message("%s: %" PRIu64 " commands in %" PRIu64 " rounds, %.0f a "
-                   "second; %" PRIu64 " went well, %" PRIu64 " did not, "
+                   "second; %" PRIu64 " successes, %" PRIu64 " errors, "
                    "%" PRIu64 " resources purged, %" PRIi64 " compressed",
                    f.name, f.commands, f.rounds,
                    f.commands * 1e6 / (g_get_monotonic_time() - f.start),
@@ -394,7 +391,7 @@ static bool number(const char *text, uint64_t *value)
     return text && qemu_strtou64(text, NULL, 0, value) == 0;
 }
 
-/* Take our own options away from GTest. */
+/* Parse and remove this program's options; the others are GTest's. */
 static void parse_options(int *argc, char **argv)
 {
     bool seeded = false;

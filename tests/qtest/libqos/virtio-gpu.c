@@ -21,10 +21,10 @@
 /* Generous: software rendering on a busy machine. */
 #define TIMEOUT_US (60 * G_USEC_PER_SEC)
 
-/* A step of the virtual clock in which a pending fence is looked at. */
+/* Step of the virtual clock, whose timer polls pending fences. */
 #define FENCE_NS (10 * 1000 * 1000)
 
-/* The transports of a microvm, and registers that libqos does not know. */
+/* Transports of a microvm, and registers that libqos does not define. */
 #define MMIO_BASE 0xfeb00000
 #define MMIO_SIZE 512
 #define MMIO_COUNT 24
@@ -39,7 +39,7 @@ static void write_addr(QVirtioMMIODevice *mmio, uint64_t reg, uint64_t addr)
     qtest_writel(mmio->qts, mmio->addr + reg + 4, addr >> 32);
 }
 
-/* libqos sets queues up as devices before VIRTIO 1.0 have them. */
+/* libqos supports only legacy queues. */
 static QVirtQueue *mmio_queue_setup(QVirtioDevice *vdev,
                                     QGuestAllocator *alloc, uint16_t index)
 {
@@ -275,7 +275,7 @@ static void transmit(QVirtioGPU *gpu, QVirtQueue *vq, const void *cmd,
     memcpy(gpu->ram + gpu->out, cmd, len);
     memset(gpu->ram + gpu->in, 0xee, resp_len);
 
-    /* One command at a time: the descriptors are used over and over. */
+    /* Only one command is in flight: reuse the descriptors. */
     vq->free_head = 0;
     head = qvirtqueue_add(gpu->qts, vq, gpu->out, len, false, resp_len > 0);
     if (resp_len) {
@@ -307,7 +307,7 @@ void qvirtio_gpu_cursor(QVirtioGPU *gpu,
     transmit(gpu, gpu->cursor, cursor, sizeof(*cursor), 0);
 }
 
-/* A command that is answered with no more than a header. */
+/* A command whose response is only a header. */
 #define CMD(gpu, cmd) \
     qvirtio_gpu_cmd(gpu, &(cmd), sizeof(cmd), NULL, \
                     sizeof(struct virtio_gpu_ctrl_hdr))

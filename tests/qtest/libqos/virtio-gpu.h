@@ -14,28 +14,27 @@
 #include "standard-headers/linux/virtio_gpu.h"
 #include "standard-headers/linux/virtio_gpu_reclaim.h"
 
-/* The id of the device that qvirtio_gpu_start() expects. */
+/* The id of the device. */
 #define QVIRTIO_GPU_ID "gpu0"
 #define QVIRTIO_GPU_RAM (256u << 20)
 
-/* The most resources that QEMU's device takes in one purge. */
+/* The limit of resources per purge in QEMU's device. */
 #define QVIRTIO_GPU_MAX_PURGE 256
 
 /*
- * A guest with a virtio-gpu and nothing else. Its RAM is mapped here: what
- * is at @ram is at guest address 0. From QVIRTIO_GPU_HEAP on it is free for
- * the test to use.
+ * A guest with a virtio-gpu. Its RAM is mapped into the test at @ram, which is
+ * guest address 0. The test may use guest memory from QVIRTIO_GPU_HEAP on.
  */
 #define QVIRTIO_GPU_HEAP (64 * 1024 * 1024)
 
 typedef struct QVirtioGPU {
     const char *id;
-    /* Which of the devices it is, in the order of the bus. */
+    /* Index of the device in the order of the bus. */
     int nth;
     QOSState *qs;
     QTestState *qts;
     QGuestAllocator *alloc;
-    /* One of these is its transport. */
+    /* The transport: one of these is set. */
     QVirtioPCIDevice *pci;
     QVirtioMMIODevice *mmio;
     QVirtioDevice *vdev;
@@ -43,14 +42,14 @@ typedef struct QVirtioGPU {
     QVirtQueue *cursor;
     pid_t pid;
     uint8_t *ram;
-    /* Where commands and responses are put together. */
+    /* Guest addresses of the buffers for commands and responses. */
     uint64_t out;
     uint64_t in;
-    /* The queues were set up by somebody else. */
+    /* Whether the queues were set up through another instance. */
     bool taken_over;
 } QVirtioGPU;
 
-/* Boot with @args, which have to make a PCI device with QVIRTIO_GPU_ID. */
+/* Boot with @args, which must create a PCI device with QVIRTIO_GPU_ID. */
 QVirtioGPU *qvirtio_gpu_boot(const char *args);
 
 /* The same with a device on a virtio-mmio transport. */
@@ -59,27 +58,27 @@ QVirtioGPU *qvirtio_gpu_boot_mmio(const char *args);
 void qvirtio_gpu_shutdown(QVirtioGPU *gpu);
 
 /*
- * The second device, called @id, of a guest that was booted with one more. It
- * goes with the same function, before the first one.
+ * The second device, with the id @id, of the guest of @first. Free it with
+ * qvirtio_gpu_shutdown() before @first.
  */
 QVirtioGPU *qvirtio_gpu_second(const QVirtioGPU *first, const char *id);
 
 /*
- * Reset the device and start it with those of @features that it offers, and
- * VIRTIO_F_VERSION_1. Returns all that it offers.
+ * Reset the device and negotiate VIRTIO_F_VERSION_1 and those of @features that
+ * it offers. Returns all offered features.
  */
 uint64_t qvirtio_gpu_start(QVirtioGPU *gpu, uint64_t features);
 
 /*
- * Go on, without a reset, where the driver of @from has stopped: @gpu is a
- * device that has been migrated, or the same one as of a snapshot.
+ * Use the device without a reset, with the queues and features of @from, from
+ * which @gpu has been migrated.
  */
 void qvirtio_gpu_take_over(QVirtioGPU *gpu, const QVirtioGPU *from);
 
 /*
- * Send @len bytes of command and wait for the response, of which at most
- * @resp_len bytes are offered room. Returns the response's type, 0 if there
- * was no room for that.
+ * Send a command of @len bytes with a response buffer of @resp_len bytes, and
+ * wait until it completes. The response is copied to @resp unless that is NULL.
+ * Returns its type, or 0 if the buffer is smaller than a header.
  */
 uint32_t qvirtio_gpu_cmd(QVirtioGPU *gpu, const void *cmd, size_t len,
                          void *resp, size_t resp_len);
@@ -88,7 +87,7 @@ uint32_t qvirtio_gpu_cmd(QVirtioGPU *gpu, const void *cmd, size_t len,
 void qvirtio_gpu_cursor(QVirtioGPU *gpu,
                         const struct virtio_gpu_update_cursor *cursor);
 
-/* Single commands. They return the type of the response. */
+/* Send one command. Returns the type of the response. */
 uint32_t qvirtio_gpu_create_2d(QVirtioGPU *gpu, uint32_t id, uint32_t format,
                                uint32_t width, uint32_t height);
 uint32_t qvirtio_gpu_create_3d(QVirtioGPU *gpu,
@@ -112,8 +111,8 @@ uint32_t qvirtio_gpu_ctx(QVirtioGPU *gpu, uint32_t type, uint32_t ctx,
                          uint32_t id);
 
 /*
- * Purge @n resources. The results are in @result, if the response is
- * VIRTIO_GPU_RESP_OK_PURGE.
+ * Purge @n resources. If the response is VIRTIO_GPU_RESP_OK_PURGE, stores the
+ * result of each in @result unless that is NULL.
  */
 uint32_t qvirtio_gpu_purge(QVirtioGPU *gpu, const uint32_t *ids, uint32_t n,
                            uint32_t *result);
