@@ -1,5 +1,5 @@
 /*
- * Fuzzing the accounting and the validation of transfers in virglreclaim
+ * Fuzzer of the accounting and the validation of transfers in virglreclaim
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -73,7 +73,7 @@ static void check_bytes(const vr_args *args)
             divide_up(w, block.width) * divide_up(h, block.height) *
             block.bytes;
 
-        /* At most 35 + 35 + 8 bits before: fits in 128. */
+        /* The factors have at most 35 + 35 + 8 bits: no overflow in 128. */
         want += one * layers(args, i) * at_least_1(args->nr_samples);
         if (want > UINT64_MAX) {
             want = UINT64_MAX;
@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = { 0 };
 
     memcpy(&in, data, size < sizeof(in) ? size : sizeof(in));
-    /* Small numbers as often as large ones. */
+    /* Generate small numbers as often as large ones. */
     for (int i = 0; i < 9; i++) {
         in.args[i] >>= in.shift[i] % 32;
         in.transfer[i] >>= (in.shift[i] / 32 * 5) % 32;

@@ -1,19 +1,20 @@
 /*
- * Fuzzing the 2D device's commands within one process
+ * Fuzzer of the 2D device's commands in a single process
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * This is linked with the device model's own files, compiled with sanitizers,
- * and with stand-ins for what QEMU has around them: guest memory of one
- * megabyte with a hole, a queue that only takes responses, displays that look
- * at each surface they are given. What nothing here calls is left undefined
+ * Linked with the source files of the device model, compiled with sanitizers,
+ * and with stubs of the QEMU functions that they call: guest memory of 1 MiB
+ * with a read-only range, a virtqueue that accepts responses, displays that
+ * read the surfaces they get. Functions that are never called remain undefined
  * (tools/build-fuzzers).
  *
- * The input is a list of commands: a byte for the type, one for the room for
- * the response, one for the number of bytes, the bytes that follow the header.
- * With the highest bit of the second byte set, each byte of the third kind is
- * a number of 32 bits: small ones make sense more often.
- * Besides there are an attach with entries in few bytes, the cursor and reset.
+ * The input is a list of commands. Each is a byte for the type, one for the
+ * size of the response buffer, one for the size of the body, and the body. If
+ * the high bit of the second byte is set, each byte of the body is extended to
+ * 32 bits, because small numbers are valid more often. Further types stand for
+ * an attach with compactly encoded entries, the cursor, an arbitrary request,
+ * and a reset.
  */
 
 #include "qemu/osdep.h"
@@ -30,7 +31,7 @@
 #include "virtio-gpu-reclaim-backend.h"
 
 #define RAM_SIZE (1 * MiB)
-/* Not RAM, but readable. */
+/* Read-only. */
 #define ROM_START 0xc0000
 #define ROM_END 0xe0000
 #define SCANOUTS 2
@@ -38,7 +39,7 @@
 #undef assert
 #define assert(x) do { if (!(x)) { abort(); } } while (0)
 
-/* Guest memory. */
+/* Guest memory */
 
 static uint8_t *ram;
 static int mapped;
@@ -90,7 +91,7 @@ bool memory_region_is_ram_device(MemoryRegion *mr)
 
 AddressSpace address_space_memory;
 
-/* Objects: there is one device, and it is of every class. */
+/* QOM: a single object, which any cast accepts. */
 
 static VirtIOGPUClass gpu_class;
 
@@ -113,31 +114,31 @@ ObjectClass *object_get_class(Object *obj)
     return (ObjectClass *)&gpu_class;
 }
 
-/* The queue. */
+/* Virtqueue */
 
-static unsigned answers;
+static unsigned responses;
 
 void virtqueue_push(VirtQueue *vq, const VirtQueueElement *elem,
                     unsigned int len)
 {
     assert(len <= iov_size(elem->in_sg, elem->in_num));
-    answers++;
+    responses++;
 }
 
 void virtio_notify(VirtIODevice *vdev, VirtQueue *vq)
 {
 }
 
-/* Displays: what they show must be there. */
+/* Displays, which read their surfaces so that ASan detects stale ones. */
 
-static DisplaySurface *shown[SCANOUTS];
+static DisplaySurface *surfaces[SCANOUTS];
 
 static unsigned scanout_of(QemuConsole *con)
 {
     return (uintptr_t)con - 1;
 }
 
-static void look(DisplaySurface *surface)
+static void read_surface(DisplaySurface *surface)
 {
     volatile uint8_t sum = 0;
     uint8_t *row;
@@ -164,18 +165,18 @@ void dpy_gfx_replace_surface(QemuConsole *con, DisplaySurface *surface)
 {
     unsigned i = scanout_of(con);
 
-    look(shown[i]);
-    if (shown[i]) {
-        pixman_image_unref(shown[i]->image);
-        g_free(shown[i]);
+    read_surface(surfaces[i]);
+    if (surfaces[i]) {
+        pixman_image_unref(surfaces[i]->image);
+        g_free(surfaces[i]);
     }
-    shown[i] = surface;
-    look(surface);
+    surfaces[i] = surface;
+    read_surface(surface);
 }
 
 void dpy_gfx_update(QemuConsole *con, int x, int y, int w, int h)
 {
-    look(shown[scanout_of(con)]);
+    read_surface(surfaces[scanout_of(con)]);
 }
 
 bool console_has_gl(QemuConsole *con)
@@ -198,7 +199,7 @@ void qemu_edid_generate(uint8_t *edid, size_t size, qemu_edid_info *info)
 {
 }
 
-/* The device. */
+/* Device */
 
 static VirtIOGPU *gpu;
 
@@ -223,33 +224,33 @@ static void make_gpu(void)
     virtio_gpu_reclaim_realize(gpu);
 }
 
-static void send_command(const void *bytes, size_t size, size_t room)
+static void send_command(const void *bytes, size_t size, size_t in_len)
 {
     struct virtio_gpu_ctrl_command *cmd = g_new(struct virtio_gpu_ctrl_command,
                                                 1);
-    /* Exactly as large as they are: sanitizers see what goes past them. */
+    /* Allocated with the exact size, so that ASan detects overruns. */
     g_autofree void *out = g_memdup2(bytes, size);
-    g_autofree void *in = g_malloc(room);
+    g_autofree void *in = g_malloc(in_len);
     struct iovec out_sg = { .iov_base = out, .iov_len = size };
-    struct iovec in_sg = { .iov_base = in, .iov_len = room };
-    unsigned before = answers;
+    struct iovec in_sg = { .iov_base = in, .iov_len = in_len };
+    unsigned before = responses;
 
     memset(cmd, 0xa5, sizeof(*cmd));
     cmd->elem.out_sg = &out_sg;
     cmd->elem.out_num = 1;
     cmd->elem.in_sg = &in_sg;
-    cmd->elem.in_num = room ? 1 : 0;
+    cmd->elem.in_num = in_len ? 1 : 0;
     cmd->error = 0;
     cmd->finished = false;
     memset(&cmd->reclaim, 0, sizeof(cmd->reclaim));
     QTAILQ_INSERT_TAIL(&gpu->cmdq, cmd, next);
     virtio_gpu_process_cmdq(gpu);
-    assert(answers == before + 1);
+    assert(responses == before + 1);
     assert(QTAILQ_EMPTY(&gpu->fenceq));
 }
 
-/* A byte each for the id, the count and, for each entry, page and pages. */
-static void attach(const uint8_t *data, size_t size, size_t room)
+/* @data: bytes for the id and the count; for each entry, address and length. */
+static void attach(const uint8_t *data, size_t size, size_t in_len)
 {
     struct {
         struct virtio_gpu_resource_attach_backing head;
@@ -266,7 +267,7 @@ static void attach(const uint8_t *data, size_t size, size_t room)
         cmd.entries[n].length = data[2 * n + 3] << 9;
     }
     cmd.head.nr_entries = data[1] & 0x80 ? data[1] & 0x7f : n;
-    send_command(&cmd, sizeof(cmd.head) + n * sizeof(cmd.entries[0]), room);
+    send_command(&cmd, sizeof(cmd.head) + n * sizeof(cmd.entries[0]), in_len);
 }
 
 static void reset(void)
@@ -278,7 +279,7 @@ static void reset(void)
     assert(virtio_gpu_ledger_stats(gpu->reclaim->ledger)->host_bytes == 0);
 }
 
-/* The accounting is that of the resources there are. */
+/* Compare the accounting with the existing resources. */
 static void check(void)
 {
     const VirtIOGPULedgerStats *s =
@@ -331,8 +332,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size--;
     }
     while (size >= 3) {
-        unsigned kind = data[0] % (ARRAY_SIZE(types) + 4);
-        size_t room = (data[1] & 0x7f) * 16, n = MIN(data[2], size - 3), len;
+        unsigned type = data[0] % (ARRAY_SIZE(types) + 4);
+        size_t in_len = (data[1] & 0x7f) * 16, n = MIN(data[2], size - 3), len;
         bool small = data[1] & 0x80;
 
         data += 3;
@@ -346,18 +347,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             memcpy(hdr + 1, data, n);
             len = n;
         }
-        if (kind < ARRAY_SIZE(types)) {
-            hdr->type = types[kind];
-            send_command(buf, sizeof(*hdr) + len, room);
-        } else if (kind == ARRAY_SIZE(types)) {
+        if (type < ARRAY_SIZE(types)) {
+            hdr->type = types[type];
+            send_command(buf, sizeof(*hdr) + len, in_len);
+        } else if (type == ARRAY_SIZE(types)) {
             reset();
-        } else if (kind == ARRAY_SIZE(types) + 1) {
+        } else if (type == ARRAY_SIZE(types) + 1) {
             virtio_gpu_reclaim_prepare_cursor(gpu, n ? data[0] : 0);
-        } else if (kind == ARRAY_SIZE(types) + 2) {
-            /* Anything, with less than a header, too. */
-            send_command(data, n, room);
+        } else if (type == ARRAY_SIZE(types) + 2) {
+            /* An arbitrary request, which may be shorter than a header. */
+            send_command(data, n, in_len);
         } else {
-            attach(data, n, room);
+            attach(data, n, in_len);
         }
         check();
         data += n;

@@ -1,10 +1,10 @@
 /*
- * Fuzzing the ledger of resource memory against a naive one
+ * Fuzzer of the resource accounting, compared with a reference model
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The input is a list of operations, OP_BYTES each. Those that the ledger's
- * user may not ask for are left out.
+ * The input is a list of operations of OP_BYTES each. Operations that violate
+ * the ledger's preconditions are skipped.
  */
 
 #include <stdbool.h>
@@ -20,14 +20,14 @@
 #define EVICTED VIRTIO_GPU_LEDGER_EVICTED
 #define PURGED VIRTIO_GPU_LEDGER_PURGED
 
-typedef struct Naive {
+typedef struct Reference {
     bool live;
     VirtIOGPULedgerState state;
     guint64 size, backing, iov, released, compressed;
-} Naive;
+} Reference;
 
 typedef struct Model {
-    Naive res[IDS];
+    Reference res[IDS];
     guint64 deferred, peak;
     unsigned n_deferred;
     guint64 compressions, decompressions;
@@ -36,11 +36,11 @@ typedef struct Model {
 
 static guint64 number(const uint8_t *op)
 {
-    /* Up to 47 bits: sums of them do not wrap. */
+    /* Up to 47 bits, so that sums do not overflow. */
     return (guint64)(op[2] | op[3] << 8 | op[4] << 16) << (op[5] % 24);
 }
 
-static void remember_peak(Model *b)
+static void update_peak(Model *b)
 {
     guint64 sum = b->deferred;
     int i;
@@ -58,7 +58,7 @@ static void remember_peak(Model *b)
 static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
 {
     guint32 id = op[1] % IDS;
-    Naive *n = &b->res[id];
+    Reference *n = &b->res[id];
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_find(ledger, id);
     guint64 value = number(op);
 
@@ -69,7 +69,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         g_assert(!e == (!id || n->live));
         if (e) {
             g_assert(e->opaque == n && e->id == id);
-            *n = (Naive) { .live = true, .state = RESIDENT, .size = value };
+            *n = (Reference) { .live = true, .state = RESIDENT, .size = value };
         }
         break;
     case 1:
@@ -165,7 +165,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         }
         break;
     }
-    remember_peak(b);
+    update_peak(b);
 }
 
 static void compare(const VirtIOGPULedger *ledger, const Model *b)
@@ -176,7 +176,7 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
     int i;
 
     for (i = 0; i < IDS; i++) {
-        const Naive *n = &b->res[i];
+        const Reference *n = &b->res[i];
 
         if (n->live) {
             in[n->state].resources++;

@@ -1,13 +1,13 @@
 /*
- * Fuzzing the tracking of command streams in virglreclaim
+ * Fuzzer of the tracking of command streams in virglreclaim
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The input is a list of operations on a few resources and contexts, and of
- * streams. The library must count storage as referenced whenever the renderer
- * of stream-renderer.c refers to it, whatever is in a stream and wherever it
- * is rejected; and without errors only then. Deferred storage must be reported
- * in the operation in which it is released.
+ * The input is a list of operations on a few resources and contexts, including
+ * streams. The library must report storage as referenced whenever the renderer
+ * of stream-renderer.c references it, for any stream, rejected at any command.
+ * As long as no context has lost tracking, it must report it only then.
+ * Deferred storage must be reported by the operation that releases it.
  */
 
 #include <assert.h>
@@ -25,11 +25,11 @@
 
 static struct {
     const uint8_t *at, *end;
-    uint32_t rest;              /* generates bytes after the end */
+    uint32_t rest;              /* state of the generator after the end */
 } in;
 
 static unsigned allocations, fail_at, out;
-static bool tracking_lost;      /* of a context, since the start */
+static bool tracking_lost;      /* for any context, since the start */
 
 /* Bytes of the input, then pseudo-random ones derived from it. */
 static uint8_t byte(void)
@@ -82,7 +82,7 @@ static void purge(struct virgl_reclaim *vr, uint32_t id)
     virgl_reclaim_resource_purge(vr, id, &released);
     if (released && (args->target != VR_TARGET_BUFFER ||
                      args->bind == VIRGL_RES_BIND_CUSTOM)) {
-        assert(!fake_kept(storage));
+        assert(!fake_ref_held(storage));
     }
 }
 
@@ -111,7 +111,7 @@ static void add_zeroes(Stream *s, unsigned n)
     }
 }
 
-/* One in four is 0. */
+/* Returns 0 in one of four cases. */
 static uint32_t id(Stream *s)
 {
     uint8_t b = byte();
@@ -126,7 +126,7 @@ static uint32_t object(Stream *s, uint32_t type)
     return b % 4 ? fake_object(s->ctx, type, b / 4 % 16) : 0;
 }
 
-/* Objects of id 0 are rejected. */
+/* Id 0 makes the renderer reject the command. */
 static void create_one(Stream *s)
 {
     static const uint8_t types[] = {
@@ -135,17 +135,17 @@ static void create_one(Stream *s)
     };
     static const uint8_t lengths[] = { 6, 5, 6, 4, 4, 11 };
     uint8_t b = byte();
-    unsigned kind = b % 6;
-    uint32_t res = fake_attached(s->ctx, kind == 4, b / 16);
+    unsigned type = b % 6;
+    uint32_t res = fake_attached(s->ctx, type == 4, b / 16);
 
-    begin(s, VR_CREATE_OBJECT, types[kind]);
+    begin(s, VR_CREATE_OBJECT, types[type]);
     add(s, 1 + byte() % 20);
-    add(s, kind == 4 ? 0 : res);
-    if (kind == 4) {
+    add(s, type == 4 ? 0 : res);
+    if (type == 4) {
         add_zeroes(s, 1);
         add(s, res);
     } else {
-        add_zeroes(s, lengths[kind] - 2);
+        add_zeroes(s, lengths[type] - 2);
     }
 }
 
@@ -223,7 +223,7 @@ static void bind_one(Stream *s)
     }
 }
 
-/* Mostly small numbers. */
+/* Add an arbitrary command, with mostly small numbers. */
 static void add_garbage(Stream *s)
 {
     uint8_t code = byte(), length = byte() % 36, i;
@@ -236,7 +236,7 @@ static void add_garbage(Stream *s)
     }
 }
 
-/* The renderer asserts that these are valid. */
+/* Add a command that the renderer asserts to be valid. */
 static void add_result(Stream *s, bool query)
 {
     if (query) {
@@ -278,7 +278,7 @@ static void add_command(Stream *s)
     }
 }
 
-/* Sometimes the last word is missing. */
+/* Generate a stream; sometimes drop the last word. */
 static void make_stream(Stream *s)
 {
     unsigned commands = 1 + byte() % 4;
@@ -315,9 +315,9 @@ static void check(struct virgl_reclaim *vr)
         bool referenced = virgl_reclaim_resource_referenced(vr, id);
 
         if (storage && !tracking_lost) {
-            assert(referenced == fake_held(storage));
+            assert(referenced == fake_referenced(storage));
         } else if (storage) {
-            assert(referenced || !fake_held(storage));
+            assert(referenced || !fake_referenced(storage));
         }
     }
     virgl_reclaim_get_stats(vr, &stats);

@@ -1,5 +1,5 @@
 /*
- * A renderer without GL, for fuzzing the tracking of command streams
+ * Fake renderer without GL, for the fuzzer of stream tracking
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,12 +19,12 @@
 #define MAX_STORAGES 512
 
 /* Types of bindings. */
-enum { VIEW, UNIFORM, SSBO, IMAGE, ATOMIC, VERTEX, INDEX, COLOR, DEPTH, KINDS };
+enum { VIEW, UNIFORM, SSBO, IMAGE, ATOMIC, VERTEX, INDEX, COLOR, DEPTH, TYPES };
 enum { PLACES = VR_STAGES * VR_MAX_VIEWS };
 
 typedef struct Object {
     uint32_t handle, type;
-    unsigned storage;           /* 0: a state */
+    unsigned storage;           /* 0: state object */
 } Object;
 
 typedef struct Sub {
@@ -32,14 +32,14 @@ typedef struct Sub {
     uint32_t id;
     Object objects[MAX_OBJECTS];
     unsigned n_objects;
-    unsigned slots[KINDS][PLACES];
+    unsigned slots[TYPES][PLACES];
     uint32_t vertex_id[VR_MAX_VERTEX_BUFFERS], index_id;
     unsigned n_vertex, n_color, n_views[VR_STAGES];
 } Sub;
 
 typedef struct Ctx {
     bool live, error;
-    unsigned attached[MAX_IDS]; /* storage that an id means here */
+    unsigned attached[MAX_IDS]; /* storage by resource id */
     Sub subs[MAX_SUBS], *sub;
 } Ctx;
 
@@ -49,7 +49,7 @@ static struct {
     unsigned counted, raw;      /* references: see count() */
 } storages[MAX_STORAGES];
 static unsigned n_storages, resources[MAX_IDS];
-static const unsigned places[KINDS] = {
+static const unsigned places[TYPES] = {
     [VIEW] = PLACES, [UNIFORM] = VR_STAGES * 32, [SSBO] = VR_STAGES * 32,
     [IMAGE] = VR_STAGES * 32, [ATOMIC] = 32, [VERTEX] = 32, [INDEX] = 1,
     [COLOR] = 8, [DEPTH] = 1,
@@ -107,31 +107,31 @@ uint32_t fake_attached(uint32_t ctx, bool custom, unsigned n)
     return found;
 }
 
-static bool is_raw(unsigned kind)
+static bool is_raw(unsigned type)
 {
-    return kind >= UNIFORM && kind <= ATOMIC;
+    return type >= UNIFORM && type <= ATOMIC;
 }
 
 static void count_sub(const Sub *sub)
 {
-    unsigned kind, i;
+    unsigned type, i;
 
     for (i = 0; i < sub->n_objects; i++) {
         storages[sub->objects[i].storage].counted++;
     }
-    for (kind = 0; kind < KINDS; kind++) {
-        for (i = 0; i < places[kind]; i++) {
-            unsigned storage = sub->slots[kind][i];
+    for (type = 0; type < TYPES; type++) {
+        for (i = 0; i < places[type]; i++) {
+            unsigned storage = sub->slots[type][i];
 
             if (storage) {
-                storages[storage].counted += !is_raw(kind);
-                storages[storage].raw += is_raw(kind);
+                storages[storage].counted += !is_raw(type);
+                storages[storage].raw += is_raw(type);
             }
         }
     }
 }
 
-/* Count the references to all storages, if anything has changed. */
+/* Update the reference counts of all storages after a change. */
 static void count(void)
 {
     unsigned c, s, i;
@@ -152,13 +152,13 @@ static void count(void)
     }
 }
 
-bool fake_held(unsigned storage)
+bool fake_referenced(unsigned storage)
 {
     count();
     return storages[storage].counted || storages[storage].raw;
 }
 
-bool fake_kept(unsigned storage)
+bool fake_ref_held(unsigned storage)
 {
     count();
     return storages[storage].counted;
@@ -194,14 +194,14 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
     return 0;
 }
 
-static bool looks_at(const Ctx *ctx, unsigned storage)
+static bool has_raw_binding(const Ctx *ctx, unsigned storage)
 {
-    unsigned s, kind, i;
+    unsigned s, type, i;
 
     for (s = 0; s < MAX_SUBS; s++) {
-        for (kind = UNIFORM; kind <= ATOMIC; kind++) {
-            for (i = 0; ctx->subs[s].live && i < places[kind]; i++) {
-                if (ctx->subs[s].slots[kind][i] == storage) {
+        for (type = UNIFORM; type <= ATOMIC; type++) {
+            for (i = 0; ctx->subs[s].live && i < places[type]; i++) {
+                if (ctx->subs[s].slots[type][i] == storage) {
                     return true;
                 }
             }
@@ -210,7 +210,7 @@ static bool looks_at(const Ctx *ctx, unsigned storage)
     return false;
 }
 
-/* Bindings without a reference dangle now, and a valid context uses them. */
+/* No valid context may keep a binding without a reference: it would dangle. */
 void vr_storage_unref(uint32_t id)
 {
     unsigned c, storage = fake_storage(id);
@@ -221,7 +221,7 @@ void vr_storage_unref(uint32_t id)
         contexts[c].attached[id] = 0;
         assert(!contexts[c].live || contexts[c].error ||
                storages[storage].counted || !storages[storage].raw ||
-               !looks_at(&contexts[c], storage));
+               !has_raw_binding(&contexts[c], storage));
     }
     storages[storage].dropped = true;
     resources[id] = 0;
@@ -249,7 +249,7 @@ static bool any_error(void)
 bool vr_storage_truncate(const struct vr_storage *storage)
 {
     count();
-    /* Contexts in error may refer to it, but execute nothing. */
+    /* Contexts in error may reference it: they execute no commands. */
     assert(!storage->name || !storages[storage->name].counted || any_error());
     storages[storage->name].empty = storage->buffer && storage->name;
     return storages[storage->name].empty;
@@ -261,7 +261,7 @@ void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
     (void)vr, (void)storage;
 }
 
-/* Commands: return an errno value, or put the context in error. */
+/* Commands. They return an errno value or set the context's error. */
 
 static void mark(Ctx *ctx)
 {
@@ -369,7 +369,7 @@ static int framebuffer(Ctx *ctx, const uint32_t *a, unsigned n)
     return 0;
 }
 
-/* Looks up an id only if it differs from the bound one. */
+/* Like virglrenderer, look an id up only if it differs from the bound one. */
 static void set_cached(Ctx *ctx, uint32_t *old, unsigned *slot, uint32_t id)
 {
     if (!id) {
@@ -434,20 +434,20 @@ static int views(Ctx *ctx, const uint32_t *a, unsigned n)
     return 0;
 }
 
-static void set_raw(Ctx *ctx, unsigned kind, unsigned place, uint32_t id)
+static void set_raw(Ctx *ctx, unsigned type, unsigned place, uint32_t id)
 {
     if (id && !of_id(ctx, id)) {
         mark(ctx);
         return;
     }
-    ctx->sub->slots[kind][place] = id ? of_id(ctx, id) : 0;
+    ctx->sub->slots[type][place] = id ? of_id(ctx, id) : 0;
 }
 
-/* @a: [stage], first, then for each slot @each words, the last an id. */
-static int raw_range(Ctx *ctx, unsigned kind, const uint32_t *a, unsigned n,
+/* @a: [stage], first slot, then @each words per slot, the last one an id. */
+static int raw_range(Ctx *ctx, unsigned type, const uint32_t *a, unsigned n,
                      unsigned each)
 {
-    unsigned staged = kind != ATOMIC, count, i, first;
+    unsigned staged = type != ATOMIC, count, i, first;
 
     if (n < 2 || (staged && a[0] >= VR_STAGES)) {
         return EINVAL;
@@ -461,7 +461,7 @@ static int raw_range(Ctx *ctx, unsigned kind, const uint32_t *a, unsigned n,
         return EINVAL;
     }
     for (i = 0; i < count; i++) {
-        set_raw(ctx, kind, (staged ? a[0] * 32 : 0) + first + i,
+        set_raw(ctx, type, (staged ? a[0] * 32 : 0) + first + i,
                 a[staged + (i + 1) * each]);
     }
     return 0;
