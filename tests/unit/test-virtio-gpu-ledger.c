@@ -1,5 +1,5 @@
 /*
- * Unit tests of the ledger of resource memory
+ * Unit tests of the resource accounting
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +12,7 @@
 #define EVICTED VIRTIO_GPU_LEDGER_EVICTED
 #define PURGED VIRTIO_GPU_LEDGER_PURGED
 
-/* More than any case has but that of the limit. */
+/* Not reached, except in the case of the limit. */
 #define LIMIT (G_GUINT64_CONSTANT(1) << 40)
 
 typedef struct Fixture {
@@ -105,7 +105,7 @@ static void test_round_trip(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->detaches, ==, 1);
 }
 
-/* The arrays of a mapping are host memory while something is attached. */
+/* The iovecs of attached backing count as host memory. */
 static void test_iov_bytes(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
@@ -138,7 +138,7 @@ static void test_purge(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
 }
 
-/* The device detaches and purges in one go. */
+/* A purge detaches the backing. */
 static void test_purge_attached(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
@@ -186,7 +186,7 @@ static void test_deferred(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->released_bytes_total, ==, 30);
     g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==, 30);
 
-    /* The old storage is still there when the new one is made. */
+    /* Deferred storage still exists when new storage is allocated. */
     virtio_gpu_ledger_restore(f->ledger, e);
     g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 170);
@@ -199,7 +199,7 @@ static void test_deferred(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
 }
 
-/* Storage is released while its resource is purged, or after an unref. */
+/* Deferred storage is released before or after its resource is destroyed. */
 static void test_release(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
@@ -245,7 +245,7 @@ static void test_compress(Fixture *f, gconstpointer data)
     g_assert_cmpuint(c->decompressions, ==, 1);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
 
-    /* Purged, and destroyed, it takes nothing. */
+    /* A purge or a removal frees the compressed contents. */
     virtio_gpu_ledger_compress(f->ledger, e, 30);
     virtio_gpu_ledger_purge(f->ledger, e, 100);
     g_assert_cmpuint(c->resources, ==, 0);
@@ -294,7 +294,7 @@ static void test_skip(Fixture *f, gconstpointer data)
                          VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY], ==, 2);
 }
 
-/* Host memory stays below the limit, what is compressed in its full size. */
+/* The limit is exclusive; compressed resources count in full size. */
 static void test_limit(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedger *ledger = virtio_gpu_ledger_new(1000);
@@ -385,7 +385,7 @@ static void test_clear(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->errors, ==, 1);
 }
 
-/* Resources end, and their storage goes later, all at once. */
+/* Clearing resources may defer their storage, which is released later. */
 static void test_clear_deferred(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
@@ -408,7 +408,7 @@ static void test_clear_deferred(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->host_bytes, ==, 0);
 }
 
-/* A migrated resource has its state, and no event is counted. */
+/* Entering the state of a migrated resource counts no event. */
 static void test_enter(Fixture *f, gconstpointer data)
 {
     virtio_gpu_ledger_enter(f->ledger,
@@ -459,7 +459,7 @@ static void test_foreach(Fixture *f, gconstpointer data)
     g_assert_cmpuint(sum, ==, 5050);
 }
 
-/* The sums of a naive walk, for the random test. */
+/* Sums over all entries, as reference for the random test. */
 typedef struct Sums {
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
     guint64 compressed, uncompressed;
