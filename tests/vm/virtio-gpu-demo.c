@@ -1,11 +1,12 @@
 /*
- * Run guests that run out of memory because of GPU buffers, stock beside ours
+ * Run guests whose GPU buffers exceed their memory, on the stock stack and ours
  *
  * Usage: virtio-gpu-demo [--quick] RESULT.JSON
  *
  * Runs two scenarios on the stock stack and on ours, and writes the results to
- * RESULT.JSON (virtio-gpu-vm-result.h), which scripts/steps/demo-report.py
- * shows. The exit status is 0 if there are results, whatever they are.
+ * RESULT.JSON (virtio-gpu-vm-result.h), the input of
+ * scripts/steps/demo-report.py. The exit status is 0 if all guests have run,
+ * whatever the outcomes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,7 +20,7 @@
     .bo_mib = 1024
 #define OURS .our_driver = true, .our_device = true
 
-/* More than the guest has memory. */
+/* Exceeds the guest's memory. */
 #define QUICK_BO_MIB 384
 
 static int64_t demo_started;
@@ -33,7 +34,7 @@ static void show_progress(const VmConfig *config, const char *text)
 int main(int argc, char **argv)
 {
     bool quick = argc == 3 && !strcmp(argv[1], "--quick");
-    /* The longest first, so that the last one does not run alone for long. */
+    /* Longest runs first, to keep both jobs busy. */
     VmConfig configs[] = {
         { .name = "idle/reclaim", IDLE, OURS },
         { .name = "idle/stock", IDLE },

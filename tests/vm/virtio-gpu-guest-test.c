@@ -1,16 +1,16 @@
 /*
- * QTest testcase: the guest driver, tested in guests
+ * QTest testcase for virtio-gpu memory reclaim: guest driver
  *
  * Usage: virtio-gpu-guest-test [--debug] [DEVICE/][PREFIX]
  *
- * Boots a guest on each device that the driver may meet, or on DEVICE only, and
- * has it run the tests of tests/guest whose names begin with PREFIX; prints
- * their results as its own, each with the device before its name. That the
- * guest's kernel does not complain is one more test of each guest.
+ * Boots a guest on each supported device, or on DEVICE only, runs the tests of
+ * tests/guest whose names begin with PREFIX, and prints their results in TAP
+ * format with the device as prefix. Further tests of each guest are that it
+ * finishes, and that its kernel log has no errors and no OOM kills.
  *
- * With --debug the kernel is the debug kernel (KASAN, lockdep and the like, see
- * subprojects/linux/debug.config), and there are more tests. It is slow, so
- * there are two guests: one on our device, one on a stock one.
+ * With --debug the guests run the debug kernel (KASAN, lockdep, ..., see
+ * subprojects/linux/debug.config) and more tests. It is slow, so there are only
+ * two guests: one on our device, one on a stock device.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,19 +23,19 @@
     .handle_line = handle_test_line
 
 /*
- * The debug kernel takes memory, and is slow: less is left to fill and to swap.
+ * The debug kernel uses more memory and is slow, so swap less there.
  */
 #define GUEST       ANY_GUEST, .ram_mib = 224, .swap_mib = 512
 #define DEBUG_GUEST ANY_GUEST, .ram_mib = 216, .swap_mib = 96, \
     .debug_kernel = true, .provoked = NO_LIST
 
-/* RESOURCE_ATTACH_BACKING was answered with OUT_OF_MEMORY. */
+/* RESOURCE_ATTACH_BACKING failed with OUT_OF_MEMORY. */
 #define REJECTED_ATTACH "response 0x1201 (command 0x106)"
 
-/* An allocation was made to fail. */
+/* An injected allocation failure. */
 #define NO_LIST "failed to allocate ent list"
 
-/* The guests to run, and how many tests each of them planned and reported. */
+/* Guests to run, and numbers of tests that each has planned and reported. */
 static VmConfig guests[16];
 static struct {
     unsigned planned, results;
@@ -93,15 +93,15 @@ static void print_end(size_t number, const VmRun *run)
     unsigned planned = reported[number].planned;
 
     printf("# %s: log in %s\n", config->name, vm_run_log(run));
-    print_result(!result->problem, config, "comes to its end");
+    print_result(!result->problem, config, "guest finishes");
     print_result(planned && reported[number].results == planned, config,
-                 "every test has a result");
+                 "all planned tests have results");
     if (config->kexec) {
-        print_result(result->boots == 2, config, "starts another kernel");
+        print_result(result->boots == 2, config, "kexec boots another kernel");
     }
     print_result(result->kernel_complaints == 0, config,
-                 "the kernel does not complain");
-    print_result(result->oom_kills == 0, config, "nobody is killed");
+                 "no errors in the kernel log");
+    print_result(result->oom_kills == 0, config, "no OOM kills");
 }
 
 static void run_guests(void)
@@ -116,10 +116,10 @@ static void run_guests(void)
     }
 }
 
-/* The console is a blob in many pieces: without udmabuf it cannot be shown. */
+/* The console is a scattered blob: its scanout fails without udmabuf. */
 #define REJECTED_CONSOLE "*ERROR* response 0x12"
 
-/* The 2D device has a limit of its own, the GL device if it is given one. */
+/* The 2D device has a memory limit by default, the GL device does not. */
 static const VmConfig configs[] = {
     { .name = "gl", GUEST, .our_device = true, .tests = "" },
     { .name = "stock-gl", GUEST, .tests = "" },
@@ -136,14 +136,14 @@ static const VmConfig configs[] = {
     { .name = "debug-2d", DEBUG_GUEST, .is_2d = true, .tests = "" },
 };
 
-/* Whether @wanted is of one device alone. */
+/* Whether @wanted begins with the name of a device. */
 static bool names_device(const char *wanted, const VmConfig *config)
 {
     return g_str_has_prefix(wanted, config->name) &&
            wanted[strlen(config->name)] == '/';
 }
 
-/* The longer one of two prefixes; NULL if no name has both. */
+/* The longer of two prefixes; NULL if they exclude each other. */
 static const char *both(const char *one, const char *other)
 {
     return g_str_has_prefix(one, other) ? one :

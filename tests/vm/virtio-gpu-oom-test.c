@@ -1,8 +1,8 @@
 /*
- * QTest testcase: guests that run out of memory because of GPU buffers
+ * QTest testcase for virtio-gpu memory reclaim: guests under memory pressure
  *
- * The scenarios in which the stock stack fails and ours survives. The guests'
- * logs and results are in build/vm.
+ * Scenarios with more GPU buffers than memory, in which the stock stack fails
+ * and ours survives. The guests' logs and results are in build/vm.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,10 +20,10 @@
 #define OUR_DRIVER .our_driver = true
 #define OUR_DEVICE .our_device = true
 
-/* A stock guest is stopped long before it has this much in buffers. */
+/* A stock guest fails to allocate buffers before it reaches this size. */
 #define STOCK_IDLE_MIB 200
 
-/* A guest, and the outcome that is expected. */
+/* A guest and the check of its outcome. */
 typedef struct Case {
     VmConfig config;
     void (*check)(const VmConfig *config, const VmResult *result);
@@ -34,7 +34,7 @@ static void show_progress(const VmConfig *config, const char *text)
     g_test_message("%s: %s", config->name, text);
 }
 
-/* What no stack may do to a guest, whatever it runs out of. */
+/* Running out of memory must not cause corruption or errors on any stack. */
 static void check_sound(const VmConfig *config, const VmResult *result)
 {
     g_assert_cmpuint(result->corrupt_pages, ==, 0);
@@ -42,7 +42,7 @@ static void check_sound(const VmConfig *config, const VmResult *result)
     g_assert_cmpuint(result->errors, ==, 0);
 }
 
-/* Every buffer was asked back, and every page of it verified, twice. */
+/* Every buffer was marked WILLNEED, and every page verified, twice. */
 static void check_all_verified(const VmConfig *config, const VmResult *result)
 {
     g_assert_true(result->client_survived);
@@ -80,7 +80,7 @@ static void check_cache_reclaim(const VmConfig *config,
     g_assert_cmpuint(result->stats.purges, >=, result->purged_bos);
     g_assert_cmpuint(result->host_purged_bytes, >, 0);
 
-    /* RSS, not only the device's accounting: the runner has waited for it. */
+    /* Check RSS besides the device's accounting; the runner waits for it. */
     g_test_message("%" PRIu64 " bytes purged, RssAnon fell by %" PRId64,
                    result->host_purged_bytes,
                    (int64_t)(result->rss_anon_before -
@@ -88,7 +88,7 @@ static void check_cache_reclaim(const VmConfig *config,
     g_assert_true(vm_result_purge_returned(result));
 }
 
-/* Without the device's feature our driver purges by destroying resources. */
+/* On a stock device our driver purges by destroying resources. */
 static void check_cache_driver_only(const VmConfig *config,
                                     const VmResult *result)
 {
@@ -111,7 +111,7 @@ static void check_idle_survives(const VmConfig *config, const VmResult *result)
     g_assert_cmpuint(result->zero_pages, ==, 0);
     g_assert_cmpuint(result->purged_bos, ==, 0);
     if (config->our_device) {
-        /* What exceeds the RAM was evicted, and attached to be verified. */
+        /* Buffers beyond RAM were evicted, and attached to be verified. */
         uint64_t least = (config->bo_mib - config->ram_mib) / 4;
 
         g_assert_true(result->stats.known);
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
     int i;
 
     g_test_init(&argc, &argv, NULL);
-    /* After a failure the other guests run all the same. */
+    /* Run the other guests after a failure, too. */
     g_test_set_nonfatal_assertions();
     for (i = 0; i < ARRAY_SIZE(cases); i++) {
         g_autofree char *path = g_strdup_printf("virtio-gpu/oom/%s",

@@ -1,15 +1,15 @@
 /*
- * Soak the guest driver
+ * Soak test of the guest driver
  *
  * Usage: virtio-gpu-soak [--debug] SECONDS SEED RESULT.JSON
  *
- * Boots a guest on our GL device that does all operations on buffers at once
+ * Boots a guest on our GL device that runs all buffer operations concurrently
  * for SECONDS, see tests/guest/soak.h, and compares the guest's accounting with
- * the device's. Prints its reports, and a line with the outcome at the end;
- * writes the result to RESULT.JSON (virtio-gpu-vm-result.h). The exit status is
- * 0 if the guest survived without an error.
+ * the device's. Prints the guest's reports and, at the end, the outcome; writes
+ * the result to RESULT.JSON (virtio-gpu-vm-result.h). The exit status is 0 if
+ * the guest survived without errors.
  *
- *   --debug  on the debug kernel
+ *   --debug  use the debug kernel
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,7 +33,7 @@ static void show_progress(const VmConfig *config, const char *text)
 static void print_outcome(const VmConfig *config, const VmResult *result)
 {
     printf("%s: %" PRIu64 " operations, %" PRIu64 " pages verified, %" PRIu64
-           " corrupt, %" PRIu64 " errors, %u complaints of the kernel, %u OOM "
+           " corrupt, %" PRIu64 " errors, %u kernel errors, %u OOM "
            "kills%s%s\n",
            vm_result_survives(config, result) ? "passed" : "FAILED",
            vm_result_soak_value(result, "operations"),

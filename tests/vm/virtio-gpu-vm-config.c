@@ -1,5 +1,5 @@
 /*
- * Guests with a virtio-gpu: what is to be run
+ * Guests with a virtio-gpu: configuration
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-vm-config.h"
 
-/* The debug kernel takes so many times as long. */
+/* Factor by which the debug kernel is slower. */
 #define DEBUG_SLOWDOWN 4
 
 const char *vm_config_scenario(const VmConfig *config)
@@ -39,7 +39,7 @@ char *vm_udmabuf_shim(void)
     return vm_build_path("meson/udmabuf-shim.so");
 }
 
-/* @name in what scripts/steps/guest builds for the kernel of @config. */
+/* Path of @name as built by scripts/steps/guest for the kernel of @config. */
 static char *guest_path(const VmConfig *config, const char *name)
 {
     g_autofree char *path = g_build_filename(config->debug_kernel
@@ -92,7 +92,7 @@ char *vm_config_missing(const VmConfig *config)
     return NULL;
 }
 
-/* The disks: swap, and what is booted by kexec. */
+/* Disks: swap, and the kernel and initrd to boot with kexec. */
 static void append_disks(GString *options, const VmConfig *config,
                          const char *dir)
 {
@@ -115,9 +115,9 @@ static void append_disks(GString *options, const VmConfig *config,
 }
 
 /*
- * TCG's time stamps are those of the host and the same on all processors, which
- * a guest does not believe by itself: it would use a timer, which is slow to
- * read. And each blink of the console's cursor would map the whole console.
+ * Trust the TSC: TCG's is synchronised, but a guest does not detect that and
+ * uses a timer that is slow to read. Disable the blinking cursor: each blink
+ * would map the whole console.
  */
 static void append_kernel(GString *options, const VmConfig *config)
 {
@@ -137,12 +137,11 @@ static void append_kernel(GString *options, const VmConfig *config)
 }
 
 /*
- * The guest's memory is a memfd, and so is the code that TCG translates, with
- * split-wx: QEMU's anonymous memory is then the host's copies of GPU buffers
- * and what QEMU itself needs.
+ * Guest memory and, with split-wx, TCG's code buffer are memfds, so that QEMU's
+ * anonymous memory consists of host copies of GPU buffers and QEMU's own data.
  *
- * The default CPU is quicker than a newer one: with the string instructions of
- * those the guest's kernel copies memory in a way that TCG is slow at.
+ * The default CPU is faster under TCG than newer models, on which the guest's
+ * kernel copies memory with string instructions.
  */
 char *vm_config_qemu_options(const VmConfig *config, const char *dir,
                              const char *qemu_log)

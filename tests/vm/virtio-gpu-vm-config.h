@@ -1,5 +1,5 @@
 /*
- * Guests with a virtio-gpu: what is to be run
+ * Guests with a virtio-gpu: configuration
  *
  * The guest is tests/guest with a distribution's kernel and either the stock
  * virtio-gpu driver or ours; the device is either the stock one or ours.
@@ -13,10 +13,10 @@
 #define VM_GPU_PATH "/machine/peripheral/gpu0"
 
 typedef enum VmScenario {
-    VM_SCENARIO_CACHE,  /* unneeded buffers, and a memory hog */
-    VM_SCENARIO_IDLE,   /* more buffers than memory, all needed, in turns */
+    VM_SCENARIO_CACHE,  /* DONTNEED buffers and a memory hog */
+    VM_SCENARIO_IDLE,   /* more buffers than memory, used in turns */
     VM_SCENARIO_TESTS,  /* the tests of the driver */
-    VM_SCENARIO_SOAK,   /* all operations at once, for config.seconds */
+    VM_SCENARIO_SOAK,   /* all operations concurrently, for config.seconds */
 } VmScenario;
 
 typedef struct VmConfig VmConfig;
@@ -28,7 +28,7 @@ struct VmConfig {
     bool our_device;
     bool is_2d;             /* the device without virglrenderer */
     bool blob;              /* with blobs, also on hosts without udmabuf */
-    bool debug_kernel;      /* KASAN, lockdep and the like */
+    bool debug_kernel;      /* KASAN, lockdep, ... */
     /*
      * May be NULL. In TESTS: called with each line of TAP, which has no
      * numbers. In SOAK: with each line of its report.
@@ -36,23 +36,23 @@ struct VmConfig {
     void (*handle_line)(const VmConfig *config, const char *line);
     const char *tests;      /* the prefix of their names; NULL: all */
     const char *kexec;      /* the prefix of those to run after a kexec */
-    unsigned cpus;          /* 0 is one */
+    unsigned cpus;          /* 0: one */
     unsigned ram_mib;
     unsigned swap_mib;
     unsigned hostmem_mib;   /* limit of the device's memory; 0: its default */
     const char *provoked;   /* a kernel message that the tests provoke */
-    unsigned bo_mib;        /* buffers the GPU client wants */
-    unsigned hog_mib;       /* memory the memory hog wants */
+    unsigned bo_mib;        /* size of the GPU client's buffers */
+    unsigned hog_mib;       /* size of the memory hog */
     unsigned seconds;       /* duration of the workload, if it has one */
-    unsigned seed;          /* of its random numbers */
+    unsigned seed;          /* of the workload's random numbers */
 };
 
-/* The name of @config's scenario, for its guest and for results. */
+/* The name of @config's scenario, for the guest and in results. */
 const char *vm_config_scenario(const VmConfig *config);
 
 /*
- * What is missing to run @config on this machine, in one line for the user;
- * NULL if nothing is. Free with g_free().
+ * A message about missing prerequisites of @config on this machine, in one
+ * line; NULL if it can run. Free with g_free().
  */
 char *vm_config_missing(const VmConfig *config);
 
@@ -73,9 +73,9 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
                              const char *qemu_log);
 
 /*
- * How much longer than on a release kernel and an idle machine a run of @config
- * may take: for timeouts. VIRTIO_GPU_TIMEOUT_MULTIPLIER in the environment
- * says what the load of the machine adds.
+ * Factor for the timeouts of @config, relative to a release kernel on an idle
+ * machine. VIRTIO_GPU_TIMEOUT_MULTIPLIER in the environment accounts for the
+ * load of the machine.
  */
 unsigned vm_config_slowdown(const VmConfig *config);
 

@@ -1,5 +1,5 @@
 /*
- * Guests with a virtio-gpu: what came of a run
+ * Guests with a virtio-gpu: results
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,7 +9,7 @@
 #include "qapi/qmp/json-writer.h"
 #include "virtio-gpu-vm-result.h"
 
-/* Percent of the purged bytes that QEMU's memory must fall by. */
+/* QEMU's memory must fall by this percentage of the purged bytes. */
 #define RETURNED_PERCENT 95
 
 static void clear_event(void *data)
@@ -55,7 +55,7 @@ void vm_result_fail(VmResult *result, const char *format, ...)
  * Parsing
  */
 
-/* The value of name=value in @line, NULL if there is none. To be freed. */
+/* The value of @name=value in @line or NULL. Free with g_free(). */
 static char *value_of(const char *line, const char *name)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", -1);
@@ -255,7 +255,7 @@ uint64_t vm_result_soak_value(const VmResult *result, const char *name)
 }
 
 /*
- * Judging
+ * Outcome
  */
 
 bool vm_result_purge_returned(const VmResult *result)
@@ -304,7 +304,7 @@ bool vm_result_survives(const VmConfig *config, const VmResult *result)
  * JSON
  */
 
-/* The version of the installed @package, NULL if that is unknown. */
+/* The version of the installed @package, NULL if unknown. */
 static char *package_version(const char *package)
 {
     const char *argv[] = { "dpkg-query", "-W", "-f", "${Version}", package,
@@ -336,7 +336,7 @@ static void write_bytes(JSONWriter *json, const char *name, double bytes)
     }
 }
 
-/* Times count from the start of the workload, in milliseconds. */
+/* Times are in milliseconds since the start of the workload. */
 static void write_time(JSONWriter *json, const VmResult *result, double seconds)
 {
     json_writer_int64(json, "ms", 1000 * (seconds - result->work_started));

@@ -1,8 +1,8 @@
 /*
- * Guests with a virtio-gpu: running them
+ * Guests with a virtio-gpu: runner
  *
- * A guest has two serial lines: one for its kernel's log, one for the
- * conversation with its workload (tests/guest/README.md).
+ * A guest has two serial ports: one for its kernel log, one for the protocol
+ * with its workload (tests/guest/README.md).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,31 +17,32 @@
 
 #define SAMPLE_MS       250
 
-/* While a purge is under way its effect on QEMU's memory is looked for. */
+/* Interval of samples of QEMU's memory during a purge. */
 #define PURGE_SAMPLE_MS 50
 
 /*
- * Only a guest that hangs meets these: it reports five times a second, or that
- * one of its tests hangs, and a run takes a minute or two, or five on a loaded
- * machine. All are multiplied by vm_config_slowdown().
+ * Timeouts, only for guests that hang: a guest reports five times a second or
+ * reports that a test hangs, and a run takes one or two minutes, up to five on
+ * a loaded machine. All are multiplied by vm_config_slowdown().
  */
 #define SILENCE_MS      150000
 #define RUN_MS          900000
-/* Until what was purged has been returned to the operating system. */
+/* Timeout until purged memory has been returned to the host. */
 #define RETURN_MS       60000
 
-/* So many complaints of the guest's kernel are shown; the log has them all. */
+/* Number of kernel errors to print; the log has all. */
 #define SHOWN_COMPLAINTS 5
 
 /*
- * QEMU's memory is taken to be at rest when it stays within so much for so
- * long. Nothing is asserted of that: it makes results comparable.
+ * QEMU's memory counts as stable when REST_SAMPLES samples are within
+ * REST_BYTES. The guest continues after REST_MS anyway: this only reduces noise
+ * in results.
  */
 #define REST_BYTES      (256 * KiB)
 #define REST_SAMPLES    3
 #define REST_MS         10000
 
-/* One of the guest's serial lines. */
+/* A serial port of the guest. */
 typedef struct VmLine {
     const char *tag;
     int fd;
@@ -60,16 +61,16 @@ struct VmRun {
     char *log_path;
     FILE *log;
     int64_t started;
-    int64_t heard;          /* when the guest last said something */
+    int64_t heard;          /* time of the guest's last output */
     int64_t sampled;
-    unsigned events_shown;  /* of result.events */
+    unsigned events_shown;  /* index in result.events */
     bool ended;
 
     uint64_t rss_anon;
-    uint64_t rss_anon_working;  /* the last one before the workload was done */
+    uint64_t rss_anon_working;  /* last sample of the workload */
     uint64_t released_before;
     bool purging;           /* buffers are uploaded, the purge is not over */
-    /* The event at which the guest waits until QEMU is at rest, or NULL. */
+    /* The event after which the guest waits for stable memory, or NULL. */
     char *pause;
     int64_t paused;
     unsigned rested;
@@ -100,7 +101,7 @@ static void G_GNUC_PRINTF(2, 3) show(const VmRun *run, const char *format, ...)
 }
 
 /*
- * What the host knows
+ * Sampling of the host
  */
 
 static uint64_t read_rss_anon(const VmRun *run)
@@ -144,13 +145,13 @@ static void sample_host(VmRun *run)
 }
 
 /*
- * What the guest reports
+ * Reports of the guest
  */
 
 static void answer(VmRun *run, const char *line)
 {
     if (send(run->guest.fd, line, strlen(line), MSG_NOSIGNAL) < 0) {
-        vm_result_fail(&run->result, "the guest does not listen any more");
+        vm_result_fail(&run->result, "the guest has closed its serial port");
     }
 }
 
@@ -162,8 +163,9 @@ static void end_pause(VmRun *run)
 }
 
 /*
- * The guest waits with all buffers uploaded, and again after the purge: then
- * until the host's memory is returned, which takes as long as it takes.
+ * The guest waits after uploading all buffers and after the purge, until QEMU's
+ * memory is stable; after the purge also until the memory is returned to the
+ * host or RETURN_MS have passed.
  */
 static void step_pause(VmRun *run)
 {
@@ -203,7 +205,7 @@ static void begin_pause(VmRun *run, const char *event)
     run->rest_rss = run->rss_anon;
 }
 
-/* Show what became an event in the result. */
+/* Print new events of the result. */
 static void show_events(VmRun *run)
 {
     GArray *events = run->result.events;
@@ -227,7 +229,7 @@ static void handle_console(VmRun *run, const char *line)
     show_events(run);
 }
 
-/* Tell the guest what is on its display: a checksum of the screenshot. */
+/* Send the guest a checksum of a screenshot. */
 static void answer_with_screen(VmRun *run)
 {
     g_autofree char *path = g_strconcat(run->log_path, ".ppm", NULL);
@@ -249,7 +251,7 @@ static void answer_with_screen(VmRun *run)
     answer(run, line);
 }
 
-/* Tell the guest what the device's host memory is, and its limit; 0: none. */
+/* Send the guest the device's host memory and its limit; 0: none. */
 static void answer_with_hostmem(VmRun *run)
 {
     g_autofree char *line = NULL;
@@ -261,7 +263,7 @@ static void answer_with_hostmem(VmRun *run)
     answer(run, line);
 }
 
-/* Tell the guest the device's accounting, if it has one. */
+/* Send the guest the device's accounting, if any. */
 static void answer_with_accounting(VmRun *run)
 {
     const VmStats *stats = &run->result.stats;
@@ -282,7 +284,7 @@ static bool is_test_line(const char *event)
            g_str_has_prefix(event, "1..") || g_str_has_prefix(event, "soak");
 }
 
-/* The guest's questions; each is answered with a line. */
+/* Requests of the guest. The response to each is a line. */
 static const struct {
     const char *event;
     void (*answer)(VmRun *run);
@@ -332,7 +334,7 @@ static void handle_guest(VmRun *run, const char *line)
     } else if (!strcmp(event, "end")) {
         run->ended = true;
     } else if (!strcmp(event, "setup_failed")) {
-        vm_result_fail(&run->result, "the guest could not be set up: %s",
+        vm_result_fail(&run->result, "setup in the guest failed: %s",
                        values);
     } else if (!strcmp(event, "corrupt") || !strcmp(event, "error")) {
         show(run, "%s", line);
@@ -350,7 +352,7 @@ static void receive(VmRun *run, VmLine *from)
         return;
     }
     if (len <= 0) {
-        vm_result_fail(&run->result, "QEMU ended before the guest did");
+        vm_result_fail(&run->result, "QEMU exited before the guest finished");
         return;
     }
     run->heard = now_ms();
@@ -486,7 +488,7 @@ static VmRun *run_start(const VmConfig *config, VmProgress *progress)
     run->pid = read_pid(pid_path);
     run->result.qemu = qemu_version(run->qts);
 
-    /* QEMU has them all open: nothing is left behind, however this ends. */
+    /* QEMU has opened all files: unlink them so that none can be left over. */
     for (i = 0; i < G_N_ELEMENTS(files); i++) {
         g_autofree char *path = g_build_filename(dir, files[i], NULL);
 
@@ -523,8 +525,8 @@ static int64_t longest_ms(const VmConfig *config)
 }
 
 /*
- * QEMU takes memory again for other things than buffers, and the heap keeps
- * some of it: that what was purged is returned shows in the least that it has.
+ * Record the minimum of QEMU's memory: after a purge QEMU allocates memory for
+ * other purposes, which hides how much was returned to the host.
  */
 static void sample_purge(VmRun *run)
 {
@@ -532,7 +534,7 @@ static void sample_purge(VmRun *run)
                                      read_rss_anon(run));
 }
 
-/* Do what is to be done for @run now; false when it has ended. */
+/* Process pending events of @run. Returns false when it has ended. */
 static bool run_step(VmRun *run, const struct pollfd *fds)
 {
     int64_t silence = (int64_t)SILENCE_MS * vm_config_slowdown(run->config);
@@ -556,15 +558,15 @@ static bool run_step(VmRun *run, const struct pollfd *fds)
             step_pause(run);
         }
     }
-    /* A guest that was told to wait is silent. */
+    /* A waiting guest is silent. */
     if (run->pause) {
         run->heard = now;
     }
     if (now - run->heard > silence) {
-        vm_result_fail(result, "the guest has been silent for %" PRId64
+        vm_result_fail(result, "no output of the guest for %" PRId64
                        " s (see %s)", silence / 1000, run->log_path);
     } else if (now - run->started > longest_ms(run->config)) {
-        vm_result_fail(result, "the guest did not come to an end within %"
+        vm_result_fail(result, "the guest did not finish within %"
                        PRId64 " s (see %s)", longest_ms(run->config) / 1000,
                        run->log_path);
     }
