@@ -49,7 +49,7 @@ extern "C" {
  * New objects are VIRTGPU_MADV_WILLNEED. An object that is
  * VIRTGPU_MADV_DONTNEED can be used as before until it is purged. After that,
  * accesses to its mappings raise SIGBUS, and transfers and submissions that
- * refer to it fail with -ENODATA. New mappings are refused as long as it is
+ * refer to it fail with -ENODATA. New mappings fail as long as it is
  * VIRTGPU_MADV_DONTNEED: mmap() fails with -ENODATA. VIRTGPU_MADV_WILLNEED ends
  * all this: a purged object then reads as zero, and the next
  * VIRTGPU_MADV_WILLNEED reports these zeros as retained.
