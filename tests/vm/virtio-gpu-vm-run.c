@@ -157,7 +157,8 @@ static void answer(VmRun *run, const char *line)
 
 static void end_pause(VmRun *run)
 {
-    run->purging = !strcmp(run->pause, "loaded");
+    run->purging = run->config->scenario == VM_SCENARIO_CACHE &&
+                   !strcmp(run->pause, "loaded");
     g_clear_pointer(&run->pause, g_free);
     answer(run, "\n");
 }
