@@ -39,8 +39,9 @@ enum drm_gem_shmem_reclaim_state {
 	 */
 	DRM_GEM_SHMEM_RECLAIM_UNSHRINKABLE,
 	/**
-	 * @DRM_GEM_SHMEM_RECLAIM_DONTNEED: user space does not need the
-	 * contents: purging takes no I/O and frees all pages.
+	 * @DRM_GEM_SHMEM_RECLAIM_DONTNEED: has contents that user space does
+	 * not need: purging takes no I/O and frees all pages, in memory or in
+	 * swap.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_DONTNEED,
 	/**
@@ -55,7 +56,8 @@ enum drm_gem_shmem_reclaim_state {
 	DRM_GEM_SHMEM_RECLAIM_PINNED,
 	/**
 	 * @DRM_GEM_SHMEM_RECLAIM_UNPOPULATED: has no pages and reads as zero:
-	 * not used yet, or WILLNEED after a purge.
+	 * not used yet, or WILLNEED after a purge. There is nothing to purge,
+	 * so it stays there when it is marked as DONTNEED.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_UNPOPULATED,
 	/**
@@ -105,6 +107,11 @@ struct drm_gem_shmem_reclaim_object {
 	 * &drm_gem_shmem_reclaim.lru_lock, so either suffices to read it
 	 */
 	enum drm_gem_shmem_reclaim_state state;
+	/**
+	 * @counted: included in &drm_gem_shmem_reclaim_stats.purgeable;
+	 * protected like @lru_node
+	 */
+	bool counted;
 	/** @pin_count: while not 0, neither evicted nor purged */
 	unsigned int pin_count;
 	/** @dontneed: the last advice was DONTNEED */
@@ -198,6 +205,11 @@ struct drm_gem_shmem_reclaim_stats {
 	u64 bytes[DRM_GEM_SHMEM_RECLAIM_NR_STATES];
 	/** @resident: size of the objects with pinned pages, in any state */
 	u64 resident;
+	/**
+	 * @purgeable: size of the DONTNEED objects with pinned pages: the
+	 * memory that purging frees for certain
+	 */
+	u64 purgeable;
 	/** @purges: objects purged */
 	u64 purges;
 	/** @evictions: objects evicted */

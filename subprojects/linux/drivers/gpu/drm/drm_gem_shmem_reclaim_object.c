@@ -32,7 +32,7 @@ reclaim_state(struct drm_gem_shmem_reclaim_object *sobj)
 		return DRM_GEM_SHMEM_RECLAIM_PINNED;
 	if (sobj->purged)
 		return DRM_GEM_SHMEM_RECLAIM_PURGED;
-	if (reclaim_is_purgeable(sobj))
+	if (reclaim_is_purgeable(sobj) && (sobj->resident || sobj->evicted))
 		return DRM_GEM_SHMEM_RECLAIM_DONTNEED;
 	if (sobj->resident)
 		return DRM_GEM_SHMEM_RECLAIM_WILLNEED;
@@ -50,6 +50,9 @@ static void reclaim_lru_del_locked(struct drm_gem_shmem_reclaim_object *sobj)
 	list_del_init(&sobj->lru_node);
 	reclaim->stats.objects[sobj->state]--;
 	reclaim->stats.bytes[sobj->state] -= to_gem(sobj)->size;
+	if (sobj->counted)
+		reclaim->stats.purgeable -= to_gem(sobj)->size;
+	sobj->counted = false;
 }
 
 /**
@@ -71,6 +74,10 @@ void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *sobj)
 	sobj->state = reclaim_state(sobj);
 	reclaim->stats.objects[sobj->state]++;
 	reclaim->stats.bytes[sobj->state] += to_gem(sobj)->size;
+	sobj->counted = sobj->resident &&
+			sobj->state == DRM_GEM_SHMEM_RECLAIM_DONTNEED;
+	if (sobj->counted)
+		reclaim->stats.purgeable += to_gem(sobj)->size;
 	list_add_tail(&sobj->lru_node, &reclaim->lru[sobj->state]);
 	spin_unlock(&reclaim->lru_lock);
 }

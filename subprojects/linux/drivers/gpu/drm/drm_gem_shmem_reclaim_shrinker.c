@@ -238,12 +238,14 @@ static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 {
 	struct drm_gem_shmem_reclaim *reclaim =
 		container_of(shrinker, struct drm_gem_shmem_reclaim, shrinker);
-	u64 *bytes = reclaim->stats.bytes;
+	struct drm_gem_shmem_reclaim_stats *stats = &reclaim->stats;
 	unsigned long nr;
 
-	nr = READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_WILLNEED]) >> PAGE_SHIFT;
+	/* Both with pinned pages: those of others are not ours to reclaim. */
+	nr = READ_ONCE(stats->bytes[DRM_GEM_SHMEM_RECLAIM_WILLNEED]) >>
+	     PAGE_SHIFT;
 	nr = min(nr, reclaim_swap_pages());
-	nr += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]) >> PAGE_SHIFT;
+	nr += READ_ONCE(stats->purgeable) >> PAGE_SHIFT;
 	trace_drm_gem_shmem_reclaim_count(reclaim->dev, nr);
 	return nr ?: SHRINK_EMPTY;
 }
@@ -434,7 +436,7 @@ bool drm_gem_shmem_reclaim_may_add(struct drm_gem_shmem_reclaim *reclaim,
 	s64 needed = size;
 
 	needed += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_UNPOPULATED]);
-	needed -= READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_DONTNEED]);
+	needed -= READ_ONCE(reclaim->stats.purgeable);
 	return needed <= (s64)available << PAGE_SHIFT;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_may_add);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Creating buffers: those without pages do not count as memory to reclaim.
+ */
+
+#include <errno.h>
+
+#include <drm.h>
+#include <drm/virtgpu_drm.h>
+
+#include "test.h"
+
+#define MIB_BYTES ((size_t)1024 * KIB)
+/* Devices without the feature do not shrink larger ones. */
+#define EACH_BYTES (32 * MIB_BYTES)
+#define BYTES (256 * KIB)
+
+/*
+ * Create a buffer of @bytes in the guest, and of next to none on the host.
+ * Returns 0, or -errno.
+ */
+static int create_untouched(int gpu, size_t bytes, uint32_t *handle)
+{
+    struct drm_virtgpu_resource_create create = {
+        .target = 2,        /* a 2D texture */
+        .format = 1,        /* B8G8R8A8_UNORM */
+        .bind = 1 << 3,     /* a sampler view */
+        .width = 1, .height = 1, .depth = 1, .array_size = 1,
+        .size = bytes,
+    };
+    int ret = drm_request(gpu, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &create);
+
+    *handle = create.bo_handle;
+    return ret;
+}
+
+static size_t memory_and_swap(void)
+{
+    return meminfo_of("MemTotal") + meminfo_of("SwapTotal");
+}
+
+/* Create and mark more of them than there is memory, unless that fails. */
+static void fill_untouched(int gpu)
+{
+    size_t total = memory_and_swap() + EACH_BYTES, made;
+    TestBo tbo = { 0 };
+
+    for (made = 0; made < total; made += EACH_BYTES) {
+        int ret = create_untouched(gpu, EACH_BYTES, &tbo.bo.handle);
+
+        if (ret == -ENOMEM) {
+            return;
+        }
+        CHECK_INT(ret, ==, 0);
+        dontneed(&tbo);
+    }
+}
+
+/* Untouched buffers that are DONTNEED are not memory to reclaim. */
+static void test_unpopulated_is_not_purgeable(void)
+{
+    long long dontneed_bytes = stat_of("dontneed_bytes");
+    uint32_t handle;
+
+    fill_untouched(env.gpu);
+    CHECK_INT(stat_of("dontneed_bytes"), ==, dontneed_bytes);
+    CHECK_INT(create_untouched(env.gpu, memory_and_swap(), &handle), ==,
+              -ENOMEM);
+}
+
+/* It becomes purgeable with its first use. */
+static void test_populated_is_purgeable(void)
+{
+    TestBo tbo = { .index = 1 };
+
+    CHECK_INT(bo_create(env.gpu, BO_TEXTURE, BYTES, &tbo.bo), ==, 0);
+    dontneed(&tbo);
+    CHECK_INT(stat_of("dontneed_bytes"), ==, 0);
+    test_bo_fill(&tbo, 1);
+    CHECK_INT(stat_of("dontneed_bytes"), ==, BYTES);
+    shrink_all();
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
+}
+
+const TestCase tests_create[] = {
+    { "create/unpopulated-is-not-purgeable",
+      test_unpopulated_is_not_purgeable, NEEDS_FEATURE },
+    { "create/populated-is-purgeable", test_populated_is_purgeable, 0 },
+    { NULL, NULL, 0 },
+};
