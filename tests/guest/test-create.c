@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Creating buffers: those without pages do not count as memory to reclaim.
+ * Buffers without pages take no memory: neither from others, nor do they count
+ * as memory to reclaim.
  */
 
 #include <errno.h>
@@ -39,8 +40,8 @@ static size_t memory_and_swap(void)
     return meminfo_of("MemTotal") + meminfo_of("SwapTotal");
 }
 
-/* Create and mark more of them than there is memory, unless that fails. */
-static void fill_untouched(int gpu)
+/* Create more of them than there is memory, unless that fails. */
+static void fill_untouched(int gpu, bool marked)
 {
     size_t total = memory_and_swap() + EACH_BYTES, made;
     TestBo tbo = { 0 };
@@ -52,8 +53,21 @@ static void fill_untouched(int gpu)
             return;
         }
         CHECK_INT(ret, ==, 0);
-        dontneed(&tbo);
+        if (marked) {
+            dontneed(&tbo);
+        }
     }
+}
+
+/* One client's untouched buffers do not fail those of another. */
+static void test_beside_untouched(void)
+{
+    int other = gpu_open();
+    TestBo tbo;
+
+    fill_untouched(other, false);
+    make(&tbo, BYTES);
+    check_upload(&tbo);
 }
 
 /* Untouched buffers that are DONTNEED are not memory to reclaim. */
@@ -62,7 +76,7 @@ static void test_unpopulated_is_not_purgeable(void)
     long long dontneed_bytes = stat_of("dontneed_bytes");
     uint32_t handle;
 
-    fill_untouched(env.gpu);
+    fill_untouched(env.gpu, true);
     CHECK_INT(stat_of("dontneed_bytes"), ==, dontneed_bytes);
     CHECK_INT(create_untouched(env.gpu, memory_and_swap(), &handle), ==,
               -ENOMEM);
@@ -84,6 +98,7 @@ static void test_populated_is_purgeable(void)
 }
 
 const TestCase tests_create[] = {
+    { "create/beside-untouched", test_beside_untouched, 0 },
     { "create/unpopulated-is-not-purgeable",
       test_unpopulated_is_not_purgeable, NEEDS_FEATURE },
     { "create/populated-is-purgeable", test_populated_is_purgeable, 0 },

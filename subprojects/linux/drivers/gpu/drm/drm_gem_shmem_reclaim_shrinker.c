@@ -420,9 +420,13 @@ static unsigned long reclaim_slab(void)
  * @size: size of the object in bytes
  *
  * Objects are populated at first use, when it is late to fail. Drivers call this
- * at creation, so that a client that keeps creating objects gets an error. It
- * is an estimate: the size of this and all unpopulated objects is compared with
- * free memory, purgeable memory and swap space.
+ * at creation, so that a client that keeps creating and using objects gets an
+ * error. It is an estimate: the size of this object is compared with free
+ * memory, purgeable memory and swap space.
+ *
+ * Other unpopulated objects are not taken into account: they hold no memory, so
+ * a client with many would fail the objects of all others at no cost, and
+ * nothing would stop it.
  *
  * Returns: whether to create the object.
  */
@@ -432,12 +436,9 @@ bool drm_gem_shmem_reclaim_may_add(struct drm_gem_shmem_reclaim *reclaim,
 	long available = si_mem_available() - reclaim_slab() +
 			 reclaim_swap_pages() -
 			 totalram_pages() / RECLAIM_MARGIN_DIVISOR;
-	u64 *bytes = reclaim->stats.bytes;
-	s64 needed = size;
 
-	needed += READ_ONCE(bytes[DRM_GEM_SHMEM_RECLAIM_UNPOPULATED]);
-	needed -= READ_ONCE(reclaim->stats.purgeable);
-	return needed <= (s64)available << PAGE_SHIFT;
+	available += READ_ONCE(reclaim->stats.purgeable) >> PAGE_SHIFT;
+	return available > 0 && size >> PAGE_SHIFT <= available;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_may_add);
 
