@@ -318,6 +318,36 @@ static void test_least_recently_marked_first(void)
     release_many(tbo, COUNT);
 }
 
+/*
+ * A scan is bounded by its work: purging a buffer whose pages are in swap frees
+ * none, and counts all the same.
+ */
+static void test_swapped_counts_as_work(void)
+{
+    enum { COUNT = 200 };
+    TestBo *tbo = make_many(COUNT, PAGE_BYTES);
+    long long swapped = meminfo_of("Shmem") - COUNT * PAGE_BYTES;
+    long long purges = stat_of("purges");
+    unsigned percent = 90;
+    int i;
+
+    shrink_all();
+    for (i = 0; meminfo_of("Shmem") > swapped; i++) {
+        CHECK_INT(i, <, 10);
+        check_memory_hog(percent += 10);
+    }
+    for (i = 0; i < COUNT; i++) {
+        dontneed(&tbo[i]);
+    }
+    for (i = 1; i <= 3; i++) {
+        shrink(1);
+        CHECK_INT(stat_of("purges"), ==, purges + i);
+    }
+    shrink_all();
+    CHECK_INT(stat_of("purges"), ==, purges + COUNT);
+    release_many(tbo, COUNT);
+}
+
 /* DONTNEED buffers are purged before others are evicted. */
 static void test_before_evicting(void)
 {
@@ -445,6 +475,8 @@ const TestCase tests_purge[] = {
     { "purge/only-dontneed", test_only_dontneed, 0 },
     { "purge/more-than-one-request", test_more_than_one_request, 0 },
     { "purge/no-more-than-requested", test_no_more_than_requested, 0 },
+    { "purge/swapped-counts-as-work", test_swapped_counts_as_work,
+      NEEDS_SWAP },
     { "purge/least-recently-marked-first", test_least_recently_marked_first,
       0 },
     { "purge/before-evicting", test_before_evicting, 0 },

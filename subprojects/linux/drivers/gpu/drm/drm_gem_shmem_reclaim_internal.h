@@ -31,7 +31,8 @@ bool drm_gem_shmem_reclaim_wait(struct drm_gem_shmem_reclaim *reclaim,
 				unsigned long end);
 unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					enum drm_gem_shmem_reclaim_op op,
-					unsigned long nr);
+					unsigned long nr,
+					unsigned long *scanned);
 
 static inline struct drm_gem_object *
 to_gem(struct drm_gem_shmem_reclaim_object *sobj)

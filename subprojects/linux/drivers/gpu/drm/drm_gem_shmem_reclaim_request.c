@@ -172,21 +172,22 @@ static bool reclaim_is_eligible(struct drm_gem_shmem_reclaim_object *sobj,
 
 /*
  * Run the first half for objects of @nr pages, or as many as the request has
- * room for. Returns the number of pages released on the way, by operations that
- * turned out to be completed.
+ * room for. Adds to @freed the number of pages released on the way, by
+ * operations that turned out to be completed. Returns the size in pages of the
+ * objects of both.
  */
 static unsigned long
 reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 		     enum drm_gem_shmem_reclaim_state state, unsigned long nr,
-		     u64 *left)
+		     u64 *left, unsigned long *freed)
 {
 	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
 	struct drm_gem_shmem_reclaim_object *sobj;
 	unsigned int max = req->op == DRM_GEM_SHMEM_RECLAIM_PURGE ?
 			   reclaim->max_purge : ARRAY_SIZE(req->objs);
-	unsigned long freed = 0, requested = 0;
+	unsigned long scanned = 0;
 
-	while (req->count < max && freed + requested < nr) {
+	while (req->count < max && scanned < nr) {
 		sobj = drm_gem_shmem_reclaim_next(reclaim, state, left);
 		if (!sobj)
 			break;
@@ -195,12 +196,14 @@ reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 			continue;
 		}
 		if (sobj->op != DRM_GEM_SHMEM_RECLAIM_NONE &&
-		    reclaim_completed(sobj))
-			freed += drm_gem_shmem_reclaim_complete(sobj, false);
+		    reclaim_completed(sobj)) {
+			*freed += drm_gem_shmem_reclaim_complete(sobj, false);
+			scanned += to_gem(sobj)->size >> PAGE_SHIFT;
+		}
 		if (reclaim_is_eligible(sobj, req->op)) {
 			sobj->op = req->op;
 			sobj->inflight = true;
-			requested += to_gem(sobj)->size >> PAGE_SHIFT;
+			scanned += to_gem(sobj)->size >> PAGE_SHIFT;
 			req->objs[req->count++] = sobj;
 			reclaim_unlock(sobj);
 		} else {
@@ -208,7 +211,7 @@ reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 			drm_gem_shmem_reclaim_put(sobj);
 		}
 	}
-	return freed;
+	return scanned;
 }
 
 /**
@@ -254,30 +257,35 @@ static bool reclaim_request_completed(void *arg)
  * drm_gem_shmem_reclaim_run - reclaim idle objects
  * @reclaim: the device instance
  * @op: the operation
- * @nr: number of pages to reclaim
+ * @nr: number of pages to scan
+ * @scanned: incremented by the size in pages of the objects that were requested,
+ *	whether or not that frees any: each costs the device work, and a request
+ *	a wait, but some have no pages left in memory, or turn out to be busy
  *
- * For use during reclaim, with no lock held. Waits for the device for a second
- * at most.
+ * For use during reclaim, with no lock held. Each request waits for the device
+ * for a second at most, and one that takes longer is the last.
  *
  * Returns: the number of pages freed or made swappable.
  */
 unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					enum drm_gem_shmem_reclaim_op op,
-					unsigned long nr)
+					unsigned long nr,
+					unsigned long *scanned)
 {
 	enum drm_gem_shmem_reclaim_state state = reclaim_op_state(op);
 	u64 left = READ_ONCE(reclaim->stats.objects[state]);
 	struct drm_gem_shmem_reclaim_object *sobj;
 	struct drm_gem_shmem_reclaim_request *req;
-	unsigned long freed = 0;
+	unsigned long freed = 0, done = 0;
 	unsigned int i;
 	bool completed;
 
-	while (left && freed < nr) {
+	while (left && done < nr) {
 		req = reclaim_get_request(reclaim, op);
 		if (!req)
 			break;
-		freed += reclaim_fill_request(req, state, nr - freed, &left);
+		done += reclaim_fill_request(req, state, nr - done, &left,
+					     &freed);
 		if (!req->count) {
 			reclaim_put_request(req);
 			break;
@@ -310,5 +318,6 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 			break;
 		}
 	}
+	*scanned += done;
 	return freed;
 }

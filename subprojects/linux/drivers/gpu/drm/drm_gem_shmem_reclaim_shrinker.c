@@ -101,15 +101,17 @@ static bool reclaim_wait_idle(struct drm_gem_shmem_reclaim *reclaim,
  */
 static unsigned long reclaim_run_busy(struct drm_gem_shmem_reclaim *reclaim,
 				      enum drm_gem_shmem_reclaim_op op,
-				      unsigned long nr)
+				      unsigned long nr, unsigned long *scanned)
 {
 	unsigned long end = jiffies + RECLAIM_BUSY_TIMEOUT;
-	unsigned long freed = 0;
+	unsigned long freed = 0, done = 0;
 
-	while (freed < nr && reclaim_wait_idle(reclaim, op, end)) {
+	while (done < nr && reclaim_wait_idle(reclaim, op, end)) {
 		reclaim_count(reclaim, &reclaim->stats.waits);
-		freed += drm_gem_shmem_reclaim_run(reclaim, op, nr - freed);
+		freed += drm_gem_shmem_reclaim_run(reclaim, op, nr - done,
+						   &done);
 	}
+	*scanned += done;
 	return freed;
 }
 
@@ -155,13 +157,18 @@ static bool reclaim_may_evict(struct drm_gem_shmem_reclaim *reclaim)
  * struct reclaim_scan - one pass over the stages
  */
 struct reclaim_scan {
-	/** @nr: number of pages to reclaim */
+	/** @nr: number of pages to scan */
 	unsigned long nr;
+	/**
+	 * @scanned: size in pages of the objects that the device was asked to
+	 * release; the bound of the work, whatever it frees
+	 */
+	unsigned long scanned;
 	/** @may_purge: the caller allows the I/O that truncation may wait for */
 	bool may_purge;
 	/** @may_wait: the caller may wait for busy objects */
 	bool may_wait;
-	/** @force: run all stages until @nr pages are reclaimed */
+	/** @force: run all stages until @nr pages are scanned */
 	bool force;
 	/** @purged: number of pages freed */
 	unsigned long purged;
@@ -207,30 +214,33 @@ static bool reclaim_stage_allowed(struct drm_gem_shmem_reclaim *reclaim,
 static unsigned long reclaim_run_stages(struct drm_gem_shmem_reclaim *reclaim,
 					struct reclaim_scan *scan)
 {
-	unsigned long freed = 0, pages;
+	unsigned long pages;
 	int i;
 
 	/* Signal completed fences, which make objects idle. */
 	reclaim_poll(reclaim);
 
-	for (i = 0; i < ARRAY_SIZE(reclaim_stages) && freed < scan->nr; i++) {
+	for (i = 0; i < ARRAY_SIZE(reclaim_stages) && scan->scanned < scan->nr;
+	     i++) {
 		const struct reclaim_stage *stage = &reclaim_stages[i];
 
 		if (!reclaim_stage_allowed(reclaim, stage, scan))
 			continue;
 		if (stage->busy)
 			pages = reclaim_run_busy(reclaim, stage->op,
-						 scan->nr - freed);
+						 scan->nr - scan->scanned,
+						 &scan->scanned);
 		else
 			pages = drm_gem_shmem_reclaim_run(reclaim, stage->op,
-							  scan->nr - freed);
+							  scan->nr -
+							  scan->scanned,
+							  &scan->scanned);
 		if (stage->op == DRM_GEM_SHMEM_RECLAIM_PURGE)
 			scan->purged += pages;
 		else
 			scan->evicted += pages;
-		freed = scan->purged + scan->evicted;
 	}
-	return freed;
+	return scan->purged + scan->evicted;
 }
 
 static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
@@ -279,9 +289,12 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	trace_drm_gem_shmem_reclaim_scan(reclaim->dev, scan.nr, scan.purged,
 					 scan.evicted);
 
-	/* Objects are reclaimed whole, which may be more than requested. */
-	sc->nr_scanned = max(scan.nr, freed);
-	return freed ?: SHRINK_STOP;
+	/*
+	 * Objects are reclaimed whole, which may be more than requested. Without
+	 * any, all are busy: another scan would find the same.
+	 */
+	sc->nr_scanned = scan.scanned;
+	return scan.scanned ? freed : SHRINK_STOP;
 }
 
 /**
@@ -354,7 +367,7 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_flush);
 /**
  * drm_gem_shmem_reclaim_shrink - reclaim without memory pressure
  * @reclaim: the device instance
- * @nr: number of pages to reclaim
+ * @nr: number of pages to scan
  *
  * For tests and debugging: runs the same stages as a scan, whether or not there
  * is swap space and regardless of the backlog of pages to be swapped. May sleep.
