@@ -5,6 +5,14 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <drm.h>
 #include <drm/virtgpu_drm.h>
@@ -15,6 +23,9 @@
 /* Devices without the feature do not shrink larger ones. */
 #define EACH_BYTES (32 * MIB_BYTES)
 #define BYTES (256 * KIB)
+
+/* A bound that only a hang exceeds. */
+#define KILLED_MS 60000
 
 /*
  * Create a buffer of @bytes in the guest, and of next to none on the host.
@@ -97,10 +108,66 @@ static void test_populated_is_purgeable(void)
     check_zero(&tbo);
 }
 
+#define GROUPS "/sys/fs/cgroup"
+
+/* Limit the memory that the calling process may allocate from now on. */
+static void limit_own_memory(void)
+{
+    int fd;
+
+    CHECK_INT(system("cd " GROUPS " && "
+                     "{ [ -e cgroup.procs ] || mount -t cgroup2 none .; } && "
+                     "cd " GROUPS " && "
+                     "echo +memory >cgroup.subtree_control && "
+                     "mkdir -p limited && echo 4M >limited/memory.max"),
+              ==, 0);
+    fd = open(GROUPS "/limited/cgroup.procs", O_WRONLY | O_CLOEXEC);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(write(fd, "0", 1), ==, 1);
+    close(fd);
+}
+
+/*
+ * A task that gets no memory for a buffer can be killed, also while a system
+ * call accesses it. Otherwise the system call fails, after some tries.
+ */
+static void test_kill_without_memory(void)
+{
+    int pid, line[2], status, waited, ended = 0;
+    TestBo tbo = { 0 };
+    void *map;
+
+    CHECK_INT(create_untouched(env.gpu, EACH_BYTES, &tbo.bo.handle), ==, 0);
+    map = map_anew(&tbo, PAGE_BYTES, PROT_READ, MAP_SHARED);
+    CHECK(map != MAP_FAILED);
+    CHECK_INT(pipe(line), ==, 0);
+    pid = fork();
+    if (pid == 0) {
+        struct iovec part = { .iov_base = map, .iov_len = 1 };
+
+        limit_own_memory();
+        do {
+            CHECK(writev(line[1], &part, 1) < 0);
+        } while (errno == EFAULT);
+        _exit(EXIT_FAILURE);
+    }
+    while (!is_blocked(pid, SYS_writev)) {
+        usleep(1000);
+    }
+    kill(pid, SIGKILL);
+    for (waited = 0; waited < KILLED_MS && !ended; waited += 10) {
+        ended = waitpid(pid, &status, WNOHANG);
+        usleep(10000);
+    }
+    CHECK_INT(ended, ==, pid);
+    CHECK_INT(WTERMSIG(status), ==, SIGKILL);
+}
+
 const TestCase tests_create[] = {
     { "create/beside-untouched", test_beside_untouched, 0 },
     { "create/unpopulated-is-not-purgeable",
       test_unpopulated_is_not_purgeable, NEEDS_FEATURE },
     { "create/populated-is-purgeable", test_populated_is_purgeable, 0 },
+    { "create/kill-without-memory", test_kill_without_memory, 0 },
     { NULL, NULL, 0 },
 };

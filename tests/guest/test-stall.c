@@ -339,6 +339,70 @@ static void test_kill_in_fault(void)
     check_host(&tbo);
 }
 
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+/* An access by the kernel: a fault in it is no return to user space. */
+static int request_write(const TestBo *tbo)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+    int line[2];
+
+    CHECK_INT(sigaction(SIGUSR1, &action, NULL), ==, 0);
+    CHECK_INT(pipe(line), ==, 0);
+    return write(line[1], tbo->bo.map, 16);
+}
+
+/* A writer that waits for a user that waits for the device. */
+static void begin_write(TestBo *tbo, Task *user, Task *writer)
+{
+    TestBo again;
+
+    begin_operation(tbo, false);
+    again = *tbo;
+    again.bo.map = map_anew(tbo, BYTES, PROT_READ, MAP_SHARED);
+    CHECK(again.bo.map != MAP_FAILED);
+    *user = start_task(request_upload, tbo);
+    check_blocked(user);
+    *writer = start_task(request_write, &again);
+    check_blocked_in(writer, SYS_write);
+}
+
+/* A signal does not make it retry the fault over and over: it sleeps on. */
+static void test_signal_in_write(void)
+{
+    Task user, writer;
+    TestBo tbo;
+
+    begin_write(&tbo, &user, &writer);
+    kill(writer.pid, SIGUSR1);
+    /* A task that is being woken still looks blocked. */
+    usleep(1000 * WAITS_MS);
+    check_blocked_in(&writer, SYS_write);
+    check_blocked(&user);
+    stall_end();
+    CHECK_INT(result_of(&user), ==, 0);
+    CHECK_INT(result_of(&writer), ==, 16);
+    check_host(&tbo);
+}
+
+/* It can be killed while the other one still waits. */
+static void test_kill_in_write(void)
+{
+    Task user, writer;
+    TestBo tbo;
+
+    begin_write(&tbo, &user, &writer);
+    kill(writer.pid, SIGKILL);
+    CHECK_INT(WTERMSIG(wait_for(writer.pid)), ==, SIGKILL);
+    check_blocked(&user);
+    stall_end();
+    CHECK_INT(result_of(&user), ==, 0);
+    check_host(&tbo);
+}
+
 /* The pages stay, the scan returns, and all recovers with the device. */
 static void test_pages_stay_resident(void)
 {
@@ -459,6 +523,8 @@ const TestCase tests_stall[] = {
     { "stall/close-in-purge", test_close_in_purge, 0 },
     { "stall/kill-while-waiting", test_kill_while_waiting, 0 },
     { "stall/kill-in-fault", test_kill_in_fault, 0 },
+    { "stall/signal-in-write", test_signal_in_write, 0 },
+    { "stall/kill-in-write", test_kill_in_write, 0 },
     { "stall/pages-stay-resident", test_pages_stay_resident, 0 },
     { "stall/all-requests", test_all_requests, 0 },
     { "stall/busy-is-skipped", test_busy_is_skipped, NEEDS_3D },

@@ -4,7 +4,7 @@
  */
 
 #include <linux/mm.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include <drm/drm_vma_manager.h>
 
@@ -112,6 +112,35 @@ static int reclaim_fault_pages(struct drm_gem_shmem_reclaim_object *sobj)
 	return ret;
 }
 
+/*
+ * Lock the reservation. Returns -EINTR if a signal ended the wait. After an
+ * access by user space that may be any: it is delivered before the access is
+ * repeated. An access by the kernel is repeated at once with the signal still
+ * pending, so only a fatal one ends the wait there.
+ */
+static int reclaim_fault_lock(struct dma_resv *resv, struct vm_fault *vmf)
+{
+	if (!dma_resv_lock_interruptible(resv, NULL))
+		return 0;
+	if (vmf->flags & FAULT_FLAG_USER)
+		return -EINTR;
+
+	/* The lock has no killable variant. */
+	while (!fatal_signal_pending(current)) {
+		if (dma_resv_trylock(resv))
+			return 0;
+		schedule_timeout_killable(1);
+	}
+	return -EINTR;
+}
+
+/* End a fault because of a signal. An access by the kernel must not go on. */
+static vm_fault_t reclaim_fault_interrupted(void)
+{
+	return fatal_signal_pending(current) ? VM_FAULT_SIGBUS :
+					       VM_FAULT_NOPAGE;
+}
+
 /**
  * drm_gem_shmem_reclaim_fault - &vm_operations_struct.fault
  * @sobj: the shmem object, shrinkable or not
@@ -119,7 +148,8 @@ static int reclaim_fault_pages(struct drm_gem_shmem_reclaim_object *sobj)
  * @vmf: the fault
  *
  * Populates the object. An access to a purged object, or to one for which there
- * is no memory, raises SIGBUS. May sleep.
+ * is no memory, raises SIGBUS, or fails with EFAULT in a system call. So does
+ * one by a task that is being killed. May sleep.
  *
  * Returns: a VM_FAULT code.
  */
@@ -138,9 +168,8 @@ vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *sobj
 		return VM_FAULT_SIGBUS;
 
 	for (;;) {
-		/* On a signal: the fault is retried unless the task dies. */
-		if (dma_resv_lock_interruptible(obj->resv, NULL))
-			return VM_FAULT_NOPAGE;
+		if (reclaim_fault_lock(obj->resv, vmf))
+			return reclaim_fault_interrupted();
 
 		if (drm_gem_shmem_reclaim_is_shrinkable(sobj))
 			err = reclaim_fault_pages(sobj);
@@ -154,8 +183,9 @@ vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *sobj
 		}
 
 		dma_resv_unlock(obj->resv);
-		if (schedule_timeout_killable(delay))
-			return VM_FAULT_NOPAGE;
+		schedule_timeout_killable(delay);
+		if (fatal_signal_pending(current))
+			return reclaim_fault_interrupted();
 		delay *= 2;
 	}
 
@@ -165,7 +195,7 @@ vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *sobj
 		break;
 	case -EINTR:
 	case -EAGAIN:
-		ret = VM_FAULT_NOPAGE;
+		ret = reclaim_fault_interrupted();
 		break;
 	default:
 		ret = VM_FAULT_SIGBUS;
