@@ -19,6 +19,9 @@
 #define BYTES  (16 * 1024 * KIB)
 #define FILLER (4 * 1024 * KIB)
 
+/* A bound that only a hang exceeds. */
+#define FREED_MS 60000
+
 /* More than enough to reach the limit. */
 #define FILLERS_MAX 128
 
@@ -117,9 +120,48 @@ static void test_reclaim_after_enomem(void)
     free_fillers();
 }
 
+/*
+ * A purge by RESOURCE_UNREF, after which the host refuses to create the resource
+ * again: the buffer is usable as soon as there is memory.
+ */
+static void test_create_refused(void)
+{
+    long long room = host_room();
+    int ret = -EIO, waited;
+    TestBo tbo;
+
+    if (env.has_feature) {
+        test_skip("needs a device without VIRTIO_GPU_F_RECLAIM");
+    }
+    make_from(env.gpu, &tbo, 1, BYTES, BO_TEXTURE);
+    dontneed(&tbo);
+    shrink_all();
+    CHECK(!willneed(&tbo));
+    /* The last of these fail on the host. */
+    while (filler_count * FILLER <= room) {
+        CHECK_INT(filler_count, <, FILLERS_MAX);
+        CHECK_INT(bo_create(env.gpu, BO_TEXTURE, FILLER,
+                            &fillers[filler_count++].bo), ==, 0);
+    }
+    test_bo_fill(&tbo, 1);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -EIO);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, -EIO);
+    while (filler_count) {
+        release(&fillers[--filler_count]);
+    }
+    /* Resources are freed asynchronously. */
+    for (waited = 0; waited < FREED_MS && ret == -EIO; waited += 10) {
+        ret = bo_upload(env.gpu, &tbo.bo);
+        usleep(10000);
+    }
+    CHECK_INT(ret, ==, 0);
+    check_upload(&tbo);
+}
+
 const TestCase tests_host[] = {
     { "host/upload-enomem", test_upload_enomem, NEEDS_FEATURE },
     { "host/submit-enomem", test_submit_enomem, NEEDS_3D | NEEDS_FEATURE },
     { "host/reclaim-after-enomem", test_reclaim_after_enomem, NEEDS_FEATURE },
+    { "host/create-refused", test_create_refused, 0 },
     { NULL, NULL, 0 },
 };

@@ -32,6 +32,9 @@
 /* RESOURCE_ATTACH_BACKING failed with OUT_OF_MEMORY. */
 #define REJECTED_ATTACH "response 0x1201 (command 0x106)"
 
+/* The same, and commands with the ids of resources that were not created. */
+#define REJECTED "*ERROR* response 0x12"
+
 /* An injected allocation failure. */
 #define NO_LIST "failed to allocate ent list"
 
@@ -117,7 +120,7 @@ static void run_guests(void)
 }
 
 /* The console is a scattered blob: its scanout fails without udmabuf. */
-#define REJECTED_CONSOLE "*ERROR* response 0x12"
+#define REJECTED_CONSOLE REJECTED
 
 /* The 2D device has a memory limit by default, the GL device does not. */
 static const VmConfig configs[] = {
@@ -128,6 +131,8 @@ static const VmConfig configs[] = {
     { .name = "stock-2d", GUEST, .is_2d = true, .tests = "purge/" },
     { .name = "gl-limited", GUEST, .our_device = true, .hostmem_mib = 64,
       .tests = "host/", .provoked = REJECTED_ATTACH },
+    { .name = "stock-2d-limited", GUEST, .is_2d = true, .hostmem_mib = 64,
+      .tests = "host/", .provoked = REJECTED },
     { .name = "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
       .tests = "blob/", .provoked = REJECTED_CONSOLE },
     { .name = "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",

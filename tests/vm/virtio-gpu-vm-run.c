@@ -252,15 +252,21 @@ static void answer_with_screen(VmRun *run)
     answer(run, line);
 }
 
-/* Send the guest the device's host memory and its limit; 0: none. */
+/*
+ * Send the guest the device's host memory and its limit; 0: none. For a stock
+ * device, which has no accounting, both are 0.
+ */
 static void answer_with_hostmem(VmRun *run)
 {
+    uint64_t limit = run->config->hostmem_mib * MiB;
     g_autofree char *line = NULL;
 
     read_stats(run);
+    if (run->result.stats.known) {
+        limit = run->result.stats.host_bytes_limit;
+    }
     line = g_strdup_printf("%" PRIu64 " %" PRIu64 "\n",
-                           run->result.stats.host_bytes,
-                           run->result.stats.host_bytes_limit);
+                           run->result.stats.host_bytes, limit);
     answer(run, line);
 }
 

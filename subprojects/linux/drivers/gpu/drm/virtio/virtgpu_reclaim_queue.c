@@ -38,6 +38,12 @@ void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 	case VIRTIO_GPU_RESP_OK_NODATA:
 		bo->reclaim.error = 0;
 		break;
+	case VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID:
+		/* It refused to create the resource: the next use tries again. */
+		if (bo->reclaim.params)
+			bo->created = false;
+		bo->reclaim.error = -EIO;
+		break;
 	case VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY:
 		bo->reclaim.error = -ENOMEM;
 		break;
