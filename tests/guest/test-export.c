@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <drm.h>
@@ -86,6 +87,31 @@ static void test_dontneed_is_retained(void)
     check_host(&tbo);
 }
 
+/* An export that fails, here for want of a descriptor, leaves no pin. */
+static void test_failed_is_not_pinned(void)
+{
+    struct rlimit limit, none = { 0, 0 };
+    int fd;
+    TestBo tbo;
+
+    make(&tbo, BYTES);
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    none.rlim_max = limit.rlim_max;
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+    fd = export_of(env.gpu, &tbo);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    CHECK_INT(fd, ==, -EMFILE);
+    shrink_all();
+    CHECK_INT(stat_of("evicted_bytes"), ==, BYTES);
+    dontneed(&tbo);
+    CHECK(willneed(&tbo));
+    check_intact(&tbo);
+
+    fd = export_of(env.gpu, &tbo);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(madvise_as(env.gpu, &tbo, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+}
+
 static void test_purged_enodata(void)
 {
     TestBo tbo;
@@ -157,6 +183,7 @@ const TestCase tests_export[] = {
     { "export/dontneed-ebusy", test_dontneed_ebusy, 0 },
     { "export/exported-stays-resident", test_exported_stays_resident, 0 },
     { "export/dontneed-is-retained", test_dontneed_is_retained, 0 },
+    { "export/failed-is-not-pinned", test_failed_is_not_pinned, 0 },
     { "export/purged-enodata", test_purged_enodata, 0 },
     { "export/evicted-swaps-in", test_evicted_swaps_in, 0 },
     { "export/imported-dontneed-ebusy", test_imported_dontneed_ebusy, 0 },

@@ -57,10 +57,7 @@ struct virtio_gpu_object_reclaim {
 	int error;
 	/** @attached_before: attaching is a reattach, not the first one */
 	bool attached_before;
-	/**
-	 * @exported: pinned because it was exported; protected by
-	 * &drm_device.object_name_lock
-	 */
+	/** @exported: pinned for life because it was exported */
 	bool exported;
 	/**
 	 * @params: parameters to recreate the resource after a purge by
@@ -98,8 +95,9 @@ void virtio_gpu_reclaim_end_access(struct virtio_gpu_object *bo);
 int virtio_gpu_reclaim_pin(struct drm_gem_object *obj);
 void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj);
 void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb);
-struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj,
-					  int flags);
+int virtio_gpu_reclaim_handle_to_fd(struct drm_device *dev,
+				    struct drm_file *file, u32 handle, u32 flags,
+				    int *fd);
 int virtio_gpu_reclaim_mmap(struct drm_gem_object *obj,
 			    struct vm_area_struct *vma);
 extern const struct vm_operations_struct virtio_gpu_reclaim_vm_ops;

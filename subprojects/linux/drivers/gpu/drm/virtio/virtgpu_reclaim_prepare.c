@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include <drm/drm_gem_framebuffer_helper.h>
+#include <drm/drm_prime.h>
 
 #include "virtgpu_reclaim_internal.h"
 
@@ -293,29 +294,53 @@ void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb)
 	drm_gem_fb_destroy(fb);
 }
 
-/**
- * virtio_gpu_reclaim_export - &drm_gem_object_funcs.export
- * @obj: the object
- * @flags: flags of the dma-buf's file
- *
- * Importers expect the pages to stay, and there is no notification when the last
- * of them is done, so the object stays pinned for life.
- *
- * Returns: the dma-buf or an error pointer.
- */
-struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj, int flags)
+/* Keep the pin of an export that succeeded, unless there is one already. */
+static void virtio_gpu_reclaim_end_export(struct drm_gem_object *obj, bool ok)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	if (!is_shrinkable(bo))
+		return;
+
+	dma_resv_lock(obj->resv, NULL);
+	if (ok && !bo->reclaim.exported)
+		bo->reclaim.exported = true;
+	else
+		drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
+	dma_resv_unlock(obj->resv);
+}
+
+/**
+ * virtio_gpu_reclaim_handle_to_fd - &drm_driver.prime_handle_to_fd
+ * @dev: the device
+ * @file: the client
+ * @handle: its handle of the object
+ * @flags: flags of the dma-buf's file
+ * @fd: set to the file descriptor
+ *
+ * Importers expect the pages to stay, and there is no notification when the last
+ * of them is done, so the object stays pinned for life. It is pinned here, not
+ * in &drm_gem_object_funcs.export: that runs under object_name_lock, which all
+ * clients need, and swapping in or reattaching an object takes time.
+ *
+ * Returns: 0 or a negative error code; then the object is not pinned.
+ */
+int virtio_gpu_reclaim_handle_to_fd(struct drm_device *dev,
+				    struct drm_file *file, u32 handle, u32 flags,
+				    int *fd)
+{
+	struct drm_gem_object *obj = drm_gem_object_lookup(file, handle);
 	int ret;
 
-	/* Protected by object_name_lock, which the caller holds. */
-	if (!bo->reclaim.exported) {
-		ret = virtio_gpu_reclaim_pin(obj);
-		if (ret)
-			return ERR_PTR(ret);
-		bo->reclaim.exported = true;
+	if (!obj)
+		return -ENOENT;
+	ret = virtio_gpu_reclaim_pin(obj);
+	if (!ret) {
+		ret = drm_gem_prime_handle_to_fd(dev, file, handle, flags, fd);
+		virtio_gpu_reclaim_end_export(obj, !ret);
 	}
-	return virtgpu_gem_prime_export(obj, flags);
+	drm_gem_object_put(obj);
+	return ret;
 }
 
 /**
