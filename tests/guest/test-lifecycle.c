@@ -176,6 +176,35 @@ static void test_unbind_stalled(void)
     check_intact(&purged);
 }
 
+/* A task that waits for room in the queue does not hold up the reset. */
+static void test_unbind_full(void)
+{
+    long long queued, before = -1;
+    TestBo tbo;
+    int pid;
+
+    make(&tbo, BYTES);
+    stall();
+    pid = fork();
+    if (pid == 0) {
+        int ret;
+
+        do {
+            ret = bo_upload(env.gpu, &tbo.bo);
+        } while (ret == 0);
+        _exit(ret != -ENODEV);
+    }
+    /* The queue is full when it grows no more. */
+    while ((queued = stat_of("queued")) != before ||
+           !is_blocked(pid, SYS_ioctl)) {
+        before = queued;
+        usleep(10000);
+    }
+    unbind();
+    CHECK_INT(wait_for(pid), ==, 0);
+    check_intact(&tbo);
+}
+
 static void test_unload(void)
 {
     CHECK_INT(system("rmmod virtio_gpu && rmmod drm_gem_shmem_reclaim"), ==,
@@ -299,6 +328,11 @@ const TestCase tests_lifecycle[] = {
     { "lifecycle/unload-after-stall", test_unload,
       CHANGES_DRIVER | NEEDS_NO_GPU },
     { "lifecycle/reload-after-stall", test_reload,
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/unbind-full", test_unbind_full, CHANGES_DRIVER },
+    { "lifecycle/unload-after-full", test_unload,
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/reload-after-full", test_reload,
       CHANGES_DRIVER | NEEDS_NO_GPU },
     { NULL, NULL, 0 },
 };
