@@ -251,7 +251,10 @@ struct drm_gem_shmem_reclaim {
 	unsigned int max_purge;
 	/** @requests: unused requests */
 	struct list_head requests;
-	/** @wait: woken when an operation on an object completes */
+	/**
+	 * @wait: woken when an operation on an object completes, and by the
+	 * driver, see drm_gem_shmem_reclaim_wait_interruptible()
+	 */
 	wait_queue_head_t wait;
 	/** @stalled: in jiffies, until when scans skip a device that timed out */
 	unsigned long stalled;
@@ -275,6 +278,8 @@ void drm_gem_shmem_reclaim_add_request(struct drm_gem_shmem_reclaim *reclaim,
 void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_request *req,
 				struct drm_gem_shmem_reclaim_object *sobj,
 				int result);
+int drm_gem_shmem_reclaim_wait_interruptible(struct drm_gem_shmem_reclaim *reclaim,
+					     bool (*done)(void *arg), void *arg);
 void drm_gem_shmem_reclaim_get_stats(struct drm_gem_shmem_reclaim *reclaim,
 				     struct drm_gem_shmem_reclaim_stats *stats);
 

@@ -19,12 +19,6 @@
 #define CREATE_TRACE_POINTS
 #include "drm_gem_shmem_reclaim_trace.h"
 
-/*
- * How long a task that needs an object waits for the device to complete a
- * pending operation on it. The wait is interruptible.
- */
-#define RECLAIM_PENDING_TIMEOUT	(10 * HZ)
-
 static enum drm_gem_shmem_reclaim_state
 reclaim_state(struct drm_gem_shmem_reclaim_object *sobj)
 {
@@ -243,30 +237,33 @@ drm_gem_shmem_reclaim_complete(struct drm_gem_shmem_reclaim_object *sobj,
 	return pages;
 }
 
+static bool reclaim_op_completed(void *arg)
+{
+	return reclaim_completed(arg);
+}
+
 /*
  * drm_gem_shmem_reclaim_finish_pending - finish a pending operation
  *
  * For tasks that need the object: wait until the device has completed the
  * operation, if any, and run its second half. A pending eviction is cancelled,
- * a pending purge is not.
+ * a pending purge is not. A signal ends the wait.
  */
 static int
 drm_gem_shmem_reclaim_finish_pending(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	long ret;
+	int ret;
 
 	dma_resv_assert_held(to_gem(sobj)->resv);
 
 	if (sobj->op == DRM_GEM_SHMEM_RECLAIM_NONE)
 		return 0;
 
-	ret = wait_event_interruptible_timeout(sobj->reclaim->wait,
-					       reclaim_completed(sobj),
-					       RECLAIM_PENDING_TIMEOUT);
-	if (ret < 0)
+	ret = drm_gem_shmem_reclaim_wait_interruptible(sobj->reclaim,
+						       reclaim_op_completed,
+						       sobj);
+	if (ret)
 		return ret;
-	if (!ret)
-		return -ETIMEDOUT;
 
 	mutex_lock(&sobj->shmem->pages_lock);
 	drm_gem_shmem_reclaim_complete(sobj, true);
@@ -335,9 +332,9 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_remove);
  * The pages stay until the reservation lock, which the caller holds, is
  * released and all fences added to it have signaled. May sleep.
  *
- * Returns: 0; -ENODATA if the object is purged; -ETIMEDOUT if the device did
- * not complete a pending operation; another negative error code if the object
- * could not be populated.
+ * Returns: 0; -ENODATA if the object is purged; -ERESTARTSYS if a signal ended
+ * the wait for the device to complete a pending operation; another negative
+ * error code if the object could not be populated.
  */
 int drm_gem_shmem_reclaim_prepare(struct drm_gem_shmem_reclaim_object *sobj)
 {
@@ -398,8 +395,8 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_unpin);
  * operation.
  *
  * Returns: 0; for DONTNEED -EOPNOTSUPP if the object is not shrinkable or is
- * unpurgeable, or -EBUSY if it is pinned; for WILLNEED another negative error
- * code if the device did not complete a pending operation in time.
+ * unpurgeable, or -EBUSY if it is pinned; for WILLNEED -ERESTARTSYS if a signal
+ * ended the wait for the device to complete a pending operation.
  */
 int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained)

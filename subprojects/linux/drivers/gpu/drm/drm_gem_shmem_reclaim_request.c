@@ -6,6 +6,8 @@
 #include <linux/refcount.h>
 #include <linux/sched.h>
 
+#include <drm/drm_drv.h>
+
 #include "drm_gem_shmem_reclaim_internal.h"
 
 /*
@@ -244,6 +246,40 @@ bool drm_gem_shmem_reclaim_wait(struct drm_gem_shmem_reclaim *reclaim,
 	finish_wait(&reclaim->wait, &wait);
 	return is_done;
 }
+
+/**
+ * drm_gem_shmem_reclaim_wait_interruptible - wait for the device for a user
+ * @reclaim: the device instance
+ * @done: condition to wait for; must not sleep
+ * @arg: argument of @done
+ *
+ * For tasks that need an object, with its reservation lock held. A device that
+ * is away for a while, such as that of a stopped virtual machine monitor, is
+ * waited for: only a signal ends the wait. Polls like
+ * drm_gem_shmem_reclaim_wait(), and for the same reason. The driver wakes
+ * &drm_gem_shmem_reclaim.wait when @done may have become true, and makes it true
+ * when the device is removed.
+ *
+ * Returns: 0 or -ERESTARTSYS.
+ */
+int drm_gem_shmem_reclaim_wait_interruptible(struct drm_gem_shmem_reclaim *reclaim,
+					     bool (*done)(void *arg), void *arg)
+{
+	long ret;
+	int idx;
+
+	do {
+		ret = wait_event_interruptible_timeout(reclaim->wait, done(arg),
+						       RECLAIM_POLL);
+		/* After the device was removed there is nothing to poll. */
+		if (!ret && drm_dev_enter(reclaim->dev, &idx)) {
+			reclaim_poll(reclaim);
+			drm_dev_exit(idx);
+		}
+	} while (!ret);
+	return ret < 0 ? ret : 0;
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_wait_interruptible);
 
 static bool reclaim_request_completed(void *arg)
 {

@@ -280,7 +280,6 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 	reclaim->has_feature = virtio_has_feature(vgdev->vdev,
 						  VIRTIO_GPU_F_RECLAIM);
 	INIT_LIST_HEAD(&reclaim->deferred);
-	init_waitqueue_head(&reclaim->attach_wait);
 	for (i = 0; i < NR_REQUESTS; i++) {
 		reclaim->requests[i] = drmm_kzalloc(vgdev->ddev,
 						    sizeof(*reclaim->requests[i]),

@@ -75,8 +75,6 @@ struct virtio_gpu_reclaim {
 	 * queue
 	 */
 	struct list_head deferred;
-	/** @attach_wait: woken when RESOURCE_ATTACH_BACKING completes */
-	wait_queue_head_t attach_wait;
 	/** @reattaches: RESOURCE_ATTACH_BACKING other than an object's first */
 	atomic64_t reattaches;
 	/** @objects: number of shmem objects */

@@ -12,9 +12,6 @@
 
 #include "virtgpu_reclaim_internal.h"
 
-/* As for other commands that the driver waits for. */
-#define ATTACH_TIMEOUT		(5 * HZ)
-
 /* The resource was purged by RESOURCE_UNREF: create it again with its id. */
 static int virtio_gpu_recreate(struct virtio_gpu_device *vgdev,
 			       struct virtio_gpu_object *bo)
@@ -122,12 +119,18 @@ static int virtio_gpu_prepare_one(struct virtio_gpu_device *vgdev,
 	return 0;
 }
 
-static bool virtio_gpu_all_attached(struct drm_gem_object **objs, u32 nents)
+struct virtio_gpu_attach_wait {
+	struct drm_gem_object **objs;
+	u32 nents;
+};
+
+static bool virtio_gpu_all_attached(void *arg)
 {
+	struct virtio_gpu_attach_wait *wait = arg;
 	u32 i;
 
-	for (i = 0; i < nents; i++) {
-		if (virtio_gpu_backing(gem_to_virtio_gpu_obj(objs[i])) ==
+	for (i = 0; i < wait->nents; i++) {
+		if (virtio_gpu_backing(gem_to_virtio_gpu_obj(wait->objs[i])) ==
 		    VIRTIO_GPU_BACKING_SENT)
 			return false;
 	}
@@ -137,15 +140,15 @@ static bool virtio_gpu_all_attached(struct drm_gem_object **objs, u32 nents)
 static int virtio_gpu_wait_attached(struct virtio_gpu_device *vgdev,
 				    struct drm_gem_object **objs, u32 nents)
 {
-	long ret;
+	struct virtio_gpu_attach_wait wait = { .objs = objs, .nents = nents };
+	int ret;
 	u32 i;
 
-	ret = wait_event_interruptible_timeout(vgdev->reclaim->attach_wait,
-					       virtio_gpu_all_attached(objs,
-								       nents),
-					       ATTACH_TIMEOUT);
-	if (ret <= 0)
-		return ret ?: -ETIMEDOUT;
+	ret = drm_gem_shmem_reclaim_wait_interruptible(&vgdev->reclaim->base,
+						       virtio_gpu_all_attached,
+						       &wait);
+	if (ret)
+		return ret;
 
 	for (i = 0; i < nents; i++) {
 		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
@@ -189,8 +192,9 @@ static int virtio_gpu_prepare(struct drm_gem_object **objs, u32 nents)
  * can be prepared again later. May sleep.
  *
  * Returns: 0; -ENODATA if an object is purged; -ENOMEM if the guest or the
- * device is out of memory; -ETIMEDOUT if the device does not respond; another
- * negative error code if it failed to attach an object.
+ * device is out of memory; -ENODEV if the device is removed; -ERESTARTSYS if a
+ * signal ended the wait for it; another negative error code if it failed to
+ * attach an object.
  */
 int virtio_gpu_reclaim_prepare(struct virtio_gpu_object_array *objs)
 {

@@ -25,7 +25,7 @@ static void virtio_gpu_reclaim_cb(struct virtio_gpu_device *vgdev,
 /**
  * virtio_gpu_attach_cb - complete RESOURCE_ATTACH_BACKING
  * @vgdev: the device
- * @vbuf: the command, with its response
+ * @vbuf: the command, with its response, or zero if it was cancelled
  */
 void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 			  struct virtio_gpu_vbuffer *vbuf)
@@ -47,6 +47,10 @@ void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 	case VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY:
 		bo->reclaim.error = -ENOMEM;
 		break;
+	case 0:
+		/* None: it was cancelled. */
+		bo->reclaim.error = -ENODEV;
+		break;
 	default:
 		bo->reclaim.error = -EIO;
 		break;
@@ -55,7 +59,7 @@ void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 	smp_store_release(&bo->reclaim.backing, bo->reclaim.error ?
 			  VIRTIO_GPU_BACKING_NONE :
 			  VIRTIO_GPU_BACKING_ATTACHED);
-	wake_up_all(&vgdev->reclaim->attach_wait);
+	wake_up_all(&vgdev->reclaim->base.wait);
 }
 
 /* @result is that of drm_gem_shmem_reclaim_done(). */
@@ -373,6 +377,8 @@ static void virtio_gpu_release_vbuf(struct virtio_gpu_device *vgdev,
 	if (hdr->type == cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF) &&
 	    vbuf->resp_cb != virtio_gpu_reclaim_cb)
 		virtio_gpu_cleanup_object(vbuf->resp_cb_data);
+	if (vbuf->resp_cb == virtio_gpu_attach_cb)
+		virtio_gpu_attach_cb(vgdev, vbuf);
 	if (vbuf->objs)
 		virtio_gpu_array_put_free(vbuf->objs);
 	free_vbuf(vgdev, vbuf);
