@@ -10,7 +10,8 @@
  *
  * With --debug the guests run the debug kernel (KASAN, lockdep, ..., see
  * subprojects/linux/debug.config) and more tests. It is slow, so there are only
- * two guests: one on our device, one on a stock device.
+ * three guests: one on our device, one on a stock 2D device, and one on a stock
+ * GL device for contexts and purges by RESOURCE_UNREF.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -138,6 +139,8 @@ static const VmConfig configs[] = {
     { .name = "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
       .kexec = "evict/download" },
     { .name = "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },
+    { .name = "debug-stock-gl", DEBUG_GUEST,
+      .tests = "inject/upload-purged" },
     { .name = "debug-2d", DEBUG_GUEST, .is_2d = true, .tests = "" },
 };
 

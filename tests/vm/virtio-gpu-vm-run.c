@@ -253,8 +253,8 @@ static void answer_with_screen(VmRun *run)
 }
 
 /*
- * Send the guest the device's host memory and its limit; 0: none. For a stock
- * device, which has no accounting, both are 0.
+ * Send the guest the device's host memory and its limit; 0: none. A stock
+ * device has no accounting: its host memory is unknown, and sent as 0.
  */
 static void answer_with_hostmem(VmRun *run)
 {

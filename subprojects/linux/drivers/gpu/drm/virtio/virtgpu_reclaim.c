@@ -179,6 +179,12 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 	drm_gem_shmem_reclaim_add(&reclaim->base, &bo->reclaim.base, &bo->base);
 }
 
+static void virtio_gpu_free_context(struct virtio_gpu_reclaim_context *ctx)
+{
+	kfree(ctx->objs);
+	kfree(ctx);
+}
+
 /**
  * virtio_gpu_reclaim_free_object - remove an object that is being freed
  * @bo: the object, whether or not it was added
@@ -204,7 +210,7 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo)
 		atomic64_sub(size, &vgdev->reclaim->bytes);
 	}
 	list_for_each_entry_safe(ctx, next, &bo->reclaim.contexts, node)
-		kfree(ctx);
+		virtio_gpu_free_context(ctx);
 	kfree(bo->reclaim.params);
 	mutex_destroy(&bo->reclaim.ctx_lock);
 }
@@ -226,7 +232,7 @@ int virtio_gpu_reclaim_open(struct drm_gem_object *obj, u32 ctx_id)
 	if (!bo->reclaim.params)
 		return 0;
 
-	ctx = kmalloc(sizeof(*ctx), GFP_KERNEL);
+	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL);
 	if (!ctx)
 		return -ENOMEM;
 	ctx->ctx_id = ctx_id;
@@ -255,7 +261,7 @@ void virtio_gpu_reclaim_close(struct drm_gem_object *obj, u32 ctx_id)
 	list_for_each_entry(ctx, &bo->reclaim.contexts, node) {
 		if (ctx->ctx_id == ctx_id) {
 			list_del(&ctx->node);
-			kfree(ctx);
+			virtio_gpu_free_context(ctx);
 			break;
 		}
 	}

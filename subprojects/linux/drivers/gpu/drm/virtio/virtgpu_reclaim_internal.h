@@ -100,6 +100,11 @@ struct virtio_gpu_reclaim_context {
 	struct list_head node;
 	/** @ctx_id: context id; constant */
 	u32 ctx_id;
+	/**
+	 * @objs: empty, for attaching the object to the context again, or NULL;
+	 * protected like @node
+	 */
+	struct virtio_gpu_object_array *objs;
 };
 
 static inline bool is_shrinkable(struct virtio_gpu_object *bo)

@@ -12,30 +12,52 @@
 
 #include "virtgpu_reclaim_internal.h"
 
-/* The resource was purged by RESOURCE_UNREF: create it again with its id. */
+/* Allocate what attaching an object to its contexts again needs. */
+static int virtio_gpu_alloc_contexts(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_reclaim_context *ctx;
+
+	lockdep_assert_held(&bo->reclaim.ctx_lock);
+
+	list_for_each_entry(ctx, &bo->reclaim.contexts, node) {
+		if (!ctx->objs)
+			ctx->objs = virtio_gpu_array_alloc(1);
+		/* Those before it are kept for the next attempt. */
+		if (!ctx->objs)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * The resource was purged by RESOURCE_UNREF: create it again with its id, and
+ * attach it to its contexts, or do neither: a later attempt would find it
+ * created and leave the contexts alone.
+ */
 static int virtio_gpu_recreate(struct virtio_gpu_device *vgdev,
 			       struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_object_params *params = bo->reclaim.params;
 	struct virtio_gpu_reclaim_context *ctx;
-	struct virtio_gpu_object_array *objs;
-	int ret = 0;
+	int ret;
+
+	mutex_lock(&bo->reclaim.ctx_lock);
+	ret = virtio_gpu_alloc_contexts(bo);
+	if (ret)
+		goto out_unlock;
 
 	if (params->virgl)
 		virtio_gpu_cmd_resource_create_3d(vgdev, bo, params, NULL, NULL);
 	else
 		virtio_gpu_cmd_create_resource(vgdev, bo, params, NULL, NULL);
 
-	mutex_lock(&bo->reclaim.ctx_lock);
 	list_for_each_entry(ctx, &bo->reclaim.contexts, node) {
-		objs = virtio_gpu_array_alloc(1);
-		if (!objs) {
-			ret = -ENOMEM;
-			break;
-		}
-		virtio_gpu_array_add_obj(objs, &bo->base.base);
-		virtio_gpu_cmd_context_attach_resource(vgdev, ctx->ctx_id, objs);
+		virtio_gpu_array_add_obj(ctx->objs, &bo->base.base);
+		virtio_gpu_cmd_context_attach_resource(vgdev, ctx->ctx_id,
+						       ctx->objs);
+		ctx->objs = NULL;
 	}
+out_unlock:
 	mutex_unlock(&bo->reclaim.ctx_lock);
 	return ret;
 }
