@@ -55,5 +55,6 @@ int main(int argc, char **argv)
     add_compress_cases();
     add_blob_cases();
     add_hostile_cases();
+    add_limit_cases();
     return g_test_run();
 }

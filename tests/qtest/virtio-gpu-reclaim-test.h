@@ -111,6 +111,7 @@ void add_compress_cases(void);
 void add_fences_cases(void);
 void add_blob_cases(void);
 void add_hostile_cases(void);
+void add_limit_cases(void);
 
 /*
  * Boot a guest with the options @args. start() boots @dev with x-reclaim=on and

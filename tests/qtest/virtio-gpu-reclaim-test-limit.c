@@ -1,0 +1,181 @@
+/*
+ * QTest testcase: reclaim of virtio-gpu's memory: the limit holds
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * However many resources or objects a guest tries to create, RssAnon of QEMU
+ * rises by less than max_hostmem, one resource and SLACK.
+ */
+
+#include "qemu/osdep.h"
+#include "virtio-gpu-reclaim-test.h"
+#include "fuzz/virtio-gpu-fuzz-queue.h"
+
+#define LIMIT (64 * MiB)
+/* 16 MiB with 4 bytes for each pixel. */
+#define LARGE_SIDE 2048
+#define LARGE_BYTES (LARGE_SIDE * LARGE_SIDE * 4)
+
+/*
+ * What the heap, GL and the tables of the renderer may take besides: they grow
+ * in steps, and freed memory returns to the host only after a moment.
+ */
+#define SLACK (8 * MiB)
+
+typedef struct Limited {
+    QVirtioGPU *gpu;
+    FuzzQueue *queue;
+    uint64_t before;            /* RssAnon */
+} Limited;
+
+/* Add to a batch; the response has room for a header only. */
+static void add(const Limited *l, void *cmd, size_t len, uint32_t type,
+                uint32_t ctx)
+{
+    struct virtio_gpu_ctrl_hdr *hdr = cmd;
+
+    hdr->type = cpu_to_le32(type);
+    hdr->ctx_id = cpu_to_le32(ctx);
+    g_assert_true(fuzz_queue_add(l->queue, NULL, cmd, len, sizeof(*hdr)));
+}
+
+static void add_ctx_create(const Limited *l, uint32_t ctx)
+{
+    struct virtio_gpu_ctx_create create = { .nlen = 0 };
+
+    add(l, &create, sizeof(create), VIRTIO_GPU_CMD_CTX_CREATE, ctx);
+}
+
+static void add_create(const Limited *l,
+                       struct virtio_gpu_resource_create_3d res)
+{
+    add(l, &res, sizeof(res), VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, 0);
+}
+
+static void add_unref(const Limited *l, uint32_t id)
+{
+    struct virtio_gpu_resource_unref unref = {
+        .resource_id = cpu_to_le32(id),
+    };
+
+    add(l, &unref, sizeof(unref), VIRTIO_GPU_CMD_RESOURCE_UNREF, 0);
+}
+
+static void add_ctx_attach(const Limited *l, uint32_t ctx, uint32_t id)
+{
+    struct virtio_gpu_ctx_resource attach = { .resource_id = cpu_to_le32(id) };
+
+    add(l, &attach, sizeof(attach), VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, ctx);
+}
+
+/* SUBMIT_3D of @n words, at most 16. */
+static void add_submit(const Limited *l, uint32_t ctx, const uint32_t *words,
+                       uint32_t n)
+{
+    struct {
+        struct virtio_gpu_cmd_submit submit;
+        uint32_t words[16];
+    } cmd = { .submit.size = cpu_to_le32(n * sizeof(*words)) };
+
+    g_assert_cmpuint(n, <=, ARRAY_SIZE(cmd.words));
+    memcpy(cmd.words, words, n * sizeof(*words));
+    add(l, &cmd, sizeof(cmd.submit) + n * sizeof(*words),
+        VIRTIO_GPU_CMD_SUBMIT_3D, ctx);
+}
+
+/* Send the batch. Returns how many of its commands succeeded. */
+static unsigned send_batch(const Limited *l)
+{
+    unsigned good = 0, i;
+
+    fuzz_queue_kick(l->queue);
+    g_assert_true(fuzz_queue_wait(l->queue));
+    for (i = 0; i < fuzz_queue_count(l->queue); i++) {
+        good += ldl_le_p(fuzz_queue_get(l->queue, i)->in) == OK;
+    }
+    fuzz_queue_clear(l->queue);
+    return good;
+}
+
+/* A device with context 1 that has created and destroyed a resource. */
+static Limited start_limited(const void *dev, const char *props)
+{
+    /* QEMU prints a line for each error. */
+    g_autofree char *all = g_strdup_printf(",max_hostmem=%" PRIu64 "%s 2>/dev/null",
+                                           (uint64_t)LIMIT, props);
+    Limited l = { .gpu = start_with(dev, all) };
+
+    l.queue = fuzz_queue_new(l.gpu, l.gpu->ctrl, 0, false);
+    add_ctx_create(&l, 1);
+    add_create(&l, texture_3d(1));
+    add_unref(&l, 1);
+    g_assert_cmpuint(send_batch(&l), ==, 3);
+    l.before = rss_anon(l.gpu);
+    return l;
+}
+
+/* @resource: bytes of the largest resource. */
+static void check_limited(const Limited *l, uint64_t resource)
+{
+    uint64_t rss = rss_anon(l->gpu);
+    uint64_t grown = rss > l->before ? rss - l->before : 0;
+
+    g_test_message("RssAnon has grown by %" PRIu64 " KiB, host-bytes are %"
+                   PRIu64 " KiB", grown / KiB,
+                   get_stat(l->gpu, "host-bytes") / KiB);
+    g_assert_cmpuint(get_stat(l->gpu, "host-bytes"), <, LIMIT);
+    g_assert_cmpuint(get_stat(l->gpu, "host-bytes-peak"), <, LIMIT);
+    g_assert_cmpuint(grown, <, LIMIT + resource + SLACK);
+}
+
+static void stop_limited(Limited *l)
+{
+    fuzz_queue_free(l->queue);
+    qvirtio_gpu_shutdown(l->gpu);
+}
+
+static struct virtio_gpu_resource_create_3d large_texture(uint32_t id)
+{
+    struct virtio_gpu_resource_create_3d res = texture_3d(id);
+
+    res.bind = cpu_to_le32(BIND_RENDER_TARGET | BIND_SAMPLER_VIEW);
+    res.width = cpu_to_le32(LARGE_SIDE);
+    res.height = cpu_to_le32(LARGE_SIDE);
+    return res;
+}
+
+/*
+ * The storage of a resource that is destroyed stays as long as a context refers
+ * to it: four commands for each, and no other in between that could find out.
+ */
+static void test_unref_with_view(const void *data)
+{
+    Limited l = start_limited(data, "");
+    uint32_t id, batch;
+
+    for (batch = 0; batch < 4; batch++) {
+        for (id = 4 * batch + 1; id <= 4 * batch + 4; id++) {
+            uint32_t words[] = { CREATE_SURFACE, id, id, FORMAT, 0, 0 };
+
+            add_create(&l, large_texture(id));
+            add_ctx_attach(&l, 1, id);
+            add_submit(&l, 1, words, ARRAY_SIZE(words));
+            add_unref(&l, id);
+        }
+        send_batch(&l);
+    }
+    check_limited(&l, LARGE_BYTES);
+    /* All that it could hold, it does hold. */
+    g_assert_cmpuint(get_stat(l.gpu, "host-bytes"), ==,
+                     (LIMIT - 1) / LARGE_BYTES * LARGE_BYTES);
+    stop_limited(&l);
+}
+
+static const Case cases[] = {
+    { "unref-with-view", test_unref_with_view, ON_GL_PCI },
+};
+
+void add_limit_cases(void)
+{
+    add_cases("limit", cases, ARRAY_SIZE(cases));
+}
