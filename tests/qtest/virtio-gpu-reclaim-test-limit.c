@@ -171,8 +171,36 @@ static void test_unref_with_view(const void *data)
     stop_limited(&l);
 }
 
+/* Textures that a command stream creates, without a resource. */
+static void test_create_in_stream(const void *data)
+{
+    /* PIPE_RESOURCE_CREATE: target, format, bind, size, ..., blob id. */
+    uint32_t words[] = {
+        48 | 11 << 16, TARGET_2D, FORMAT, BIND_SAMPLER_VIEW, LARGE_SIDE,
+        LARGE_SIDE, 1, 1, 0, 0, 0, 1,
+    };
+    unsigned created;
+    Limited l = start_limited(data, "");
+    int i;
+
+    for (i = 0; i < 16; i++) {
+        add_submit(&l, 1, words, ARRAY_SIZE(words));
+    }
+    created = send_batch(&l);
+    check_limited(&l, 0);
+    g_assert_cmpuint(created, ==, 0);
+    /* Nor does it prevent what counts. */
+    for (i = 1; i <= 8; i++) {
+        add_create(&l, large_texture(i));
+    }
+    g_assert_cmpuint(send_batch(&l), ==, (LIMIT - 1) / LARGE_BYTES);
+    check_limited(&l, LARGE_BYTES);
+    stop_limited(&l);
+}
+
 static const Case cases[] = {
     { "unref-with-view", test_unref_with_view, ON_GL_PCI },
+    { "create-in-stream", test_create_in_stream, ON_GL_PCI },
 };
 
 void add_limit_cases(void)

@@ -385,8 +385,8 @@ void virgl_reclaim_ctx_foreach(
  * @words: its length, in 32-bit words
  *
  * Validates the stream first. Commands that would make the renderer access
- * invalid memory are rejected, and then nothing is submitted or changed and
- * the context stays usable:
+ * invalid memory, or allocate memory that is not accounted, are rejected, and
+ * then nothing is submitted or changed and the context stays usable:
  *
  * - GET_MEMORY_INFO of a resource without backing, or with less than 24 bytes
  *   in the first iovec: the renderer dereferences a null pointer, or writes
@@ -394,7 +394,9 @@ void virgl_reclaim_ctx_foreach(
  * - a query whose buffer is smaller than its result, 16 bytes: the renderer
  *   writes over the end of its own copy while no backing is attached;
  * - GET_QUERY_RESULT_QBO to a resource that is no GL buffer: GL takes the
- *   offset for an address of the process.
+ *   offset for an address of the process;
+ * - PIPE_RESOURCE_CREATE: its storage belongs to no resource, and the renderer
+ *   leaks it when the context is destroyed.
  *
  * Compressed resources that commands may name are restored next. Then the
  * stream is submitted, and the references of the context's objects and

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Validation of command streams: what makes the renderer access memory that it
- * does not own is rejected before anything is submitted. The comments say what
- * virglrenderer 0.10.4 does; tests/test-stream-safety.c shows it.
+ * does not own, or allocate memory that is not accounted, is rejected before
+ * anything is submitted. The comments say what virglrenderer 0.10.4 does;
+ * tests/test-stream-safety.c shows it.
  */
 
 #include "instance.h"
@@ -73,6 +74,17 @@ static bool is_safe(const struct vr_context *context,
         return is_query_buffer_safe(context, cmd);
     case VR_GET_MEMORY_INFO:
         return is_memory_info_safe(context, cmd);
+    case VR_PIPE_RESOURCE_CREATE:
+        /*
+         * Creates storage for a later RESOURCE_CREATE_BLOB of host memory. It
+         * has no resource id until then, and is leaked if the context ends
+         * first. Such blobs are not supported (virglreclaim.h), and Mesa's
+         * virgl (22.3) sends this command only along with one: if the kernel
+         * driver has blobs in host-visible memory (supports_coherent).
+         * PIPE_RESOURCE_SET_TYPE allocates nothing: it only applies to a blob,
+         * and is ignored for other resources.
+         */
+        return false;
     default:
         return true;
     }
@@ -81,7 +93,7 @@ static bool is_safe(const struct vr_context *context,
 #define BIT(code) (1ull << (code))
 #define VALIDATED \
     (BIT(VR_CREATE_OBJECT) | BIT(VR_GET_QUERY_RESULT_QBO) | \
-     BIT(VR_GET_MEMORY_INFO))
+     BIT(VR_PIPE_RESOURCE_CREATE) | BIT(VR_GET_MEMORY_INFO))
 
 int vr_stream_validate(const struct vr_context *context, const uint32_t *words,
                        size_t n)

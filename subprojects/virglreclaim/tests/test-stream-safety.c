@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams that make the renderer access memory that it must not: they are
- * rejected, nothing is submitted, and the context goes on. Each case runs in a
+ * Streams that make the renderer access memory that it must not, or allocate
+ * what nothing accounts: they are rejected, nothing is submitted, and the context goes on. Each case runs in a
  * process of its own, which a renderer that is given the stream may take with
  * it: that of 0.10.4 dies of most.
  */
@@ -287,6 +287,44 @@ static void qbo_short_buffer(Fixture *f)
     g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
 }
 
+/* Storage without a resource */
+
+static int pipe_resource_create(Fixture *f, uint32_t target, uint32_t bind,
+                                uint32_t width, uint32_t height)
+{
+    return COMMAND(f->vr, CTX, VR_PIPE_RESOURCE_CREATE, 0, target,
+                   FORMAT_BGRA8, bind, width, height, 1, 1, 0, 0, 0, 1);
+}
+
+static void pipe_resource_texture(Fixture *f)
+{
+    make(f, RES, VR_BIND_STAGING, SIZE);
+    g_assert_cmpint(pipe_resource_create(f, VR_TARGET_2D,
+                                         VIRGL_RES_BIND_SAMPLER_VIEW, SIDE,
+                                         SIDE), ==, -EINVAL);
+}
+
+static void pipe_resource_buffer(Fixture *f)
+{
+    make(f, RES, VR_BIND_STAGING, SIZE);
+    g_assert_cmpint(pipe_resource_create(f, VR_TARGET_BUFFER,
+                                         VIRGL_RES_BIND_VERTEX_BUFFER, SIZE,
+                                         1), ==, -EINVAL);
+}
+
+/* Behind other commands, whatever its length. */
+static void pipe_resource_last(Fixture *f)
+{
+    uint32_t words[] = {
+        vr_header(VR_SET_VERTEX_BUFFERS, 0, 3), 16, 0, OTHER,
+        vr_header(VR_PIPE_RESOURCE_CREATE, 0, 0),
+    };
+
+    make(f, OTHER, VIRGL_RES_BIND_VERTEX_BUFFER, SIZE);
+    g_assert_cmpint(virgl_reclaim_submit(f->vr, CTX, words, 5), ==, -EINVAL);
+    g_assert_false(virgl_reclaim_resource_referenced(f->vr, OTHER));
+}
+
 static const struct {
     const char *path;
     void (*func)(Fixture *f);
@@ -306,6 +344,9 @@ static const struct {
     { "/stream-safety/query-buffer/texture", qbo_texture },
     { "/stream-safety/query-buffer/buffer", qbo_buffer },
     { "/stream-safety/query-buffer/short", qbo_short_buffer },
+    { "/stream-safety/pipe-resource/texture", pipe_resource_texture },
+    { "/stream-safety/pipe-resource/buffer", pipe_resource_buffer },
+    { "/stream-safety/pipe-resource/last", pipe_resource_last },
 };
 
 /* The parent must not have a renderer: its threads are not in the child. */
