@@ -51,11 +51,18 @@ static bool flat(const vr_args *args)
            args->target == VR_TARGET_1D_ARRAY;
 }
 
+/* 1, 4, 8, 16, ... */
+static uint64_t stored_samples(uint32_t nr_samples)
+{
+    return !nr_samples ? 1 : nr_samples <= 4 ? 4 :
+           1ull << (32 - __builtin_clz(nr_samples - 1));
+}
+
 static void check_bytes(const vr_args *args)
 {
     struct vr_block block = vr_format_block(args->format);
     uint64_t bytes = virgl_reclaim_args_bytes(args);
-    Wide want = 0;
+    Wide samples = stored_samples(args->nr_samples), want = 0;
 
     assert(block.width && block.height && block.bytes);
     if (args->last_level >= 32) {
@@ -74,7 +81,7 @@ static void check_bytes(const vr_args *args)
             block.bytes;
 
         /* The factors have at most 35 + 35 + 8 bits: no overflow in 128. */
-        want += one * layers(args, i) * at_least_1(args->nr_samples);
+        want += one * layers(args, i) * samples;
         if (want > UINT64_MAX) {
             want = UINT64_MAX;
         }

@@ -198,9 +198,36 @@ static void test_create_in_stream(const void *data)
     stop_limited(&l);
 }
 
+/* GL stores 4 samples of each pixel for any number below. */
+static void test_samples(const void *data)
+{
+    Limited l = start_limited(data, "");
+    uint32_t samples, id;
+
+    for (samples = 1; samples <= 4; samples++) {
+        for (id = 1; id <= 24; id++) {
+            struct virtio_gpu_resource_create_3d res = large_texture(id);
+
+            res.width = cpu_to_le32(LARGE_SIDE / 2);
+            res.height = cpu_to_le32(LARGE_SIDE / 2);
+            res.nr_samples = cpu_to_le32(samples);
+            add_create(&l, res);
+        }
+        g_assert_cmpuint(send_batch(&l), >, 0);
+        check_limited(&l, LARGE_BYTES);
+        for (id = 1; id <= 24; id++) {
+            add_unref(&l, id);
+        }
+        send_batch(&l);
+        g_assert_cmpuint(get_stat(l.gpu, "host-bytes"), ==, 0);
+    }
+    stop_limited(&l);
+}
+
 static const Case cases[] = {
     { "unref-with-view", test_unref_with_view, ON_GL_PCI },
     { "create-in-stream", test_create_in_stream, ON_GL_PCI },
+    { "samples", test_samples, ON_GL_PCI },
 };
 
 void add_limit_cases(void)

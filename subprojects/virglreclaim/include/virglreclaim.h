@@ -221,7 +221,8 @@ void virgl_reclaim_set_events(struct virgl_reclaim *vr,
  * @args: its creation arguments
  *
  * From block size, mip levels, layers and samples, without the padding of the
- * GL driver. Unknown formats count as 4 bytes a pixel. Staging buffers have no
+ * GL driver. Of the samples that GL may store: at least 4 if there are any, and
+ * a power of two. Unknown formats count as 4 bytes a pixel. Staging buffers have no
  * host storage: 0. Does not call the renderer; any thread.
  *
  * Returns: bytes; UINT64_MAX on overflow, or if there are more mip levels than

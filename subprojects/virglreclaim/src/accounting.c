@@ -63,9 +63,29 @@ struct vr_level vr_args_level(const vr_args *args, uint32_t level)
     return l;
 }
 
+/*
+ * Samples of each pixel in storage. The renderer makes a multisampled texture
+ * for any nr_samples but 0, and GL rounds the number up to one it supports.
+ * With llvmpipe (Mesa 22.3) RSS rises by 4 samples a pixel for each of 1 to 4,
+ * and more are rejected: test_samples() in tests/test-resource-types.c. A GPU
+ * may support fewer than 4, then too much is counted, and powers of two above.
+ */
+static uint64_t stored_samples(uint32_t nr_samples)
+{
+    uint64_t samples = 4;
+
+    if (!nr_samples) {
+        return 1;
+    }
+    while (samples < nr_samples) {
+        samples *= 2;
+    }
+    return samples;
+}
+
 uint64_t virgl_reclaim_args_bytes(const vr_args *args)
 {
-    uint32_t samples = args->nr_samples ? args->nr_samples : 1;
+    uint64_t samples = stored_samples(args->nr_samples);
     uint64_t bytes = 0;
 
     if (args->last_level >= MAX_LEVELS) {

@@ -165,6 +165,28 @@ static void test_type(Fixture *f, gconstpointer data)
     g_assert_cmpfloat(m.accounted, <=, 1.05 * m.rise);
 }
 
+/* GL rounds the number of samples up, and all that it stores is accounted. */
+static void test_samples(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+{
+    if (!memory_is_seen()) {
+        return;
+    }
+    for (uint32_t samples = 1; samples <= 4; samples++) {
+        struct resource_type type = {
+            "", VR_TARGET_2D, FORMAT_RGBA8, VIRGL_RES_BIND_RENDER_TARGET,
+            1024, 1024, 1, 1, 0, samples, TYPE_NO_TRANSFER,
+        };
+        struct measured m = measure(f, &type);
+
+        g_test_message("%u samples: accounted %.1f MiB, RSS rose by %.1f",
+                       samples, mib(m.accounted), mib(m.rise));
+        g_assert_cmpfloat(m.accounted, >=, 0.95 * m.rise);
+        for (uint32_t id = 1; id <= m.resources; id++) {
+            virgl_reclaim_resource_unref(f->vr, id);
+        }
+    }
+}
+
 static void print_type(const struct resource_type *type)
 {
     struct measured m;
@@ -203,5 +225,6 @@ int main(int argc, char **argv)
         g_test_add(path, Fixture, &resource_types[i], fixture_set_up, test_type,
                    fixture_tear_down);
     }
+    add_test("/resource-types/samples", test_samples);
     return g_test_run();
 }
