@@ -14,6 +14,7 @@
 struct VirtIOGPULedger {
     GHashTable *entries;
     guint64 limit;
+    guint64 deferred_overhead;
     VirtIOGPULedgerStats stats;
 };
 
@@ -49,7 +50,7 @@ bool virtio_gpu_ledger_fits(const VirtIOGPULedger *ledger, guint64 more)
 {
     const VirtIOGPULedgerCompressed *c = &ledger->stats.compressed;
     guint64 held = ledger->stats.host_bytes - c->compressed_bytes +
-                   c->uncompressed_bytes;
+                   c->uncompressed_bytes + ledger->stats.overhead_bytes;
 
     return !ledger->limit ||
            (held < ledger->limit && more < ledger->limit - held);
@@ -129,6 +130,8 @@ void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer)
 {
     VirtIOGPULedgerStats *stats = &ledger->stats;
 
+    ledger->deferred_overhead = defer ? stats->overhead_bytes : 0;
+    stats->overhead_bytes = ledger->deferred_overhead;
     if (defer) {
         stats->deferred += stats->in[VIRTIO_GPU_LEDGER_RESIDENT].resources +
                            stats->in[VIRTIO_GPU_LEDGER_EVICTED].resources;
@@ -148,7 +151,7 @@ void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer)
 
 VirtIOGPULedgerEntry *virtio_gpu_ledger_add(VirtIOGPULedger *ledger,
                                             guint32 id, guint64 size,
-                                            void *opaque)
+                                            guint64 overhead, void *opaque)
 {
     VirtIOGPULedgerEntry *entry;
 
@@ -160,7 +163,9 @@ VirtIOGPULedgerEntry *virtio_gpu_ledger_add(VirtIOGPULedger *ledger,
     entry->id = id;
     entry->state = VIRTIO_GPU_LEDGER_RESIDENT;
     entry->size = size;
+    entry->overhead = overhead;
     entry->opaque = opaque;
+    ledger->stats.overhead_bytes += overhead;
     g_hash_table_insert(ledger->entries, GUINT_TO_POINTER(id), entry);
     virtio_gpu_ledger_count(ledger, entry);
     virtio_gpu_ledger_sum_up(ledger);
@@ -178,6 +183,7 @@ void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
 {
     virtio_gpu_ledger_uncount(ledger, entry);
     virtio_gpu_ledger_sum_up(ledger);
+    ledger->stats.overhead_bytes -= entry->overhead;
     g_hash_table_remove(ledger->entries, GUINT_TO_POINTER(entry->id));
 }
 
@@ -245,8 +251,18 @@ void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
     });
 }
 
-void virtio_gpu_ledger_defer(VirtIOGPULedger *ledger, guint64 bytes)
+static void virtio_gpu_ledger_set_deferred_overhead(VirtIOGPULedger *ledger,
+                                                    guint64 overhead)
 {
+    ledger->stats.overhead_bytes += overhead - ledger->deferred_overhead;
+    ledger->deferred_overhead = overhead;
+}
+
+void virtio_gpu_ledger_defer(VirtIOGPULedger *ledger, guint64 bytes,
+                             guint64 overhead)
+{
+    virtio_gpu_ledger_set_deferred_overhead(
+        ledger, ledger->deferred_overhead + overhead);
     ledger->stats.deferred++;
     ledger->stats.deferred_bytes += bytes;
     /* No new peak: it is taken from its resource next, or was before. */
@@ -254,13 +270,16 @@ void virtio_gpu_ledger_defer(VirtIOGPULedger *ledger, guint64 bytes)
 }
 
 void virtio_gpu_ledger_release(VirtIOGPULedger *ledger, guint32 id,
-                               guint64 bytes, bool purged)
+                               guint64 bytes, guint64 overhead, bool purged)
 {
     VirtIOGPULedgerEntry *entry = virtio_gpu_ledger_find(ledger, id);
 
     g_assert(ledger->stats.deferred);
     g_assert(bytes <= ledger->stats.deferred_bytes);
+    g_assert(overhead <= ledger->deferred_overhead);
 
+    virtio_gpu_ledger_set_deferred_overhead(
+        ledger, ledger->deferred_overhead - overhead);
     ledger->stats.deferred--;
     ledger->stats.deferred_bytes -= bytes;
     if (purged) {
@@ -277,6 +296,7 @@ void virtio_gpu_ledger_release(VirtIOGPULedger *ledger, guint32 id,
 
 void virtio_gpu_ledger_release_all(VirtIOGPULedger *ledger)
 {
+    virtio_gpu_ledger_set_deferred_overhead(ledger, 0);
     ledger->stats.deferred = 0;
     ledger->stats.deferred_bytes = 0;
     virtio_gpu_ledger_sum_up(ledger);

@@ -49,6 +49,8 @@ typedef struct VirtIOGPULedgerEntry {
     VirtIOGPULedgerState state;
     /* Host storage of the resource when it is not purged or compressed. */
     guint64 size;
+    /* Host memory besides, in any state: objects that describe it, padding. */
+    guint64 overhead;
     /* Guest memory that is mapped: 0 if nothing is attached. */
     guint64 backing_bytes;
     /* Host memory of the iovec and address arrays of that mapping. */
@@ -83,8 +85,9 @@ typedef struct VirtIOGPULedgerCompressed {
 } VirtIOGPULedgerCompressed;
 
 /*
- * All that is counted. @in, @deferred, @deferred_bytes and @host_bytes describe
- * the present, the rest only grows for as long as the ledger lives.
+ * All that is counted. @in, @deferred, @deferred_bytes, @host_bytes and
+ * @overhead_bytes describe the present, the rest only grows for as long as the
+ * ledger lives.
  */
 typedef struct VirtIOGPULedgerStats {
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
@@ -92,9 +95,11 @@ typedef struct VirtIOGPULedgerStats {
     /* Storage detached from its resource, which something still refers to. */
     guint64 deferred;
     guint64 deferred_bytes;
-    /* All host memory: storage, compressed contents, deferred, arrays. */
+    /* Host memory: storage, compressed contents, deferred, arrays ... */
     guint64 host_bytes;
     guint64 host_bytes_peak;
+    /* ... and the overhead of all resources and of deferred storage. */
+    guint64 overhead_bytes;
     guint64 attaches;
     guint64 detaches;
     guint64 purges;
@@ -123,7 +128,7 @@ void virtio_gpu_ledger_free(VirtIOGPULedger *ledger);
 /**
  * virtio_gpu_ledger_fits: Whether more host memory stays below the limit.
  * @ledger: the ledger
- * @more: bytes to be allocated on top of all that is counted
+ * @more: bytes to be allocated on top of all that is counted, overhead included
  *
  * Like the stock 2D device this stops one byte short of the limit. Compressed
  * contents count in their uncompressed size, so that they can always come back.
@@ -143,6 +148,7 @@ void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer);
  * @ledger: the ledger
  * @id: resource id
  * @size: bytes of its host storage
+ * @overhead: bytes of host memory besides, until it is removed
  * @opaque: for the caller
  *
  * Returns: the entry, owned by the ledger; NULL, and nothing is changed, if @id
@@ -150,7 +156,7 @@ void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer);
  */
 VirtIOGPULedgerEntry *virtio_gpu_ledger_add(VirtIOGPULedger *ledger,
                                             guint32 id, guint64 size,
-                                            void *opaque);
+                                            guint64 overhead, void *opaque);
 
 /**
  * virtio_gpu_ledger_find: Look up a resource.
@@ -221,20 +227,23 @@ void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
  * virtio_gpu_ledger_defer: Storage left its resource and is not released yet.
  * @ledger: the ledger
  * @bytes: of storage
+ * @overhead: bytes of host memory that stay with it
  *
  * To be followed, or preceded, by the purge or removal of that resource.
  */
-void virtio_gpu_ledger_defer(VirtIOGPULedger *ledger, guint64 bytes);
+void virtio_gpu_ledger_defer(VirtIOGPULedger *ledger, guint64 bytes,
+                             guint64 overhead);
 
 /**
  * virtio_gpu_ledger_release: Deferred storage was released.
  * @ledger: the ledger
  * @id: the PURGED resource that had it last, or 0
  * @bytes: as given to virtio_gpu_ledger_defer()
+ * @overhead: as given to it
  * @purged: it had been deferred by a purge
  */
 void virtio_gpu_ledger_release(VirtIOGPULedger *ledger, guint32 id,
-                               guint64 bytes, bool purged);
+                               guint64 bytes, guint64 overhead, bool purged);
 
 /**
  * virtio_gpu_ledger_release_all: All deferred storage was released.

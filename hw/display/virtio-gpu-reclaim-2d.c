@@ -48,8 +48,9 @@ virtio_gpu_reclaim_2d_new(VirtIOGPU *g, uint32_t id, uint32_t width,
 
 static int
 virtio_gpu_reclaim_2d_size(const struct virtio_gpu_resource_create_2d *c2d,
-                           uint64_t *bytes)
+                           uint64_t *bytes, uint64_t *overhead)
 {
+    *overhead = VIRTIO_GPU_RECLAIM_2D_OVERHEAD;
     return virtio_gpu_reclaim_2d_image_bytes(c2d->format, c2d->width,
                                              c2d->height, bytes);
 }

@@ -11,6 +11,12 @@
 
 extern const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d;
 
+/*
+ * Host memory of a resource besides its image, in bytes. RssAnon of QEMU rises
+ * by 507 for each of 65,000 of one pixel (/virtio-gpu/limit/2d/tiny).
+ */
+#define VIRTIO_GPU_RECLAIM_2D_OVERHEAD 640
+
 /**
  * virtio_gpu_reclaim_2d_image_bytes: Host memory of an image.
  * @format: one of enum virtio_gpu_formats

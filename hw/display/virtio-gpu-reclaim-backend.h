@@ -35,15 +35,18 @@ typedef struct VirtIOGPUReclaimBackend {
     /* A fence is signalled later than the command in front of it returns. */
     bool has_fences;
 
-    /* Bytes of storage; -EINVAL or -ENOMEM if there can be no such storage. */
+    /*
+     * Bytes of storage, and what the host allocates for the resource besides;
+     * -EINVAL or -ENOMEM if there can be no such storage.
+     */
     int (*size_2d)(const struct virtio_gpu_resource_create_2d *c2d,
-                   uint64_t *bytes);
+                   uint64_t *bytes, uint64_t *overhead);
     int (*create_2d)(VirtIOGPU *g,
                      const struct virtio_gpu_resource_create_2d *c2d,
                      void **res);
     /* GL only. */
     int (*size_3d)(const struct virtio_gpu_resource_create_3d *c3d,
-                   uint64_t *bytes);
+                   uint64_t *bytes, uint64_t *overhead);
     int (*create_3d)(VirtIOGPU *g,
                      const struct virtio_gpu_resource_create_3d *c3d,
                      void **res);
@@ -118,10 +121,10 @@ typedef struct VirtIOGPUReclaimBackend {
 /* What a backend reports as it happens. */
 typedef struct VirtIOGPUReclaimEvents {
     /* A purge or unref left @bytes of storage that something refers to. */
-    void (*storage_deferred)(VirtIOGPU *g, uint64_t bytes);
+    void (*storage_deferred)(VirtIOGPU *g, uint64_t bytes, uint64_t overhead);
     /* It is gone; @id: the purged resource that had it, or 0. */
     void (*storage_released)(VirtIOGPU *g, uint32_t id, uint64_t bytes,
-                             bool purged);
+                             uint64_t overhead, bool purged);
     void (*compressed)(VirtIOGPU *g, uint32_t id, uint64_t bytes);
     void (*decompressed)(VirtIOGPU *g, uint32_t id, uint64_t us);
     /* Nothing refers any more to what compress() found busy. */

@@ -17,6 +17,7 @@
 #include "qapi/error.h"
 #include "trace.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
+#include "virtio-gpu-reclaim-2d.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-cmd.h"
 #include "virtio-gpu-reclaim-compress.h"
@@ -31,7 +32,8 @@
 /* Whether a resource of @size bytes may be created as @id: else reject @cmd. */
 static bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
                                           struct virtio_gpu_ctrl_command *cmd,
-                                          uint32_t id, uint64_t size)
+                                          uint32_t id, uint64_t size,
+                                          uint64_t overhead)
 {
     VirtIOGPULedger *ledger = g->reclaim->ledger;
 
@@ -41,11 +43,12 @@ static bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
                                   id ? "in use" : "not allowed");
         return false;
     }
-    if (!virtio_gpu_ledger_fits(ledger, size)) {
+    if (size > UINT64_MAX - overhead ||
+        !virtio_gpu_ledger_fits(ledger, size + overhead)) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
-                                  "resource %u of %" PRIu64
+                                  "resource %u of %" PRIu64 " and %" PRIu64
                                   " bytes is over the limit of %" PRIu64,
-                                  id, size, g->conf_max_hostmem);
+                                  id, size, overhead, g->conf_max_hostmem);
         return false;
     }
     return true;
@@ -57,7 +60,7 @@ virtio_gpu_reclaim_cmd_create_2d(VirtIOGPU *g,
 {
     const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
     struct virtio_gpu_resource_create_2d c2d;
-    uint64_t size;
+    uint64_t size, overhead;
     void *res;
     int ret;
 
@@ -65,9 +68,10 @@ virtio_gpu_reclaim_cmd_create_2d(VirtIOGPU *g,
     virtio_gpu_bswap_32(&c2d, sizeof(c2d));
     trace_virtio_gpu_cmd_res_create_2d(c2d.resource_id, c2d.format, c2d.width,
                                        c2d.height);
-    ret = backend->size_2d(&c2d, &size);
+    ret = backend->size_2d(&c2d, &size, &overhead);
     if (ret == 0) {
-        if (!virtio_gpu_reclaim_may_create(g, cmd, c2d.resource_id, size)) {
+        if (!virtio_gpu_reclaim_may_create(g, cmd, c2d.resource_id, size,
+                                           overhead)) {
             return;
         }
         ret = backend->create_2d(g, &c2d, &res);
@@ -76,7 +80,8 @@ virtio_gpu_reclaim_cmd_create_2d(VirtIOGPU *g,
         virtio_gpu_reclaim_reject_errno(cmd, c2d.resource_id, ret);
         return;
     }
-    virtio_gpu_ledger_add(g->reclaim->ledger, c2d.resource_id, size, res);
+    virtio_gpu_ledger_add(g->reclaim->ledger, c2d.resource_id, size, overhead,
+                          res);
 }
 
 static void
@@ -85,7 +90,7 @@ virtio_gpu_reclaim_cmd_create_3d(VirtIOGPU *g,
 {
     const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
     struct virtio_gpu_resource_create_3d c3d;
-    uint64_t size;
+    uint64_t size, overhead;
     void *res;
     int ret;
 
@@ -93,9 +98,10 @@ virtio_gpu_reclaim_cmd_create_3d(VirtIOGPU *g,
     virtio_gpu_bswap_32(&c3d, sizeof(c3d));
     trace_virtio_gpu_cmd_res_create_3d(c3d.resource_id, c3d.format, c3d.width,
                                        c3d.height, c3d.depth);
-    ret = backend->size_3d(&c3d, &size);
+    ret = backend->size_3d(&c3d, &size, &overhead);
     if (ret == 0) {
-        if (!virtio_gpu_reclaim_may_create(g, cmd, c3d.resource_id, size)) {
+        if (!virtio_gpu_reclaim_may_create(g, cmd, c3d.resource_id, size,
+                                           overhead)) {
             return;
         }
         ret = backend->create_3d(g, &c3d, &res);
@@ -104,7 +110,8 @@ virtio_gpu_reclaim_cmd_create_3d(VirtIOGPU *g,
         virtio_gpu_reclaim_reject_errno(cmd, c3d.resource_id, ret);
         return;
     }
-    virtio_gpu_ledger_add(g->reclaim->ledger, c3d.resource_id, size, res);
+    virtio_gpu_ledger_add(g->reclaim->ledger, c3d.resource_id, size, overhead,
+                          res);
 }
 
 /* Attach. */
@@ -217,7 +224,8 @@ virtio_gpu_reclaim_cmd_create_blob(VirtIOGPU *g,
     virtio_gpu_reclaim_request_read(cmd, &cblob, sizeof(cblob));
     virtio_gpu_create_blob_bswap(&cblob);
     trace_virtio_gpu_cmd_res_create_blob(cblob.resource_id, cblob.size);
-    if (!virtio_gpu_reclaim_may_create(g, cmd, cblob.resource_id, 0) ||
+    if (!virtio_gpu_reclaim_may_create(g, cmd, cblob.resource_id, 0,
+                                       VIRTIO_GPU_RECLAIM_2D_OVERHEAD) ||
         !virtio_gpu_reclaim_map_entries(g, cmd, cblob.resource_id, cblob.size,
                                         cblob.nr_entries, &map)) {
         return;
@@ -226,7 +234,8 @@ virtio_gpu_reclaim_cmd_create_blob(VirtIOGPU *g,
     if (ret < 0) {
         virtio_gpu_reclaim_unmap(g, &map);
     } else {
-        entry = virtio_gpu_ledger_add(ledger, cblob.resource_id, 0, res);
+        entry = virtio_gpu_ledger_add(ledger, cblob.resource_id, 0,
+                                      VIRTIO_GPU_RECLAIM_2D_OVERHEAD, res);
         ret = virtio_gpu_reclaim_attach(g, entry, &map);
         if (ret < 0) {
             backend->destroy(g, res);

@@ -201,6 +201,7 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
         virtio_gpu_stats_visit_fields(v, (VirtIOGPUStatsField[]) {
             { "host-bytes", s->host_bytes },
             { "host-bytes-peak", s->host_bytes_peak },
+            { "overhead-bytes", s->overhead_bytes },
             { "host-bytes-limit", g->conf_max_hostmem },
             { "attaches", s->attaches },
             { "detaches", s->detaches },

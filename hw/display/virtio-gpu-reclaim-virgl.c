@@ -76,28 +76,32 @@ virtio_gpu_reclaim_virgl_args_3d(
 }
 
 static int virtio_gpu_reclaim_virgl_size(
-    const struct virgl_renderer_resource_create_args *args, uint64_t *bytes)
+    const struct virgl_renderer_resource_create_args *args, uint64_t *bytes,
+    uint64_t *overhead)
 {
     *bytes = virgl_reclaim_args_bytes(args);
-    return *bytes == UINT64_MAX ? -EINVAL : 0;
+    *overhead = virgl_reclaim_args_overhead(args);
+    return *bytes == UINT64_MAX || *overhead == UINT64_MAX ? -EINVAL : 0;
 }
 
 static int virtio_gpu_reclaim_virgl_size_2d(
-    const struct virtio_gpu_resource_create_2d *c2d, uint64_t *bytes)
+    const struct virtio_gpu_resource_create_2d *c2d, uint64_t *bytes,
+    uint64_t *overhead)
 {
     struct virgl_renderer_resource_create_args args =
         virtio_gpu_reclaim_virgl_args_2d(c2d);
 
-    return virtio_gpu_reclaim_virgl_size(&args, bytes);
+    return virtio_gpu_reclaim_virgl_size(&args, bytes, overhead);
 }
 
 static int virtio_gpu_reclaim_virgl_size_3d(
-    const struct virtio_gpu_resource_create_3d *c3d, uint64_t *bytes)
+    const struct virtio_gpu_resource_create_3d *c3d, uint64_t *bytes,
+    uint64_t *overhead)
 {
     struct virgl_renderer_resource_create_args args =
         virtio_gpu_reclaim_virgl_args_3d(c3d);
 
-    return virtio_gpu_reclaim_virgl_size(&args, bytes);
+    return virtio_gpu_reclaim_virgl_size(&args, bytes, overhead);
 }
 
 static int virtio_gpu_reclaim_virgl_create(
@@ -350,21 +354,24 @@ static void virtio_gpu_reclaim_virgl_ctx_foreach(VirtIOGPU *g,
 
 static void virtio_gpu_reclaim_virgl_storage_deferred(uint32_t id,
                                                       uint64_t bytes,
+                                                      uint64_t overhead,
                                                       void *opaque)
 {
     VirtIOGPU *g = opaque;
 
-    g->reclaim->events->storage_deferred(g, bytes);
+    g->reclaim->events->storage_deferred(g, bytes, overhead);
 }
 
 static void virtio_gpu_reclaim_virgl_storage_released(uint32_t id,
                                                       uint64_t bytes,
+                                                      uint64_t overhead,
                                                       bool purged,
                                                       void *opaque)
 {
     VirtIOGPU *g = opaque;
 
-    g->reclaim->events->storage_released(g, id, bytes, purged);
+    g->reclaim->events->storage_released(g, id, bytes, overhead,
+                                          purged);
 }
 
 static void virtio_gpu_reclaim_virgl_compressed(uint32_t id, uint64_t bytes,

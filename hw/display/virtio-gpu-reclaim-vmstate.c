@@ -157,7 +157,7 @@ bool virtio_gpu_reclaim_is_purged(VirtIOGPU *g,
 bool virtio_gpu_reclaim_may_load(VirtIOGPU *g,
                                  const struct virtio_gpu_simple_resource *res)
 {
-    uint64_t bytes, iov_bytes, max;
+    uint64_t bytes, iov_bytes, max, more;
 
     if (!g->reclaim) {
         return true;
@@ -175,8 +175,9 @@ bool virtio_gpu_reclaim_may_load(VirtIOGPU *g,
         return false;
     }
     iov_bytes = res->iov_cnt * virtio_gpu_reclaim_2d.iov_bytes;
-    if (bytes > UINT64_MAX - iov_bytes ||
-        !virtio_gpu_ledger_fits(g->reclaim->ledger, bytes + iov_bytes)) {
+    more = iov_bytes + VIRTIO_GPU_RECLAIM_2D_OVERHEAD;
+    if (bytes > UINT64_MAX - more ||
+        !virtio_gpu_ledger_fits(g->reclaim->ledger, bytes + more)) {
         error_report("virtio-gpu: migrated resource %u, of %" PRIu64
                      " bytes, goes over max_hostmem, which is %" PRIu64
                      " here", res->resource_id, bytes + iov_bytes,
@@ -198,7 +199,7 @@ void virtio_gpu_reclaim_loaded(VirtIOGPU *g,
     virtio_gpu_reclaim_2d_image_bytes(res->format, res->width, res->height,
                                       &bytes);
     entry = virtio_gpu_ledger_add(g->reclaim->ledger, res->resource_id, bytes,
-                                  res);
+                                  VIRTIO_GPU_RECLAIM_2D_OVERHEAD, res);
     if (res->iov_cnt) {
         virtio_gpu_ledger_attach(g->reclaim->ledger, entry,
                                  iov_size(res->iov, res->iov_cnt),
@@ -234,6 +235,7 @@ virtio_gpu_reclaim_load_purged(VirtIOGPU *g,
         return NULL;
     }
     return virtio_gpu_ledger_add(ledger, saved->id, bytes,
+                                 VIRTIO_GPU_RECLAIM_2D_OVERHEAD,
                                  virtio_gpu_reclaim_2d_new(g, saved->id,
                                                            saved->width,
                                                            saved->height,

@@ -34,15 +34,17 @@
 
 /* Events of the backend go to the ledger as they happen. */
 
-static void virtio_gpu_reclaim_storage_deferred(VirtIOGPU *g, uint64_t bytes)
+static void virtio_gpu_reclaim_storage_deferred(VirtIOGPU *g, uint64_t bytes,
+                                                uint64_t overhead)
 {
-    virtio_gpu_ledger_defer(g->reclaim->ledger, bytes);
+    virtio_gpu_ledger_defer(g->reclaim->ledger, bytes, overhead);
 }
 
 static void virtio_gpu_reclaim_storage_released(VirtIOGPU *g, uint32_t id,
-                                                uint64_t bytes, bool purged)
+                                                uint64_t bytes,
+                                                uint64_t overhead, bool purged)
 {
-    virtio_gpu_ledger_release(g->reclaim->ledger, id, bytes, purged);
+    virtio_gpu_ledger_release(g->reclaim->ledger, id, bytes, overhead, purged);
     virtio_gpu_trim_schedule(g->reclaim->trim, bytes, 1);
 }
 

@@ -23,12 +23,12 @@
 typedef struct Reference {
     bool live;
     VirtIOGPULedgerState state;
-    guint64 size, backing, iov, released, compressed;
+    guint64 size, overhead, backing, iov, released, compressed;
 } Reference;
 
 typedef struct Model {
     Reference res[IDS];
-    guint64 deferred, peak;
+    guint64 deferred, deferred_overhead, peak;
     unsigned n_deferred;
     guint64 compressions, decompressions;
     guint64 attaches, detaches, purges, restores, errors, released;
@@ -60,16 +60,17 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
     guint32 id = op[1] % IDS;
     Reference *n = &b->res[id];
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_find(ledger, id);
-    guint64 value = number(op);
+    guint64 value = number(op), overhead;
 
     g_assert(!e == !n->live);
     switch (op[0] % 12) {
     case 0:
-        e = virtio_gpu_ledger_add(ledger, id, value, n);
+        e = virtio_gpu_ledger_add(ledger, id, value, op[2], n);
         g_assert(!e == (!id || n->live));
         if (e) {
             g_assert(e->opaque == n && e->id == id);
-            *n = (Reference) { .live = true, .state = RESIDENT, .size = value };
+            *n = (Reference) { .live = true, .state = RESIDENT, .size = value,
+                               .overhead = op[2] };
         }
         break;
     case 1:
@@ -100,7 +101,8 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         if (e && n->state != PURGED) {
             value = MIN(value, n->size);
             if (value < n->size) {
-                virtio_gpu_ledger_defer(ledger, n->size - value);
+                virtio_gpu_ledger_defer(ledger, n->size - value, n->overhead);
+                b->deferred_overhead += n->overhead;
                 b->n_deferred++;
             }
             virtio_gpu_ledger_purge(ledger, e, value);
@@ -123,7 +125,10 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
     case 6:
         if (b->n_deferred) {
             value = b->n_deferred == 1 ? b->deferred : MIN(value, b->deferred);
-            virtio_gpu_ledger_release(ledger, id, value, op[5] & 1);
+            overhead = b->n_deferred == 1 ? b->deferred_overhead :
+                       MIN(op[3], b->deferred_overhead);
+            virtio_gpu_ledger_release(ledger, id, value, overhead, op[5] & 1);
+            b->deferred_overhead -= overhead;
             b->n_deferred--;
             b->deferred -= value;
             b->released += op[5] & 1 ? value : 0;
@@ -147,7 +152,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         if (op[5] == 0) {
             virtio_gpu_ledger_clear(ledger, false);
             memset(b->res, 0, sizeof(b->res));
-            b->deferred = b->n_deferred = 0;
+            b->deferred = b->deferred_overhead = b->n_deferred = 0;
         }
         break;
     case 10:
@@ -173,6 +178,7 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
     const VirtIOGPULedgerStats *s = virtio_gpu_ledger_stats(ledger);
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES] = { 0 };
     guint64 host = b->deferred, compressed = 0;
+    guint64 overhead = b->deferred_overhead;
     int i;
 
     for (i = 0; i < IDS; i++) {
@@ -185,6 +191,7 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
             in[n->state].iov_bytes += n->iov;
             in[n->state].released_bytes += n->released;
             compressed += n->compressed;
+            overhead += n->overhead;
             host += n->iov + (n->state == PURGED ? 0 :
                               n->compressed ?: n->size);
         }
@@ -196,6 +203,7 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
     g_assert(s->compressed.compressions == b->compressions);
     g_assert(s->compressed.decompressions == b->decompressions);
     g_assert(s->host_bytes == host);
+    g_assert(s->overhead_bytes == overhead);
     g_assert(s->host_bytes_peak == b->peak);
     g_assert(s->attaches == b->attaches && s->detaches == b->detaches);
     g_assert(s->purges == b->purges && s->restores == b->restores);

@@ -152,18 +152,24 @@ static void test_sizes(const void *data)
 static void test_limit(const void *data)
 {
     const Device *dev = data;
-    const uint64_t limit = 3 * (BYTES + IOV_BYTES(dev)) + 1;
+    const uint64_t overhead = OVERHEAD(dev);
+    const uint64_t limit = 3 * (BYTES + IOV_BYTES(dev)) + 4 * overhead + 1;
     g_autofree char *props = g_strdup_printf(",max_hostmem=%" PRIu64, limit);
     QVirtioGPU *gpu = start_with(dev, props);
     struct virtio_gpu_mem_entry entries[4];
     uint32_t id;
 
-    /* 3 resources fit below the limit, but not one more byte. */
+    /*
+     * 3 resources, the overhead of a purged one and a byte fit below the limit,
+     * but not a fourth resource.
+     */
     for (id = 1; id <= 3; id++) {
         make(gpu, id);
     }
     g_assert_cmpuint(get_stat(gpu, "host-bytes-limit"), ==, limit);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, limit - 1);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==,
+                     limit - 1 - 4 * overhead);
+    g_assert_cmpuint(get_stat(gpu, "overhead-bytes"), ==, 3 * overhead);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 4, FORMAT, SIDE, SIDE), ==,
                     NO_MEMORY);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 4, FORMAT, 1, 1), ==,
@@ -194,7 +200,8 @@ static void test_limit(const void *data)
 
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 4), ==, OK);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
-    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==, limit - 1);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), ==,
+                     limit - 1 - 4 * overhead);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -203,7 +210,8 @@ static void test_limit_cursor(const void *data)
 {
     const Device *dev = data;
     g_autofree char *props = g_strdup_printf(",max_hostmem=%u",
-                                             BYTES + IOV_BYTES(dev) + 1);
+                                             BYTES + IOV_BYTES(dev) +
+                                             2 * OVERHEAD(dev) + 1);
     QVirtioGPU *gpu = start_with(dev, props);
     struct virtio_gpu_update_cursor cursor = {
         .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_UPDATE_CURSOR),

@@ -52,6 +52,18 @@ static void add_create(const Limited *l,
     add(l, &res, sizeof(res), VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, 0);
 }
 
+static void add_create_2d(const Limited *l, uint32_t id, uint32_t side)
+{
+    struct virtio_gpu_resource_create_2d res = {
+        .resource_id = cpu_to_le32(id),
+        .format = cpu_to_le32(FORMAT),
+        .width = cpu_to_le32(side),
+        .height = cpu_to_le32(side),
+    };
+
+    add(l, &res, sizeof(res), VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, 0);
+}
+
 static void add_unref(const Limited *l, uint32_t id)
 {
     struct virtio_gpu_resource_unref unref = {
@@ -97,8 +109,8 @@ static unsigned send_batch(const Limited *l)
     return good;
 }
 
-/* A device with context 1 that has created and destroyed a resource. */
-static Limited start_limited(const void *dev, const char *props)
+/* A device that has created and destroyed a resource; GL: with context 1. */
+static Limited start_limited(const Device *dev, const char *props)
 {
     /* QEMU prints a line for each error. */
     g_autofree char *all = g_strdup_printf(",max_hostmem=%" PRIu64 "%s 2>/dev/null",
@@ -106,10 +118,12 @@ static Limited start_limited(const void *dev, const char *props)
     Limited l = { .gpu = start_with(dev, all) };
 
     l.queue = fuzz_queue_new(l.gpu, l.gpu->ctrl, 0, false);
-    add_ctx_create(&l, 1);
-    add_create(&l, texture_3d(1));
+    add_create_2d(&l, 1, SIDE);
     add_unref(&l, 1);
-    g_assert_cmpuint(send_batch(&l), ==, 3);
+    if (dev->gl) {
+        add_ctx_create(&l, 1);
+    }
+    g_assert_cmpuint(send_batch(&l), ==, dev->gl ? 3 : 2);
     l.before = rss_anon(l.gpu);
     return l;
 }
@@ -121,9 +135,11 @@ static void check_limited(const Limited *l, uint64_t resource)
     uint64_t grown = rss > l->before ? rss - l->before : 0;
 
     g_test_message("RssAnon has grown by %" PRIu64 " KiB, host-bytes are %"
-                   PRIu64 " KiB", grown / KiB,
-                   get_stat(l->gpu, "host-bytes") / KiB);
-    g_assert_cmpuint(get_stat(l->gpu, "host-bytes"), <, LIMIT);
+                   PRIu64 " KiB, overhead-bytes %" PRIu64 " KiB", grown / KiB,
+                   get_stat(l->gpu, "host-bytes") / KiB,
+                   get_stat(l->gpu, "overhead-bytes") / KiB);
+    g_assert_cmpuint(get_stat(l->gpu, "host-bytes") +
+                     get_stat(l->gpu, "overhead-bytes"), <, LIMIT);
     g_assert_cmpuint(get_stat(l->gpu, "host-bytes-peak"), <, LIMIT);
     g_assert_cmpuint(grown, <, LIMIT + resource + SLACK);
 }
@@ -224,10 +240,80 @@ static void test_samples(const void *data)
     stop_limited(&l);
 }
 
+/*
+ * Create as many as can be, up to @n, like @res or, without, of one pixel.
+ * Returns how many there are.
+ */
+static uint32_t create_many(const Limited *l,
+                            struct virtio_gpu_resource_create_3d *res,
+                            uint32_t n)
+{
+    uint32_t good = 0, sent = 0, batch;
+
+    while (good == sent && good < n) {
+        for (batch = 0; batch < 32; batch++) {
+            sent++;
+            if (res) {
+                res->resource_id = cpu_to_le32(sent);
+                add_create(l, *res);
+            } else {
+                add_create_2d(l, sent, 1);
+            }
+        }
+        good += send_batch(l);
+    }
+    return good;
+}
+
+static void check_many(const Device *dev,
+                       struct virtio_gpu_resource_create_3d *res)
+{
+    Limited l = start_limited(dev, "");
+    uint32_t n = 200000, good = create_many(&l, res, n);
+
+    g_test_message("%u resources", good);
+    check_limited(&l, 0);
+    /* The limit has stopped it, and not something else. */
+    g_assert_cmpuint(good, <, n);
+    g_assert_cmpuint(get_stat(l.gpu, "host-bytes") +
+                     get_stat(l.gpu, "overhead-bytes"), >, LIMIT / 100 * 99);
+    stop_limited(&l);
+}
+
+/* Buffers that have guest memory only. */
+static void test_staging(const void *data)
+{
+    struct virtio_gpu_resource_create_3d res = buffer_3d(0, MiB);
+
+    res.bind = cpu_to_le32(BIND_STAGING);
+    check_many(data, &res);
+}
+
+static void test_tiny(const void *data)
+{
+    const Device *dev = data;
+    struct virtio_gpu_resource_create_3d res = buffer_3d(0, 1);
+
+    check_many(dev, NULL);
+    if (!dev->gl) {
+        return;
+    }
+    check_many(dev, &res);
+    res = texture_3d(0);
+    res.width = cpu_to_le32(1);
+    /* GL pads rows. */
+    res.format = cpu_to_le32(FORMAT_R8);
+    res.bind = cpu_to_le32(BIND_SAMPLER_VIEW);
+    res.height = cpu_to_le32(4096);
+    check_many(dev, &res);
+}
+
 static const Case cases[] = {
     { "unref-with-view", test_unref_with_view, ON_GL_PCI },
     { "create-in-stream", test_create_in_stream, ON_GL_PCI },
     { "samples", test_samples, ON_GL_PCI },
+    { "staging", test_staging, ON_GL_PCI },
+    { "tiny", test_tiny, ON_PCI },
 };
 
 void add_limit_cases(void)

@@ -47,6 +47,7 @@ static void test_limit(const void *data)
 {
     const Device *dev = data;
     const uint64_t bytes = 3 * BYTES + 2 * IOV_BYTES(dev);
+    const uint64_t most = bytes + 3 * OVERHEAD(dev);
     g_autofree char *path = save_populated(dev);
     const struct {
         uint64_t limit;
@@ -56,11 +57,11 @@ static void test_limit(const void *data)
                  "max_hostmem, which is 16384 here" },
         { 2 * BYTES, "migrated resource 2, of 16408 bytes, goes over "
                      "max_hostmem, which is 32768 here" },
-        { bytes, "migrated resource 1, of 16408 bytes, goes over "
-                 "max_hostmem, which is 49200 here" },
+        { most, "migrated resource 1, of 16408 bytes, goes over "
+                "max_hostmem, which is 51120 here" },
     };
     g_autofree char *good = g_strdup_printf(
-        "%s,x-reclaim=on,max_hostmem=%" PRIu64, dev->args, bytes + 1);
+        "%s,x-reclaim=on,max_hostmem=%" PRIu64, dev->args, most + 1);
     QVirtioGPU *gpu;
     int i;
 

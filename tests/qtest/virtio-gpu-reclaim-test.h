@@ -53,6 +53,7 @@
 #define BIND_RENDER_TARGET (1 << 1)
 #define BIND_SAMPLER_VIEW (1 << 3)
 #define BIND_VERTEX_BUFFER (1 << 4)
+#define BIND_STAGING (1 << 19)
 #define FORMAT_R8 64
 
 /* virglrenderer protocol: create and destroy a surface. */
@@ -70,6 +71,9 @@ extern const Device dev_2d, dev_gl, dev_2d_mmio, dev_gl_mmio;
 
 /* Host memory per mapping: an iovec and, on the 2D device, an address. */
 #define IOV_BYTES(dev) ((dev)->gl ? 16u : 24u)
+
+/* Overhead of a texture of SIDE x SIDE: host memory besides its storage. */
+#define OVERHEAD(dev) ((dev)->gl ? 3072u + 128u : 640u)
 
 /* Devices that a case runs on. */
 enum {

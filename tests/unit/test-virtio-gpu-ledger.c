@@ -55,7 +55,8 @@ static void test_free_null(Fixture *f, gconstpointer data)
 static void test_add(Fixture *f, gconstpointer data)
 {
     int opaque;
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, &opaque);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0,
+                                                    &opaque);
 
     g_assert_nonnull(e);
     g_assert_cmpuint(e->id, ==, 7);
@@ -69,28 +70,28 @@ static void test_add(Fixture *f, gconstpointer data)
 
 static void test_add_id_0(Fixture *f, gconstpointer data)
 {
-    g_assert_null(virtio_gpu_ledger_add(f->ledger, 0, 100, NULL));
+    g_assert_null(virtio_gpu_ledger_add(f->ledger, 0, 100, 0, NULL));
     check_in(f, RESIDENT, 0, 0, 0);
 }
 
 static void test_add_twice(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
-    g_assert_null(virtio_gpu_ledger_add(f->ledger, 7, 1, NULL));
+    g_assert_null(virtio_gpu_ledger_add(f->ledger, 7, 1, 0, NULL));
     g_assert_true(virtio_gpu_ledger_find(f->ledger, 7) == e);
     check_in(f, RESIDENT, 1, 100, 0);
 }
 
 static void test_largest_id(Fixture *f, gconstpointer data)
 {
-    g_assert_nonnull(virtio_gpu_ledger_add(f->ledger, G_MAXUINT32, 1, NULL));
+    g_assert_nonnull(virtio_gpu_ledger_add(f->ledger, G_MAXUINT32, 1, 0, NULL));
     g_assert_nonnull(virtio_gpu_ledger_find(f->ledger, G_MAXUINT32));
 }
 
 static void test_round_trip(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     check_in(f, RESIDENT, 1, 100, 4096);
@@ -108,8 +109,8 @@ static void test_round_trip(Fixture *f, gconstpointer data)
 /* The iovecs of attached backing count as host memory. */
 static void test_iov_bytes(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
-    VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 10, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
+    VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 10, 0, NULL);
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 24);
     virtio_gpu_ledger_attach(f->ledger, e2, 8192, 48);
@@ -127,7 +128,7 @@ static void test_iov_bytes(Fixture *f, gconstpointer data)
 
 static void test_purge(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
     virtio_gpu_ledger_purge(f->ledger, e, 100);
     check_in(f, RESIDENT, 0, 0, 0);
@@ -141,7 +142,7 @@ static void test_purge(Fixture *f, gconstpointer data)
 /* A purge detaches the backing. */
 static void test_purge_attached(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 100);
@@ -152,7 +153,7 @@ static void test_purge_attached(Fixture *f, gconstpointer data)
 
 static void test_purge_evicted(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     virtio_gpu_ledger_detach(f->ledger, e);
@@ -163,7 +164,7 @@ static void test_purge_evicted(Fixture *f, gconstpointer data)
 
 static void test_restore(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
     virtio_gpu_ledger_purge(f->ledger, e, 100);
     virtio_gpu_ledger_restore(f->ledger, e);
@@ -176,9 +177,9 @@ static void test_restore(Fixture *f, gconstpointer data)
 
 static void test_deferred(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
-    virtio_gpu_ledger_defer(f->ledger, 70);
+    virtio_gpu_ledger_defer(f->ledger, 70, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 30);
     g_assert_cmpuint(f->stats->deferred, ==, 1);
     g_assert_cmpuint(f->stats->deferred_bytes, ==, 70);
@@ -192,7 +193,7 @@ static void test_deferred(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->host_bytes, ==, 170);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 170);
 
-    virtio_gpu_ledger_release(f->ledger, 0, 70, true);
+    virtio_gpu_ledger_release(f->ledger, 0, 70, 0, true);
     g_assert_cmpuint(f->stats->deferred, ==, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 100);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 170);
@@ -202,28 +203,28 @@ static void test_deferred(Fixture *f, gconstpointer data)
 /* Deferred storage is released before or after its resource is destroyed. */
 static void test_release(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
-    VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 10, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
+    VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 10, 0, NULL);
 
-    virtio_gpu_ledger_defer(f->ledger, 100);
+    virtio_gpu_ledger_defer(f->ledger, 100, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 0);
-    virtio_gpu_ledger_defer(f->ledger, 10);
+    virtio_gpu_ledger_defer(f->ledger, 10, 0);
     virtio_gpu_ledger_remove(f->ledger, e2);
     g_assert_cmpuint(f->stats->deferred, ==, 2);
     g_assert_cmpuint(f->stats->host_bytes, ==, 110);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 110);
 
-    virtio_gpu_ledger_release(f->ledger, 7, 100, true);
+    virtio_gpu_ledger_release(f->ledger, 7, 100, 0, true);
     g_assert_cmpuint(f->stats->in[PURGED].released_bytes, ==, 100);
     g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
-    virtio_gpu_ledger_release(f->ledger, 0, 10, false);
+    virtio_gpu_ledger_release(f->ledger, 0, 10, 0, false);
     g_assert_cmpuint(f->stats->released_bytes_total, ==, 100);
     g_assert_cmpuint(f->stats->host_bytes, ==, 0);
 }
 
 static void test_compress(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
     const VirtIOGPULedgerCompressed *c = &f->stats->compressed;
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
@@ -269,7 +270,7 @@ static void test_times(Fixture *f, gconstpointer data)
         { 0, 0 }, { 1, 0 }, { 2, 1 }, { 3, 1 }, { 4, 2 }, { 1023, 9 },
         { 1024, 10 }, { 1 << 23, 23 }, { G_MAXUINT64, 23 },
     };
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
     guint64 want[VIRTIO_GPU_LEDGER_TIME_BUCKETS] = { 0 };
     guint i;
 
@@ -303,7 +304,7 @@ static void test_limit(Fixture *f, gconstpointer data)
     g_assert_true(virtio_gpu_ledger_fits(ledger, 999));
     g_assert_false(virtio_gpu_ledger_fits(ledger, 1000));
     g_assert_false(virtio_gpu_ledger_fits(ledger, G_MAXUINT64));
-    e = virtio_gpu_ledger_add(ledger, 1, 600, NULL);
+    e = virtio_gpu_ledger_add(ledger, 1, 600, 0, NULL);
     g_assert_true(virtio_gpu_ledger_fits(ledger, 399));
     g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
     g_assert_false(virtio_gpu_ledger_fits(ledger, G_MAXUINT64));
@@ -311,24 +312,59 @@ static void test_limit(Fixture *f, gconstpointer data)
     virtio_gpu_ledger_compress(ledger, e, 10);
     g_assert_true(virtio_gpu_ledger_fits(ledger, 399));
     g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
-    virtio_gpu_ledger_defer(ledger, 600);
+    virtio_gpu_ledger_defer(ledger, 600, 0);
     virtio_gpu_ledger_purge(ledger, e, 0);
     g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
-    virtio_gpu_ledger_release(ledger, 1, 600, true);
+    virtio_gpu_ledger_release(ledger, 1, 600, 0, true);
     g_assert_true(virtio_gpu_ledger_fits(ledger, 999));
     virtio_gpu_ledger_free(ledger);
 
     ledger = virtio_gpu_ledger_new(0);
-    virtio_gpu_ledger_add(ledger, 1, G_MAXUINT64 / 2, NULL);
+    virtio_gpu_ledger_add(ledger, 1, G_MAXUINT64 / 2, 0, NULL);
     g_assert_true(virtio_gpu_ledger_fits(ledger, G_MAXUINT64 / 2));
+    virtio_gpu_ledger_free(ledger);
+}
+
+/* It counts to the limit in any state, and goes with resource or storage. */
+static void test_overhead(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedger *ledger = virtio_gpu_ledger_new(1000);
+    const VirtIOGPULedgerStats *stats = virtio_gpu_ledger_stats(ledger);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(ledger, 1, 600, 50, NULL);
+
+    virtio_gpu_ledger_add(ledger, 2, 0, 30, NULL);
+    g_assert_cmpuint(stats->host_bytes, ==, 600);
+    g_assert_cmpuint(stats->overhead_bytes, ==, 80);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 319));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, 320));
+
+    virtio_gpu_ledger_defer(ledger, 600, 50);
+    virtio_gpu_ledger_purge(ledger, e, 0);
+    g_assert_cmpuint(stats->host_bytes, ==, 600);
+    g_assert_cmpuint(stats->overhead_bytes, ==, 130);
+    g_assert_false(virtio_gpu_ledger_fits(ledger, 270));
+    virtio_gpu_ledger_release(ledger, 1, 600, 50, true);
+    g_assert_cmpuint(stats->overhead_bytes, ==, 80);
+    virtio_gpu_ledger_remove(ledger, e);
+    g_assert_cmpuint(stats->overhead_bytes, ==, 30);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 969));
+
+    virtio_gpu_ledger_defer(ledger, 0, 7);
+    virtio_gpu_ledger_clear(ledger, true);
+    g_assert_cmpuint(stats->overhead_bytes, ==, 37);
+    virtio_gpu_ledger_release_all(ledger);
+    g_assert_cmpuint(stats->overhead_bytes, ==, 0);
+    virtio_gpu_ledger_add(ledger, 1, 0, 30, NULL);
+    virtio_gpu_ledger_clear(ledger, false);
+    g_assert_cmpuint(stats->overhead_bytes, ==, 0);
     virtio_gpu_ledger_free(ledger);
 }
 
 static void test_purge_never_peaks(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
-    virtio_gpu_ledger_defer(f->ledger, 100);
+    virtio_gpu_ledger_defer(f->ledger, 100, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 100);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
@@ -340,7 +376,7 @@ static void test_remove(Fixture *f, gconstpointer data)
     int i;
 
     for (i = 1; i <= 4; i++) {
-        e = virtio_gpu_ledger_add(f->ledger, i, 100, NULL);
+        e = virtio_gpu_ledger_add(f->ledger, i, 100, 0, NULL);
         if (i >= 2) {
             virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
         }
@@ -365,11 +401,11 @@ static void test_remove(Fixture *f, gconstpointer data)
 
 static void test_clear(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
-    e = virtio_gpu_ledger_add(f->ledger, 8, 50, NULL);
-    virtio_gpu_ledger_defer(f->ledger, 50);
+    e = virtio_gpu_ledger_add(f->ledger, 8, 50, 0, NULL);
+    virtio_gpu_ledger_defer(f->ledger, 50, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 0);
     virtio_gpu_ledger_error(f->ledger);
     virtio_gpu_ledger_clear(f->ledger, false);
@@ -388,13 +424,13 @@ static void test_clear(Fixture *f, gconstpointer data)
 /* Clearing resources may defer their storage, which is released later. */
 static void test_clear_deferred(Fixture *f, gconstpointer data)
 {
-    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, NULL);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 16);
-    e = virtio_gpu_ledger_add(f->ledger, 8, 50, NULL);
+    e = virtio_gpu_ledger_add(f->ledger, 8, 50, 0, NULL);
     virtio_gpu_ledger_detach(f->ledger, e);
     virtio_gpu_ledger_compress(f->ledger, e, 20);
-    virtio_gpu_ledger_defer(f->ledger, 5);
+    virtio_gpu_ledger_defer(f->ledger, 5, 0);
     virtio_gpu_ledger_clear(f->ledger, true);
     check_in(f, RESIDENT, 0, 0, 0);
     check_in(f, EVICTED, 0, 0, 0);
@@ -412,10 +448,10 @@ static void test_clear_deferred(Fixture *f, gconstpointer data)
 static void test_enter(Fixture *f, gconstpointer data)
 {
     virtio_gpu_ledger_enter(f->ledger,
-                            virtio_gpu_ledger_add(f->ledger, 1, 100, NULL),
+                            virtio_gpu_ledger_add(f->ledger, 1, 100, 0, NULL),
                             EVICTED);
     virtio_gpu_ledger_enter(f->ledger,
-                            virtio_gpu_ledger_add(f->ledger, 2, 10, NULL),
+                            virtio_gpu_ledger_add(f->ledger, 2, 10, 0, NULL),
                             PURGED);
     check_in(f, EVICTED, 1, 100, 0);
     check_in(f, PURGED, 1, 10, 0);
@@ -431,10 +467,10 @@ static void test_64_bit(Fixture *f, gconstpointer data)
     const guint64 huge = G_GUINT64_CONSTANT(3) << 32;
 
     virtio_gpu_ledger_attach(f->ledger,
-                             virtio_gpu_ledger_add(f->ledger, 1, huge, NULL),
+                             virtio_gpu_ledger_add(f->ledger, 1, huge, 0, NULL),
                              huge, 0);
     virtio_gpu_ledger_attach(f->ledger,
-                             virtio_gpu_ledger_add(f->ledger, 2, huge, NULL),
+                             virtio_gpu_ledger_add(f->ledger, 2, huge, 0, NULL),
                              huge, 0);
     check_in(f, RESIDENT, 2, 2 * huge, 2 * huge);
     g_assert_cmpuint(f->stats->host_bytes, ==, 2 * huge);
@@ -453,7 +489,7 @@ static void test_foreach(Fixture *f, gconstpointer data)
     int i;
 
     for (i = 1; i <= 100; i++) {
-        virtio_gpu_ledger_add(f->ledger, i, i, NULL);
+        virtio_gpu_ledger_add(f->ledger, i, i, 0, NULL);
     }
     virtio_gpu_ledger_foreach(f->ledger, sum_sizes, &sum);
     g_assert_cmpuint(sum, ==, 5050);
@@ -486,7 +522,7 @@ static void random_step(Fixture *f, GRand *rand)
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_find(f->ledger, id);
 
     if (!e) {
-        virtio_gpu_ledger_add(f->ledger, id, g_rand_int(rand), NULL);
+        virtio_gpu_ledger_add(f->ledger, id, g_rand_int(rand), 0, NULL);
         return;
     }
     switch (g_rand_int_range(rand, 0, 7)) {
@@ -502,10 +538,10 @@ static void random_step(Fixture *f, GRand *rand)
         if (e->state != PURGED) {
             guint64 size = e->size;
 
-            virtio_gpu_ledger_defer(f->ledger, size - size / 2);
+            virtio_gpu_ledger_defer(f->ledger, size - size / 2, 0);
             virtio_gpu_ledger_purge(f->ledger, e, size / 2);
             virtio_gpu_ledger_release(f->ledger, g_rand_boolean(rand) ? id : 0,
-                                      size - size / 2, true);
+                                      size - size / 2, 0, true);
         }
         break;
     case 3:
@@ -584,6 +620,7 @@ int main(int argc, char **argv)
     ADD(times);
     ADD(skip);
     ADD(limit);
+    ADD(overhead);
     ADD(purge_never_peaks);
     ADD(remove);
     ADD(clear);

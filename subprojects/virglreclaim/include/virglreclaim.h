@@ -99,19 +99,21 @@ struct virgl_reclaim_stats {
 struct virgl_reclaim_events {
     /*
      * Purge or unref has detached the storage of resource @id, and a context
-     * refers to it or may do so: @bytes stay allocated. If these calls return
-     * without this event, the storage is gone. Compress, and a restore of
+     * refers to it or may do so: @bytes stay allocated, and its @overhead as
+     * of virgl_reclaim_args_overhead(). If these calls return without this
+     * event, the storage is gone. Compress, and a restore of
      * compressed contents that fails, can report it, too, if GL still has the
      * object.
      */
-    void (*storage_deferred)(uint32_t id, uint64_t bytes, void *opaque);
+    void (*storage_deferred)(uint32_t id, uint64_t bytes, uint64_t overhead,
+                             void *opaque);
     /*
-     * Deferred storage of @bytes is gone. @purged: it was deferred by a purge.
+     * Deferred storage of @bytes is gone, with its @overhead. @purged: it was deferred by a purge.
      * @id: its resource, if that has been purged since; 0 if it has been
      * restored or destroyed meanwhile, or if @purged is false.
      */
-    void (*storage_released)(uint32_t id, uint64_t bytes, bool purged,
-                             void *opaque);
+    void (*storage_released)(uint32_t id, uint64_t bytes, uint64_t overhead,
+                             bool purged, void *opaque);
     /*
      * Resource @id is compressed, its storage released or reported as deferred
      * before; the contents take @compressed_bytes of memory.
@@ -229,6 +231,20 @@ void virgl_reclaim_set_events(struct virgl_reclaim *vr,
  * a texture can have (32).
  */
 uint64_t virgl_reclaim_args_bytes(
+    const struct virgl_renderer_resource_create_args *args);
+
+/**
+ * virgl_reclaim_args_overhead: Estimate what a resource takes besides storage.
+ * @args: its creation arguments
+ *
+ * For the objects of the renderer, GL and this library, and for padding: small
+ * textures, and those with short rows, take many times their storage. Measured
+ * with llvmpipe, other GL drivers are not known to take more. Deferred storage
+ * has the overhead of its resource. Does not call the renderer; any thread.
+ *
+ * Returns: bytes, at least 1024; UINT64_MAX on overflow.
+ */
+uint64_t virgl_reclaim_args_overhead(
     const struct virgl_renderer_resource_create_args *args);
 
 /**

@@ -6,7 +6,7 @@
 /* The storage is gone: account for it, report it and free it. */
 static void storage_gone(struct virgl_reclaim *vr, struct vr_storage *storage)
 {
-    uint64_t bytes = storage->bytes;
+    uint64_t bytes = storage->bytes, overhead = storage->overhead;
     bool purged = storage->purged;
     uint32_t id = 0;
 
@@ -21,7 +21,7 @@ static void storage_gone(struct virgl_reclaim *vr, struct vr_storage *storage)
     vr->stats.deferred--;
     vr->stats.deferred_bytes -= bytes;
     vr_references_free_storage(vr, storage);
-    vr_report(vr, storage_released, id, bytes, purged);
+    vr_report(vr, storage_released, id, bytes, overhead, purged);
 }
 
 /*
@@ -75,7 +75,8 @@ bool vr_deferred_release(struct virgl_reclaim *vr, struct vr_storage *storage,
     vr->deferred = storage;
     vr->stats.deferred++;
     vr->stats.deferred_bytes += storage->bytes;
-    vr_report(vr, storage_deferred, storage->id, storage->bytes);
+    vr_report(vr, storage_deferred, storage->id, storage->bytes,
+              storage->overhead);
     return false;
 }
 

@@ -66,6 +66,7 @@ struct vr_storage {
     uint32_t target, binding;   /* GL enums, of a texture */
     uint32_t id;                /* of its resource */
     uint64_t bytes;
+    uint64_t overhead;          /* besides bytes */
     unsigned references;        /* from contexts: references.c */
     bool untracked_ref;         /* a context may refer to it unseen */
     bool free_on_last_ref;      /* detached and gone, but for references */

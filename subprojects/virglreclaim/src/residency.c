@@ -100,6 +100,7 @@ int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
     }
     storage->id = res->args.handle;
     storage->bytes = res->bytes;
+    storage->overhead = virgl_reclaim_args_overhead(&res->args);
     ret = vr_storage_create(&vr->allocator, &res->args, storage);
     if (ret) {
         vr_pool_free(&vr->storage_pool, storage);
@@ -143,7 +144,8 @@ int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
     struct vr_resource *res;
     int ret;
 
-    if (!args->handle || virgl_reclaim_args_bytes(args) == UINT64_MAX) {
+    if (!args->handle || virgl_reclaim_args_bytes(args) == UINT64_MAX ||
+        virgl_reclaim_args_overhead(args) == UINT64_MAX) {
         return -EINVAL;
     }
     /* The renderer would destroy the resource that has the id. */

@@ -24,7 +24,7 @@ typedef struct Model {
         uint64_t released;      /* while purged */
         uint64_t compressed_bytes;
     } res[IDS];
-    uint64_t deferred, deferred_bytes;
+    uint64_t deferred, deferred_bytes, deferred_overhead;
     uint64_t purges, restores, released_total;
     uint64_t compressions, decompressions;
     uint64_t skipped[VIRGL_RECLAIM_SKIPPED_REASONS];
@@ -37,24 +37,29 @@ typedef struct Model {
 
 /* Events */
 
-static void storage_deferred(uint32_t id, uint64_t bytes, void *opaque)
+static void storage_deferred(uint32_t id, uint64_t bytes, uint64_t overhead,
+                             void *opaque)
 {
     Model *m = opaque;
 
     g_assert_cmpuint(bytes, ==, m->res[id].bytes);
+    g_assert_cmpuint(overhead, >, 0);
+    m->deferred_overhead += overhead;
     m->deferred++;
     m->deferred_bytes += bytes;
     m->events++;
     m->id = id;
 }
 
-static void storage_released(uint32_t id, uint64_t bytes, bool purged,
-                             void *opaque)
+static void storage_released(uint32_t id, uint64_t bytes, uint64_t overhead,
+                             bool purged, void *opaque)
 {
     Model *m = opaque;
 
     g_assert_cmpuint(m->deferred, >, 0);
     m->deferred--;
+    m->deferred_overhead -= overhead;
+    g_assert_true(!m->deferred == !m->deferred_overhead);
     m->deferred_bytes -= bytes;
     if (purged) {
         m->released_total += bytes;

@@ -187,6 +187,63 @@ static void test_samples(Fixture *f, G_GNUC_UNUSED gconstpointer data)
     }
 }
 
+/*
+ * Resources that take more than their storage: tiny ones, short rows, many
+ * levels. What is accounted for them covers that, and is not twice as much.
+ */
+static void test_overhead(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+{
+    static const struct resource_type types[] = {
+        { "staging", VR_TARGET_BUFFER, FORMAT_R8, VR_BIND_STAGING,
+          4096, 1, 1, 1, 0, 0, 0 },
+        { "buffer of a byte", VR_TARGET_BUFFER, FORMAT_R8,
+          VIRGL_RES_BIND_VERTEX_BUFFER, 1, 1, 1, 1, 0, 0, 0 },
+        { "a pixel", VR_TARGET_2D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,
+          1, 1, 1, 1, 0, 0, 0 },
+        { "a pixel, multisampled", VR_TARGET_2D, FORMAT_RGBA8,
+          VIRGL_RES_BIND_RENDER_TARGET, 1, 1, 1, 1, 0, 1, 0 },
+        { "5 levels", VR_TARGET_2D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,
+          16, 16, 1, 1, 4, 0, 0 },
+        { "column", VR_TARGET_2D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,
+          1, 4096, 1, 1, 0, 0, 0 },
+        { "row", VR_TARGET_2D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,
+          4096, 1, 1, 1, 0, 0, 0 },
+        { "layers", VR_TARGET_2D_ARRAY, FORMAT_R8,
+          VIRGL_RES_BIND_SAMPLER_VIEW, 1, 1, 1, 512, 0, 0, 0 },
+        { "1D layers", VR_TARGET_1D_ARRAY, FORMAT_R8,
+          VIRGL_RES_BIND_SAMPLER_VIEW, 1, 1, 1, 512, 0, 0, 0 },
+        { "slices", VR_TARGET_3D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,
+          1, 1, 512, 1, 0, 0, 0 },
+        { "cube, 3 levels", VR_TARGET_CUBE, FORMAT_R8,
+          VIRGL_RES_BIND_SAMPLER_VIEW, 4, 4, 1, 6, 2, 0, 0 },
+        { "cube, 7 levels", VR_TARGET_CUBE, FORMAT_R8,
+          VIRGL_RES_BIND_SAMPLER_VIEW, 64, 64, 1, 6, 6, 0, 0 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(types) && memory_is_seen(); i++) {
+        struct virgl_renderer_resource_create_args args = type_args(&types[i],
+                                                                    1);
+        uint64_t each = virgl_reclaim_args_bytes(&args) +
+                        virgl_reclaim_args_overhead(&args);
+        uint32_t n = (32 << 20) / each;
+        uint64_t before = rss_trimmed();
+        int64_t rise;
+
+        for (; args.handle <= n; args.handle++) {
+            g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+        }
+        rise = rss_trimmed() - before;
+        g_test_message("%s: accounted %" G_GUINT64_FORMAT
+                       " bytes, RSS rose by %" G_GINT64_FORMAT " each",
+                       types[i].name, each, rise / n);
+        g_assert_cmpint(rise, <=, n * each);
+        g_assert_cmpint(rise, >=, n * each / 2);
+        for (uint32_t id = 1; id <= n; id++) {
+            virgl_reclaim_resource_unref(f->vr, id);
+        }
+    }
+}
+
 static void print_type(const struct resource_type *type)
 {
     struct measured m;
@@ -226,5 +283,6 @@ int main(int argc, char **argv)
                    fixture_tear_down);
     }
     add_test("/resource-types/samples", test_samples);
+    add_test("/resource-types/overhead", test_overhead);
     return g_test_run();
 }

@@ -312,11 +312,12 @@ static void test_detached_deferred(void)
     virgl_reclaim_free(vr);
 }
 
-static void count_released(uint32_t id, uint64_t bytes, bool purged,
-                           void *opaque)
+static void count_released(uint32_t id, uint64_t bytes, uint64_t overhead,
+                           bool purged, void *opaque)
 {
     unsigned *released = opaque;
 
+    g_assert_cmpuint(overhead, >, 0);
     g_assert_cmpuint(id, ==, A);
     g_assert_cmpuint(bytes, ==, 64);
     g_assert_true(purged);

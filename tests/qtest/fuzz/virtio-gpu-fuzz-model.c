@@ -16,6 +16,8 @@
 #define RAM_START 0x100000
 /* Upper bound of host memory per entry: it may be split into mappings. */
 #define ENTRY_MAX 64
+/* 2D device: host memory of a resource besides its image. */
+#define OVERHEAD 640
 
 /* Expected responses besides those of the protocol: any response. */
 #define ANY 0
@@ -102,7 +104,7 @@ static uint32_t want_fit(const FuzzModel *m, uint64_t size)
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         FuzzResource *res = value;
 
-        least += res->state == FUZZ_PURGED ? 0 : res->size;
+        least += OVERHEAD + (res->state == FUZZ_PURGED ? 0 : res->size);
         most += res->entries * ENTRY_MAX;
     }
     most += least - size;
@@ -134,15 +136,16 @@ static uint32_t want_create(const FuzzModel *m, const FuzzCommand *c,
         return bad_id ? ERROR : BAD_PARAMETER;
     }
     if (bad_id) {
-        return !w || !h || want_fit(m, w * h * 4) != OK ? ERROR : BAD_RESOURCE;
+        return !w || !h || want_fit(m, w * h * 4 + OVERHEAD) != OK ?
+               ERROR : BAD_RESOURCE;
     }
     if (!w || !h) {
         return ANY;
     }
     if (w > INT16_MAX || h > INT16_MAX) {
-        return want_fit(m, w * h * 4) == NO_MEMORY ? ERROR : ANY;
+        return want_fit(m, w * h * 4 + OVERHEAD) == NO_MEMORY ? ERROR : ANY;
     }
-    return want_fit(m, w * h * 4);
+    return want_fit(m, w * h * 4 + OVERHEAD);
 }
 
 static void follow_create(FuzzModel *m, const FuzzCommand *c, bool is_3d)
@@ -685,7 +688,9 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
         }
         got_size += s == FUZZ_PURGED ? 0 : qdict_get_int(in, bytes);
     }
-    if (differs(&why, stats, "", "attaches", m->counters.attaches) ||
+    if ((!m->gl && differs(&why, stats, "", "overhead-bytes", OVERHEAD *
+                           g_hash_table_size(m->resources))) ||
+        differs(&why, stats, "", "attaches", m->counters.attaches) ||
         differs(&why, stats, "", "detaches", m->counters.detaches) ||
         differs(&why, stats, "", "purges", m->counters.purges) ||
         differs(&why, stats, "", "restores", m->counters.restores) ||
