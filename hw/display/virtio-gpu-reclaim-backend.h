@@ -90,7 +90,8 @@ typedef struct VirtIOGPUReclaimBackend {
                             const struct virtio_gpu_transfer_to_host_2d *t2d);
 
     /*
-     * GL only. -ESRCH if there is no such context, -ENODATA for a transfer
+     * GL only. -ESRCH if there is no such context, -ENOSPC for too many, also
+     * of those that a stream creates inside of one, -ENODATA for a transfer
      * without backing, -EINVAL for one that does not fit.
      */
     int (*transfer_2d)(VirtIOGPU *g, void *res,

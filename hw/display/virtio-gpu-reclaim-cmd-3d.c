@@ -31,6 +31,7 @@ static void virtio_gpu_reclaim_ctx_result(struct virtio_gpu_ctrl_command *cmd,
         error = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         break;
     case -ENOMEM:
+    case -ENOSPC:
         error = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         break;
     default:
@@ -38,7 +39,9 @@ static void virtio_gpu_reclaim_ctx_result(struct virtio_gpu_ctrl_command *cmd,
         break;
     }
     virtio_gpu_reclaim_reject(cmd, error, "context %u: %s",
-                              cmd->cmd_hdr.ctx_id, strerror(-ret));
+                              cmd->cmd_hdr.ctx_id,
+                              ret == -ENOSPC ? "over x-max-contexts" :
+                                               strerror(-ret));
 }
 
 /* The name is terminated only if the driver has done so. */

@@ -489,6 +489,7 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     /* As without memory for the rest of a device. */
     g_assert(data->vr);
     virgl_reclaim_set_events(data->vr, &virtio_gpu_reclaim_virgl_events, g);
+    virgl_reclaim_set_max_contexts(data->vr, conf->max_contexts);
     if (conf->compress) {
         virgl_reclaim_set_compress_max(data->vr,
                                        conf->compress_max ?: UINT64_MAX);

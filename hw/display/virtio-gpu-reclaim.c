@@ -8,6 +8,7 @@
  * Usage:
  *
  *     -device virtio-gpu-gl-pci,id=gpu0,x-reclaim=on[,max_hostmem=SIZE]
+ *             [,x-max-contexts=N]
  *             [,x-evicted-compress=on[,x-evicted-compress-max=SIZE]]
  *
  * and, in the monitor, qom-get /machine/peripheral/gpu0 reclaim-stats.

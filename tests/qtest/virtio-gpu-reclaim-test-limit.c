@@ -113,8 +113,8 @@ static unsigned send_batch(const Limited *l)
 static Limited start_limited(const Device *dev, const char *props)
 {
     /* QEMU prints a line for each error. */
-    g_autofree char *all = g_strdup_printf(",max_hostmem=%" PRIu64 "%s 2>/dev/null",
-                                           (uint64_t)LIMIT, props);
+    g_autofree char *all = g_strdup_printf(",max_hostmem=64M%s 2>/dev/null",
+                                           props);
     Limited l = { .gpu = start_with(dev, all) };
 
     l.queue = fuzz_queue_new(l.gpu, l.gpu->ctrl, 0, false);
@@ -308,12 +308,59 @@ static void test_tiny(const void *data)
     check_many(dev, &res);
 }
 
+#define MAX_CONTEXTS 8
+/* A GL context of llvmpipe takes 2.3 MiB. */
+#define CONTEXT_BYTES (5 * MiB / 2)
+
+static void check_contexts(const Limited *l)
+{
+    uint64_t rss = rss_anon(l->gpu);
+
+    g_test_message("RssAnon has grown by %" PRIu64 " KiB",
+                   (rss - MIN(rss, l->before)) / KiB);
+    g_assert_cmpuint(rss, <, l->before + MAX_CONTEXTS * CONTEXT_BYTES + SLACK);
+}
+
+/* Contexts, and those within them, are limited together. */
+static void test_contexts(const void *data)
+{
+    uint32_t words[] = { 29 | 1 << 16, 0 };     /* CREATE_SUB_CTX */
+    Limited l = start_limited(data, ",x-max-contexts=8");
+    struct virtio_gpu_ctrl_hdr destroy = { 0 };
+    uint32_t i;
+
+    for (i = 2; i <= 33; i++) {
+        add_ctx_create(&l, i);
+    }
+    g_assert_cmpuint(send_batch(&l), ==, MAX_CONTEXTS - 1);
+    check_contexts(&l);
+    for (i = 4; i <= MAX_CONTEXTS; i++) {
+        add(&l, &destroy, sizeof(destroy), VIRTIO_GPU_CMD_CTX_DESTROY, i);
+    }
+    g_assert_cmpuint(send_batch(&l), ==, MAX_CONTEXTS - 3);
+
+    /* 3 are left. */
+    for (i = 1; i <= 32; i++) {
+        words[1] = i;
+        add_submit(&l, 1 + i % 3, words, ARRAY_SIZE(words));
+    }
+    g_assert_cmpuint(send_batch(&l), ==, MAX_CONTEXTS - 3);
+    check_contexts(&l);
+
+    /* They go with their contexts. */
+    add(&l, &destroy, sizeof(destroy), VIRTIO_GPU_CMD_CTX_DESTROY, 2);
+    add_ctx_create(&l, 2);
+    g_assert_cmpuint(send_batch(&l), ==, 2);
+    stop_limited(&l);
+}
+
 static const Case cases[] = {
     { "unref-with-view", test_unref_with_view, ON_GL_PCI },
     { "create-in-stream", test_create_in_stream, ON_GL_PCI },
     { "samples", test_samples, ON_GL_PCI },
     { "staging", test_staging, ON_GL_PCI },
     { "tiny", test_tiny, ON_PCI },
+    { "contexts", test_contexts, ON_GL_PCI },
 };
 
 void add_limit_cases(void)

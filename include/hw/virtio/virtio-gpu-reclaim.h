@@ -30,6 +30,7 @@ struct virtio_gpu_simple_resource;
 
 typedef struct VirtIOGPUReclaimConf {
     bool compress;              /* contents of evicted resources */
+    uint32_t max_contexts;      /* GL contexts; 0: no limit */
     uint64_t compress_max;      /* bytes of compressed contents; 0: no limit */
 } VirtIOGPUReclaimConf;
 

@@ -332,13 +332,25 @@ const struct virgl_renderer_resource_create_args *virgl_reclaim_resource_args(
     const struct virgl_reclaim *vr, uint32_t id);
 
 /**
+ * virgl_reclaim_set_max_contexts: Limit the number of GL contexts.
+ * @vr: instance
+ * @max: sub-contexts of all contexts together, the first of each included; 0,
+ *       as at the start: no limit
+ *
+ * Each is a GL context of the host: 2.3 MiB with llvmpipe, whatever it is used
+ * for. Contexts that exist already stay.
+ */
+void virgl_reclaim_set_max_contexts(struct virgl_reclaim *vr, uint32_t max);
+
+/**
  * virgl_reclaim_ctx_create: Create a context.
  * @vr: instance
  * @ctx: its id
  * @nlen: maximum length of @name
  * @name: for debugging; copied, up to a NUL or @nlen bytes
  *
- * Returns: 0; -EEXIST; -EINVAL for id 0; -ENOMEM; or an error of the renderer.
+ * Returns: 0; -EEXIST; -EINVAL for id 0; -ENOSPC if there are too many; -ENOMEM;
+ * or an error of the renderer.
  */
 int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
                              uint32_t nlen, const char *name);
@@ -413,7 +425,8 @@ void virgl_reclaim_ctx_foreach(
  * - GET_QUERY_RESULT_QBO to a resource that is no GL buffer: GL takes the
  *   offset for an address of the process;
  * - PIPE_RESOURCE_CREATE: its storage belongs to no resource, and the renderer
- *   leaks it when the context is destroyed.
+ *   leaks it when the context is destroyed;
+ * - CREATE_SUB_CTX over the limit of virgl_reclaim_set_max_contexts().
  *
  * Compressed resources that commands may name are restored next. Then the
  * stream is submitted, and the references of the context's objects and
@@ -427,8 +440,8 @@ void virgl_reclaim_ctx_foreach(
  * it is destroyed.
  *
  * Returns: 0; -ENOENT if there is no such context; -EINVAL if the stream is
- * invalid, as above, or the renderer rejects a command; -ENOMEM if the
- * renderer reports that; or an error of virgl_reclaim_resource_restore(), with
+ * invalid, as above, or the renderer rejects a command; -ENOSPC if it creates
+ * too many sub-contexts; -ENOMEM if the renderer reports that; or an error of virgl_reclaim_resource_restore(), with
  * nothing submitted.
  */
 int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,

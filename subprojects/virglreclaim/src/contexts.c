@@ -34,6 +34,11 @@ static struct vr_context *new_ctx(struct virgl_reclaim *vr, uint32_t ctx,
     return context;
 }
 
+void virgl_reclaim_set_max_contexts(struct virgl_reclaim *vr, uint32_t max)
+{
+    vr->max_sub_contexts = max;
+}
+
 int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
                              uint32_t nlen, const char *name)
 {
@@ -45,6 +50,9 @@ int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
     }
     if (vr_find_ctx(vr, ctx)) {
         return -EEXIST;
+    }
+    if (vr->max_sub_contexts && vr->sub_contexts >= vr->max_sub_contexts) {
+        return -ENOSPC;
     }
     if (!vr_table_reserve(&vr->contexts)) {
         return -ENOMEM;

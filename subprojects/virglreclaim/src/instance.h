@@ -39,6 +39,8 @@ struct virgl_reclaim {
     struct vr_table resources;  /* id -> struct vr_resource */
     struct vr_table contexts;   /* id -> struct vr_context */
     unsigned untracked;         /* contexts with tracking lost */
+    uint32_t sub_contexts;      /* of all contexts, GL contexts each */
+    uint32_t max_sub_contexts;  /* limit of these; 0: none */
     struct vr_storage *deferred;    /* detached, and still referenced */
     bool deferred_changed;      /* a reference to one of them was dropped */
     struct virgl_reclaim_stats stats;   /* all but resources */
@@ -92,9 +94,11 @@ void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res);
 
 /*
  * Returns -EINVAL if a command in the @n words of a stream would make the
- * renderer access invalid memory, else 0.
+ * renderer access invalid memory or leak some, -ENOSPC if there would be too
+ * many sub-contexts, else 0.
  */
-int vr_stream_validate(const struct vr_context *context, const uint32_t *words,
+int vr_stream_validate(const struct virgl_reclaim *vr,
+                       const struct vr_context *context, const uint32_t *words,
                        size_t n);
 
 /* contexts.c */

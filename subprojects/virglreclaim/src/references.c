@@ -85,6 +85,7 @@ static void free_sub(struct virgl_reclaim *vr, struct vr_sub *sub)
     }
     vr_table_clear(&sub->objects);
     vr_free(&vr->allocator, sub);
+    vr->sub_contexts--;
 }
 
 /* Becomes the current one, as in the renderer. */
@@ -103,6 +104,7 @@ static bool new_sub(struct virgl_reclaim *vr, struct vr_references *refs,
         return false;
     }
     refs->current = sub;
+    vr->sub_contexts++;
     return true;
 }
 

@@ -90,20 +90,37 @@ static bool is_safe(const struct vr_context *context,
     }
 }
 
+/*
+ * A sub-context is a GL context of its own. What the stream destroys counts
+ * until its end: a stream that replaces many may be rejected near the limit.
+ */
+static bool is_new_sub(const struct vr_context *context,
+                       const struct vr_command *cmd)
+{
+    return cmd->code == VR_CREATE_SUB_CTX && cmd->length == 1 &&
+           !vr_table_find(&context->references.subs, cmd->args[0]);
+}
+
 #define BIT(code) (1ull << (code))
 #define VALIDATED \
     (BIT(VR_CREATE_OBJECT) | BIT(VR_GET_QUERY_RESULT_QBO) | \
-     BIT(VR_PIPE_RESOURCE_CREATE) | BIT(VR_GET_MEMORY_INFO))
+     BIT(VR_CREATE_SUB_CTX) | BIT(VR_PIPE_RESOURCE_CREATE) | BIT(VR_GET_MEMORY_INFO))
 
-int vr_stream_validate(const struct vr_context *context, const uint32_t *words,
+int vr_stream_validate(const struct virgl_reclaim *vr,
+                       const struct vr_context *context, const uint32_t *words,
                        size_t n)
 {
     struct vr_stream stream = { words, n };
+    uint64_t subs = vr->sub_contexts;
     struct vr_command cmd;
 
     while (vr_stream_next(&stream, VALIDATED, &cmd)) {
         if (!is_safe(context, &cmd)) {
             return -EINVAL;
+        }
+        if (is_new_sub(context, &cmd) && vr->max_sub_contexts &&
+            ++subs > vr->max_sub_contexts) {
+            return -ENOSPC;
         }
     }
     return 0;

@@ -131,7 +131,7 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     if (words > INT_MAX) {
         return -EINVAL;
     }
-    ret = vr_stream_validate(context, commands, words);
+    ret = vr_stream_validate(vr, context, commands, words);
     if (!ret) {
         ret = restore_named(vr, context, commands, words);
     }

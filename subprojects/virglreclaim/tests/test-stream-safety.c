@@ -325,6 +325,47 @@ static void pipe_resource_last(Fixture *f)
     g_assert_false(virgl_reclaim_resource_referenced(f->vr, OTHER));
 }
 
+/* Sub-contexts */
+
+static int create_sub(Fixture *f, uint32_t ctx, uint32_t sub)
+{
+    return COMMAND(f->vr, ctx, VR_CREATE_SUB_CTX, 0, sub);
+}
+
+static int create_ctx(Fixture *f, uint32_t ctx)
+{
+    return virgl_reclaim_ctx_create(f->vr, ctx, 1, "1");
+}
+
+/* Those of all contexts count, and contexts themselves. */
+static void sub_contexts(Fixture *f)
+{
+    uint32_t words[] = {
+        vr_header(VR_CREATE_SUB_CTX, 0, 1), 3,
+        vr_header(VR_CREATE_SUB_CTX, 0, 1), 4,
+    };
+
+    virgl_reclaim_set_max_contexts(f->vr, 4);
+    g_assert_cmpint(create_ctx(f, 1), ==, 0);
+    g_assert_cmpint(create_sub(f, 1, 1), ==, 0);
+    g_assert_cmpint(create_ctx(f, 2), ==, 0);
+    g_assert_cmpint(virgl_reclaim_submit(f->vr, 2, words, 4), ==, -ENOSPC);
+    g_assert_cmpint(create_sub(f, 2, 1), ==, 0);
+    g_assert_cmpint(create_sub(f, 2, 2), ==, -ENOSPC);
+    g_assert_cmpint(create_ctx(f, 3), ==, -ENOSPC);
+    /* There is one already. */
+    g_assert_cmpint(create_sub(f, 2, 0), ==, 0);
+    g_assert_cmpint(create_sub(f, 2, 1), ==, 0);
+
+    g_assert_cmpint(COMMAND(f->vr, 1, VR_DESTROY_SUB_CTX, 0, 1), ==, 0);
+    g_assert_cmpint(create_ctx(f, 3), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, 2), ==, 0);
+    g_assert_cmpint(virgl_reclaim_submit(f->vr, 3, words, 4), ==, 0);
+    g_assert_cmpint(create_sub(f, 1, 1), ==, -ENOSPC);
+    virgl_reclaim_set_max_contexts(f->vr, 0);
+    g_assert_cmpint(create_sub(f, 1, 1), ==, 0);
+}
+
 static const struct {
     const char *path;
     void (*func)(Fixture *f);
@@ -347,6 +388,7 @@ static const struct {
     { "/stream-safety/pipe-resource/texture", pipe_resource_texture },
     { "/stream-safety/pipe-resource/buffer", pipe_resource_buffer },
     { "/stream-safety/pipe-resource/last", pipe_resource_last },
+    { "/stream-safety/sub-contexts", sub_contexts },
 };
 
 /* The parent must not have a renderer: its threads are not in the child. */
