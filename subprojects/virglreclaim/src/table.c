@@ -5,7 +5,40 @@
 
 #include "internal.h"
 
+#include <pthread.h>
+#include <sys/random.h>
+#include <time.h>
+
 #define MIN_SIZE 8
+
+uint32_t vr_table_key[4][256];
+
+/* Without random numbers of the kernel: what a guest does not know either. */
+static void make_weak_key(void)
+{
+    uint64_t state = (uintptr_t)&state ^ (uint64_t)clock() << 32;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    state ^= (uint64_t)now.tv_sec << 30 ^ now.tv_nsec;
+    for (unsigned i = 0; i < 4 * 256; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        vr_table_key[i / 256][i % 256] = state >> 32;
+    }
+}
+
+static void make_key(void)
+{
+    uint8_t *next = (uint8_t *)vr_table_key;
+
+    /* At most 256 bytes: these are all that was asked for. */
+    for (size_t left = sizeof(vr_table_key); left; left -= 256, next += 256) {
+        if (getrandom(next, 256, 0) != 256) {
+            make_weak_key();
+            return;
+        }
+    }
+}
 
 void vr_table_clear(struct vr_table *t)
 {
@@ -15,11 +48,14 @@ void vr_table_clear(struct vr_table *t)
 
 bool vr_table_reserve(struct vr_table *t)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct vr_table old = *t;
 
     if (t->used < t->size / 4 * 3) {
         return true;
     }
+    /* No entry has been hashed before. */
+    pthread_once(&once, make_key);
     if (t->size > UINT32_MAX / 2) {
         return false;
     }

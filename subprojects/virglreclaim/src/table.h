@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Hash table from ids to pointers that reports allocation failures. */
+/*
+ * Hash table from ids to pointers that reports allocation failures. Guests choose
+ * the ids, so hashes are keyed: nobody outside can make them collide.
+ */
 
 #ifndef VIRGLRECLAIM_TABLE_H
 #define VIRGLRECLAIM_TABLE_H
@@ -26,10 +29,18 @@ struct vr_table {
 /* Remove all entries; values are the caller's. */
 void vr_table_clear(struct vr_table *t);
 
-/* Index where probing for @key starts; spreads consecutive ids. */
+/* Of the process: random words for each value of each byte of a key. */
+extern uint32_t vr_table_key[4][256];
+
+/*
+ * Index where probing for @key starts. Simple tabulation: with linear probing
+ * the expected number of probes is constant for any set of keys.
+ */
 static inline uint32_t vr_table_home(const struct vr_table *t, uint32_t key)
 {
-    return (key * 2654435769u >> 7) & (t->size - 1);
+    return (vr_table_key[0][key & 0xff] ^ vr_table_key[1][key >> 8 & 0xff] ^
+            vr_table_key[2][key >> 16 & 0xff] ^ vr_table_key[3][key >> 24]) &
+           (t->size - 1);
 }
 
 /* The entry of @key, or the free one where it belongs. */

@@ -83,10 +83,50 @@ static void test_no_memory(void)
     g_assert_cmpuint(f.out, ==, 0);
 }
 
+/* Probes of a successful search, on average. */
+static double mean_probes(const struct vr_table *t)
+{
+    const struct vr_entry *entry;
+    uint32_t pos = 0;
+    uint64_t probes = 0;
+
+    while ((entry = vr_table_next(t, &pos))) {
+        probes += ((entry - t->entries - vr_table_home(t, entry->key)) &
+                   (t->size - 1)) + 1;
+    }
+    return (double)probes / t->used;
+}
+
+/* Sets of ids that an unkeyed hash, the one that there was, puts in a row. */
+static void test_flooding(void)
+{
+    enum { N = 49000 };
+    uint32_t inverse = 1;
+
+    for (int i = 0; i < 5; i++) {
+        inverse *= 2 - 2654435769u * inverse;
+    }
+    g_assert_cmpuint(inverse * 2654435769u, ==, 1);
+    for (int set = 0; set < 4; set++) {
+        struct vr_table t = { .allocator = &vr_libc };
+
+        for (uint32_t i = 0; i < N; i++) {
+            uint32_t product = i >> 7 << 23 | (i & 0x7f);
+            uint32_t keys[] = { product * inverse, i + 1, i << 16, i * 65537 };
+
+            g_assert_true(vr_table_insert(&t, keys[set], &t));
+        }
+        g_test_message("set %d: %.2f probes", set, mean_probes(&t));
+        g_assert_cmpfloat(mean_probes(&t), <, 8);
+        vr_table_clear(&t);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/table/random", test_random);
     g_test_add_func("/table/no-memory", test_no_memory);
+    g_test_add_func("/table/flooding", test_flooding);
     return g_test_run();
 }
