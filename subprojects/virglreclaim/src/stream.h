@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Commands that are tracked or validated. Codes of 64 and more are unknown. */
+/* Commands that are tracked or validated. */
 enum vr_code {
     VR_CREATE_OBJECT = 1,
     VR_DESTROY_OBJECT = 3,
@@ -33,6 +33,7 @@ enum vr_code {
     VR_PIPE_RESOURCE_CREATE = 48,
     VR_GET_MEMORY_INFO = 50,
     VR_CREATE_VIDEO_BUFFER = 55,
+    VR_UNKNOWN_CODES = 62,      /* the first of those that are unknown here */
 };
 
 enum vr_object_type {
@@ -73,7 +74,7 @@ static inline uint32_t vr_header(uint32_t code, uint32_t type, uint32_t length)
 }
 
 /*
- * Advance to the next command whose code is set in @codes, or 64 or more.
+ * Advance to the next command whose code is set in @codes, or unknown.
  * Returns false at the end, and at a command that exceeds the stream, where
  * the renderer stops, too, without executing it.
  */
@@ -92,7 +93,7 @@ static inline bool vr_stream_next(struct vr_stream *s, uint64_t codes,
         }
         left -= length;
         at = args + length;
-        if (code >= 64 || codes >> code & 1) {
+        if (code >= VR_UNKNOWN_CODES || codes >> code & 1) {
             s->next = at;
             s->left = left;
             *cmd = (struct vr_command) { code, header >> 8, length, args };

@@ -173,7 +173,7 @@ static void test_bad(gconstpointer data)
 static void test_unknown(void)
 {
     static const uint32_t codes[] = {
-        VR_CREATE_VIDEO_BUFFER, 64, 64 + VR_SET_VERTEX_BUFFERS, 200, 255,
+        VR_CREATE_VIDEO_BUFFER, 62, 63, 64, 64 + VR_SET_VERTEX_BUFFERS, 200, 255,
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
