@@ -108,9 +108,9 @@ struct virgl_reclaim_events {
     void (*storage_deferred)(uint32_t id, uint64_t bytes, uint64_t overhead,
                              void *opaque);
     /*
-     * Deferred storage of @bytes is gone, with its @overhead. @purged: it was deferred by a purge.
-     * @id: its resource, if that has been purged since; 0 if it has been
-     * restored or destroyed meanwhile, or if @purged is false.
+     * Deferred storage of @bytes is gone, with its @overhead. @purged: it was
+     * deferred by a purge. @id: its resource, if that has been purged since; 0
+     * if it has been restored or destroyed meanwhile, or if @purged is false.
      */
     void (*storage_released)(uint32_t id, uint64_t bytes, uint64_t overhead,
                              bool purged, void *opaque);
@@ -224,8 +224,8 @@ void virgl_reclaim_set_events(struct virgl_reclaim *vr,
  *
  * From block size, mip levels, layers and samples, without the padding of the
  * GL driver. Of the samples that GL may store: at least 4 if there are any, and
- * a power of two. Unknown formats count as 4 bytes a pixel. Staging buffers have no
- * host storage: 0. Does not call the renderer; any thread.
+ * a power of two. Unknown formats count as 4 bytes a pixel. Staging buffers have
+ * no host storage: 0. Does not call the renderer; any thread.
  *
  * Returns: bytes; UINT64_MAX on overflow, or if there are more mip levels than
  * a texture can have (32).
@@ -441,8 +441,8 @@ void virgl_reclaim_ctx_foreach(
  *
  * Returns: 0; -ENOENT if there is no such context; -EINVAL if the stream is
  * invalid, as above, or the renderer rejects a command; -ENOSPC if it creates
- * too many sub-contexts; -ENOMEM if the renderer reports that; or an error of virgl_reclaim_resource_restore(), with
- * nothing submitted.
+ * too many sub-contexts; -ENOMEM if the renderer reports that; or an error of
+ * virgl_reclaim_resource_restore(), with nothing submitted.
  */
 int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
                          void *commands, uint32_t words);
