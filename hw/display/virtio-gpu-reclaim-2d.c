@@ -256,6 +256,7 @@ const VirtIOGPUReclaimBackend virtio_gpu_reclaim_2d = {
     .iov_bytes = sizeof(struct iovec) + sizeof(uint64_t),
     .size_2d = virtio_gpu_reclaim_2d_size,
     .create_2d = virtio_gpu_reclaim_2d_create,
+    .blob_overhead = VIRTIO_GPU_RECLAIM_2D_OVERHEAD,
     .create_blob = virtio_gpu_reclaim_2d_create_blob,
     .destroy = virtio_gpu_reclaim_2d_destroy,
     .attach = virtio_gpu_reclaim_2d_attach,

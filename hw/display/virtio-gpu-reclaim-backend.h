@@ -50,7 +50,8 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*create_3d)(VirtIOGPU *g,
                      const struct virtio_gpu_resource_create_3d *c3d,
                      void **res);
-    /* 2D only: a guest blob, whose memory is attached next. */
+    /* 2D only: a guest blob, whose memory is attached next; its overhead. */
+    uint64_t blob_overhead;
     int (*create_blob)(VirtIOGPU *g,
                        const struct virtio_gpu_resource_create_blob *cblob,
                        void **res);

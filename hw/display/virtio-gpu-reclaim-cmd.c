@@ -17,7 +17,6 @@
 #include "qapi/error.h"
 #include "trace.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
-#include "virtio-gpu-reclaim-2d.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-cmd.h"
 #include "virtio-gpu-reclaim-compress.h"
@@ -225,7 +224,7 @@ virtio_gpu_reclaim_cmd_create_blob(VirtIOGPU *g,
     virtio_gpu_create_blob_bswap(&cblob);
     trace_virtio_gpu_cmd_res_create_blob(cblob.resource_id, cblob.size);
     if (!virtio_gpu_reclaim_may_create(g, cmd, cblob.resource_id, 0,
-                                       VIRTIO_GPU_RECLAIM_2D_OVERHEAD) ||
+                                       backend->blob_overhead) ||
         !virtio_gpu_reclaim_map_entries(g, cmd, cblob.resource_id, cblob.size,
                                         cblob.nr_entries, &map)) {
         return;
@@ -235,7 +234,7 @@ virtio_gpu_reclaim_cmd_create_blob(VirtIOGPU *g,
         virtio_gpu_reclaim_unmap(g, &map);
     } else {
         entry = virtio_gpu_ledger_add(ledger, cblob.resource_id, 0,
-                                      VIRTIO_GPU_RECLAIM_2D_OVERHEAD, res);
+                                      backend->blob_overhead, res);
         ret = virtio_gpu_reclaim_attach(g, entry, &map);
         if (ret < 0) {
             backend->destroy(g, res);

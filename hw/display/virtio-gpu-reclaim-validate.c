@@ -39,17 +39,21 @@ virtio_gpu_reclaim_validate_flush(VirtIOGPU *g,
     virtio_gpu_reclaim_lookup(g, cmd, le32_to_cpu(rf.resource_id));
 }
 
-static bool
-virtio_gpu_reclaim_validate_scanout_id(VirtIOGPU *g,
-                                       struct virtio_gpu_ctrl_command *cmd,
-                                       uint32_t scanout_id)
+/*
+ * The resource to be scanned out; NULL if @cmd was rejected, or if it disables
+ * the scanout, which the stock handler does.
+ */
+static VirtIOGPULedgerEntry *
+virtio_gpu_reclaim_lookup_scanout(VirtIOGPU *g,
+                                  struct virtio_gpu_ctrl_command *cmd,
+                                  uint32_t scanout_id, uint32_t resource_id)
 {
-    if (scanout_id < g->parent_obj.conf.max_outputs) {
-        return true;
+    if (scanout_id >= g->parent_obj.conf.max_outputs) {
+        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID,
+                                  "there is no scanout %u", scanout_id);
+        return NULL;
     }
-    virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID,
-                              "there is no scanout %u", scanout_id);
-    return false;
+    return resource_id ? virtio_gpu_reclaim_lookup(g, cmd, resource_id) : NULL;
 }
 
 static void
@@ -62,11 +66,8 @@ virtio_gpu_reclaim_validate_set_scanout(VirtIOGPU *g,
 
     virtio_gpu_reclaim_request_read(cmd, &ss, sizeof(ss));
     virtio_gpu_bswap_32(&ss, sizeof(ss));
-    if (!virtio_gpu_reclaim_validate_scanout_id(g, cmd, ss.scanout_id) ||
-        ss.resource_id == 0) {
-        return;
-    }
-    entry = virtio_gpu_reclaim_lookup(g, cmd, ss.resource_id);
+    entry = virtio_gpu_reclaim_lookup_scanout(g, cmd, ss.scanout_id,
+                                              ss.resource_id);
     if (!entry) {
         return;
     }
@@ -94,11 +95,8 @@ static void virtio_gpu_reclaim_validate_set_scanout_blob(
     }
     virtio_gpu_reclaim_request_read(cmd, &ss, sizeof(ss));
     virtio_gpu_scanout_blob_bswap(&ss);
-    if (!virtio_gpu_reclaim_validate_scanout_id(g, cmd, ss.scanout_id) ||
-        ss.resource_id == 0) {
-        return;
-    }
-    entry = virtio_gpu_reclaim_lookup(g, cmd, ss.resource_id);
+    entry = virtio_gpu_reclaim_lookup_scanout(g, cmd, ss.scanout_id,
+                                              ss.resource_id);
     if (!entry) {
         return;
     }
