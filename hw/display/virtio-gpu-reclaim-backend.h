@@ -129,6 +129,8 @@ typedef struct VirtIOGPUReclaimEvents {
                              uint64_t overhead, bool purged);
     void (*compressed)(VirtIOGPU *g, uint32_t id, uint64_t bytes);
     void (*decompressed)(VirtIOGPU *g, uint32_t id, uint64_t us);
+    /* A purged resource has storage again, all zero: a stream used it. */
+    void (*restored)(VirtIOGPU *g, uint32_t id);
     /* Nothing refers any more to what compress() found busy. */
     void (*unreferenced)(VirtIOGPU *g, uint32_t id);
     void (*renderer_reset)(VirtIOGPU *g);

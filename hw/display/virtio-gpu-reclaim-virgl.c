@@ -390,6 +390,13 @@ static void virtio_gpu_reclaim_virgl_decompressed(uint32_t id, uint64_t us,
     g->reclaim->events->decompressed(g, id, us);
 }
 
+static void virtio_gpu_reclaim_virgl_restored(uint32_t id, void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    g->reclaim->events->restored(g, id);
+}
+
 static void virtio_gpu_reclaim_virgl_unreferenced(uint32_t id, void *opaque)
 {
     VirtIOGPU *g = opaque;
@@ -402,6 +409,7 @@ static const struct virgl_reclaim_events virtio_gpu_reclaim_virgl_events = {
     .storage_released = virtio_gpu_reclaim_virgl_storage_released,
     .compressed = virtio_gpu_reclaim_virgl_compressed,
     .decompressed = virtio_gpu_reclaim_virgl_decompressed,
+    .restored = virtio_gpu_reclaim_virgl_restored,
     .unreferenced = virtio_gpu_reclaim_virgl_unreferenced,
 };
 

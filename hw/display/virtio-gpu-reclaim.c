@@ -67,6 +67,17 @@ static void virtio_gpu_reclaim_decompressed(VirtIOGPU *g, uint32_t id,
                                  us);
 }
 
+/*
+ * A context draws with a surface or view of a purged resource. That it counts
+ * again cannot be refused here; the limit then refuses what comes next.
+ */
+static void virtio_gpu_reclaim_restored(VirtIOGPU *g, uint32_t id)
+{
+    VirtIOGPULedger *ledger = g->reclaim->ledger;
+
+    virtio_gpu_ledger_restore(ledger, virtio_gpu_ledger_find(ledger, id));
+}
+
 static void virtio_gpu_reclaim_renderer_reset(VirtIOGPU *g)
 {
     VirtIOGPUReclaim *r = g->reclaim;
@@ -81,6 +92,7 @@ static const VirtIOGPUReclaimEvents virtio_gpu_reclaim_events = {
     .storage_released = virtio_gpu_reclaim_storage_released,
     .compressed = virtio_gpu_reclaim_compressed,
     .decompressed = virtio_gpu_reclaim_decompressed,
+    .restored = virtio_gpu_reclaim_restored,
     .unreferenced = virtio_gpu_reclaim_compress_queue,
     .renderer_reset = virtio_gpu_reclaim_renderer_reset,
 };

@@ -306,7 +306,7 @@ static void submit(struct virgl_reclaim *vr, uint32_t ctx)
 
 static void check(struct virgl_reclaim *vr)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     uint32_t id;
 
     tracking_lost |= vr->untracked != 0;

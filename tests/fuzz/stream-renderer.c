@@ -15,7 +15,8 @@
 #define MAX_IDS 16
 #define MAX_CTX 4
 #define MAX_SUBS 6
-#define MAX_OBJECTS 24
+/* The guest's handles, and one for each view of a list that is made again. */
+#define MAX_OBJECTS (24 + VR_MAX_VIEWS)
 #define MAX_STORAGES 512
 
 /* Types of bindings. */
@@ -253,12 +254,6 @@ bool vr_storage_truncate(const struct vr_storage *storage)
     assert(!storage->name || !storages[storage->name].counted || any_error());
     storages[storage->name].empty = storage->buffer && storage->name;
     return storages[storage->name].empty;
-}
-
-void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
-                               const struct vr_storage *storage)
-{
-    (void)vr, (void)storage;
 }
 
 /* Commands. They return an errno value or set the context's error. */

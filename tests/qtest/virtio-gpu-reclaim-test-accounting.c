@@ -290,7 +290,10 @@ static void test_context_stats(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* Storage stays allocated and accounted while a context references it. */
+/*
+ * A purge releases the storage of a resource that a context has a surface of. If
+ * the resource is destroyed the surface keeps it, and it stays accounted.
+ */
 static void test_deferred(const void *data)
 {
     QVirtioGPU *gpu = start(data);
@@ -305,14 +308,41 @@ static void test_deferred(const void *data)
     g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
                     ==, OK);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
-    check_stats(gpu, (Stats) { .purged = 1, .deferred = 1,
-                               .deferred_host = BYTES, .host = BYTES,
-                               .attaches = 1, .purges = 1 });
-    g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
-                           sizeof(destroy)), ==, OK);
     check_stats(gpu, (Stats) { .purged = 1, .purged_released = BYTES,
                                .attaches = 1, .purges = 1,
                                .released_total = BYTES });
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    check_stats(gpu, (Stats) { .deferred = 1, .deferred_host = BYTES,
+                               .host = BYTES, .attaches = 2, .purges = 1,
+                               .restores = 1, .released_total = BYTES });
+    g_assert_cmphex(submit(gpu, 1, destroy, ARRAY_SIZE(destroy),
+                           sizeof(destroy)), ==, OK);
+    check_stats(gpu, (Stats) { .attaches = 2, .purges = 1, .restores = 1,
+                               .released_total = BYTES });
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Drawing with a surface of a purged resource restores it, and is accounted. */
+static void test_purged_use(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    uint32_t create[] = { CREATE_SURFACE, 77, 1, FORMAT, 0, 0 };
+    uint32_t bind[] = { SET_FRAMEBUFFER, 1, 0, 77 };
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                    1, 1), ==, OK);
+    g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
+                    ==, OK);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)), ==,
+                    OK);
+    check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
+                               .host = BYTES, .attaches = 1, .purges = 1,
+                               .restores = 1, .released_total = BYTES });
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -320,6 +350,7 @@ static const Case cases[] = {
     { "create", test_create, ON_ALL },
     { "create-3d", test_create_3d, ON_GL },
     { "deferred", test_deferred, ON_GL },
+    { "purged-use", test_purged_use, ON_GL },
     { "sizes", test_sizes, ON_GL },
     { "limit", test_limit, ON_ALL },
     { "limit-cursor", test_limit_cursor, ON_ALL },

@@ -59,6 +59,7 @@
 /* virglrenderer protocol: create and destroy a surface. */
 #define CREATE_SURFACE (1 | 8 << 8 | 5 << 16)
 #define DESTROY_SURFACE (3 | 8 << 8 | 1 << 16)
+#define SET_FRAMEBUFFER (5 | 3 << 16) /* one colour buffer */
 
 typedef struct Device {
     const char *name;

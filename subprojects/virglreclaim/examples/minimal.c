@@ -53,7 +53,7 @@ static void check(const char *what, int ret)
 
 static void print_stats(struct virgl_reclaim *vr, const char *when)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     virgl_reclaim_get_stats(vr, &stats);
     printf("%s: %llu bytes resident, %llu released\n", when,

@@ -49,25 +49,39 @@ enum virgl_reclaim_state {
     VIRGL_RECLAIM_COMPRESSED,   /* contents compressed, storage released */
 };
 
-/* Why virgl_reclaim_resource_compress() skipped a resource. */
+/*
+ * Why virgl_reclaim_resource_compress() skipped a resource. Those without an
+ * error number are -EBUSY: the storage cannot leave, because
+ */
 enum virgl_reclaim_skipped {
-    VIRGL_RECLAIM_SKIPPED_REFERENCED,   /* a context refers to it (-EBUSY) */
+    /* something refers to it that cannot be made again; */
+    VIRGL_RECLAIM_SKIPPED_REFERENCED,
     VIRGL_RECLAIM_SKIPPED_FORMAT,       /* no lossless readback (-ENOTSUP) */
     VIRGL_RECLAIM_SKIPPED_NO_GAIN,      /* not compressible enough (-EFBIG) */
     VIRGL_RECLAIM_SKIPPED_LIMIT,        /* compress_max reached (-ENOSPC) */
     VIRGL_RECLAIM_SKIPPED_NO_MEMORY,    /* -ENOMEM */
-    VIRGL_RECLAIM_SKIPPED_REASONS,
+    /* a query may write its result to it; */
+    VIRGL_RECLAIM_SKIPPED_QUERY,
+    /* it has been set as a stream-out target; */
+    VIRGL_RECLAIM_SKIPPED_STREAM_OUT,
+    /* a context is in error or has lost tracking (virgl_reclaim_submit()). */
+    VIRGL_RECLAIM_SKIPPED_CONTEXT,
+    VIRGL_RECLAIM_SKIPPED_REASONS = 16, /* room for more */
 };
 
 /* Bucket i counts times below 2^(i+1) us; the last one all others. */
 #define VIRGL_RECLAIM_TIME_BUCKETS 24
 
 /*
- * Storage that was released is deferred for as long as a context refers to it
- * (a surface, a sampler view, a query): the renderer frees it with the last
- * reference. Totals count since the instance was created, resets included.
+ * Storage is deferred for as long as a context refers to it after its resource
+ * was destroyed (by a surface or sampler view), or after a purge if it could not
+ * be detached (a query, a stream-out target): the renderer frees it with the
+ * last reference. Compressed contents whose resource was destroyed count there,
+ * too, while objects can show them. Totals count since the instance was created,
+ * resets included.
  */
 struct virgl_reclaim_stats {
+    size_t size;                /* set by the caller: sizeof this structure */
     uint64_t resources;         /* number, in any state */
     uint64_t resident_bytes;    /* storage of resident resources */
     uint64_t purged;            /* number of purged resources */
@@ -103,7 +117,9 @@ struct virgl_reclaim_events {
      * of virgl_reclaim_args_overhead(). If these calls return without this
      * event, the storage is gone. Compress, and a restore of
      * compressed contents that fails, can report it, too, if GL still has the
-     * object.
+     * object. Unref reports compressed contents that stay, without overhead;
+     * when virgl_reclaim_submit() decompresses them, their release is reported,
+     * and their storage as deferred.
      */
     void (*storage_deferred)(uint32_t id, uint64_t bytes, uint64_t overhead,
                              void *opaque);
@@ -127,11 +143,16 @@ struct virgl_reclaim_events {
      */
     void (*decompressed)(uint32_t id, uint64_t us, void *opaque);
     /*
-     * The last reference to resource @id was dropped after
-     * virgl_reclaim_resource_compress() had failed with -EBUSY for it: the VMM
-     * may try again. Reported once, however often compress failed; not for a
-     * resource that is purged or destroyed meanwhile, nor for references of a
-     * context with tracking lost (see virgl_reclaim_submit()).
+     * Resource @id, which was purged, is resident, all zero, because
+     * virgl_reclaim_submit() was to use an object or a binding of it.
+     */
+    void (*restored)(uint32_t id, void *opaque);
+    /*
+     * An object that refers to resource @id has ended after
+     * virgl_reclaim_resource_compress() had failed with -EBUSY for it, and
+     * neither a query nor a stream-out target is left: the VMM may try again.
+     * Reported once, however often compress failed; not for a resource that is
+     * purged or destroyed meanwhile.
      */
     void (*unreferenced)(uint32_t id, void *opaque);
 };
@@ -153,6 +174,8 @@ struct virgl_reclaim_ctx {
     const char *name;           /* NUL-terminated; valid in the callback */
     uint64_t resources;         /* number attached */
     uint64_t bytes;             /* storage of those that are resident */
+    uint64_t compressed_bytes;  /* memory that contents of the others take */
+    uint64_t last_use;          /* of the context: virgl_reclaim_set_time() */
 };
 
 /* An allocator for the memory of an instance. */
@@ -217,6 +240,16 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr);
 void virgl_reclaim_set_events(struct virgl_reclaim *vr,
                               const struct virgl_reclaim_events *events,
                               void *opaque);
+
+/**
+ * virgl_reclaim_set_time: Set the time of what happens from now on.
+ * @vr: instance
+ * @now: in a unit of the caller's; must not decrease. 0 at the start
+ *
+ * For virgl_reclaim_lru_next(). Each use of a resource is recorded once for each
+ * value: a unit of a tenth of a second or more makes recording as good as free.
+ */
+void virgl_reclaim_set_time(struct virgl_reclaim *vr, uint64_t now);
 
 /**
  * virgl_reclaim_args_bytes: Compute the host memory of a resource.
@@ -312,13 +345,44 @@ int virgl_reclaim_resource_detach_iov(struct virgl_reclaim *vr, uint32_t id,
  * @t: transfer
  *
  * Validates level, box, strides and offset, without overflow, before it calls
- * the renderer: the box must be in the level, and its bytes in the backing.
+ * the renderer: the box must be in the level, and its bytes in the backing. A
+ * compressed resource is restored.
  *
  * Returns: 0; -ENOENT; -ENODATA if no backing is attached; -ESRCH if there is
- * no such context; -EINVAL if validation fails or the renderer rejects it.
+ * no such context; -EINVAL if validation fails or the renderer rejects it; or an
+ * error of virgl_reclaim_resource_restore().
  */
 int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
                                     const struct virgl_reclaim_transfer *t);
+
+/**
+ * virgl_reclaim_resource_last_use: Get the time of the last use of a resource.
+ * @vr: instance
+ * @id: resource
+ *
+ * It is used when it is created, restored and transferred, when a command names
+ * it or an object that refers to it, and by a draw, clear or compute grid while
+ * it is bound.
+ *
+ * Returns: a time of virgl_reclaim_set_time(); 0 if there is no such resource.
+ */
+uint64_t virgl_reclaim_resource_last_use(const struct virgl_reclaim *vr,
+                                         uint32_t id);
+
+/**
+ * virgl_reclaim_lru_next: Iterate over resident resources by last use.
+ * @vr: instance
+ * @after: the resource before, or 0 to start
+ * @last_use: set to the time of its last use
+ *
+ * The least recently used come first. Those without host storage are left out,
+ * and so are, until they are used again, those that
+ * virgl_reclaim_resource_compress() skipped for their format or without gain.
+ *
+ * Returns: the next resource; 0 at the end, or if @after is not resident.
+ */
+uint32_t virgl_reclaim_lru_next(const struct virgl_reclaim *vr, uint32_t after,
+                                uint64_t *last_use);
 
 /**
  * virgl_reclaim_resource_args: Get the creation arguments of a resource.
@@ -428,7 +492,8 @@ void virgl_reclaim_ctx_foreach(
  *   leaks it when the context is destroyed;
  * - CREATE_SUB_CTX over the limit of virgl_reclaim_set_max_contexts().
  *
- * Compressed resources that commands may name are restored next. Then the
+ * Compressed resources that commands may use, by an id, by an object that
+ * refers to it, or by a draw while it is bound, are restored next. Then the
  * stream is submitted, and the references of the context's objects and
  * bindings to resources are updated from it. Deferred storage whose last
  * reference was dropped is reported as released before the call returns.
@@ -470,13 +535,15 @@ bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
  * The contents are lost; id, creation arguments and context attachments are
  * kept. The caller must make sure that the resource is not scanned out.
  *
- * Buffers and images that are bound are unbound first. Storage that a context
- * still refers to (by a surface, sampler view, stream-out target or query) is
- * deferred: *@released is 0, and storage_deferred is reported. Storage is gone
+ * Surfaces, sampler views and bindings that refer to it leave the renderer with
+ * it, and are made again by a restore; virgl_reclaim_submit() restores it if it
+ * is to use one of them (restored event). Storage
+ * that cannot be detached (a query, a stream-out target that has been set, a
+ * context in error) is deferred: *@released is 0, and storage_deferred is
+ * reported. Those objects keep referring to it after a restore. Storage is gone
  * when the renderer has deleted the GL object and no GL context has it bound;
- * the GL contexts of those contexts that the resource is attached to are made
- * current to unbind a texture. It stays deferred while one of them is in error.
- * Memory that a GL driver retains after that is not seen.
+ * those that have used it are made current to unbind a texture. Memory that a
+ * GL driver retains after that is not seen.
  *
  * A purged resource stays purged, with *@released 0. Compressed contents are
  * freed, and *@released is the size that the storage had.
@@ -501,25 +568,56 @@ void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max);
 /**
  * virgl_reclaim_resource_compress: Compress contents and release the storage.
  * @vr: instance
- * @id: resource, without backing
+ * @id: resource
  *
  * Reads back all levels, layers and faces and compresses them with zstd.
  * Lossless: virgl_reclaim_resource_restore() brings back the same bits.
- * Resources for which that cannot be guaranteed are skipped, and so are those
- * that a context refers to, as its objects cannot be moved to new storage.
- * Textures need GL 4.5 on the host and must not be multisampled.
+ * Resources for which that cannot be guaranteed are skipped. Textures need GL
+ * 4.5 on the host and must not be multisampled.
  *
- * Takes milliseconds per megabyte: not for latency-sensitive paths. Freed
+ * Surfaces, sampler views and bindings leave the renderer with the storage, as
+ * does backing. virgl_reclaim_submit() and virgl_reclaim_resource_transfer()
+ * restore all of it before they use it.
+ *
+ * Waits until GL has drawn what was submitted, and takes milliseconds per
+ * megabyte: virgl_reclaim_compress_begin() does the same in small steps. Freed
  * memory may stay in the heap: virgl_reclaim_trim().
  *
  * Returns: 0, also if it is compressed already. Else, with nothing changed but
- * the count of the reason: -ENOENT; -EBUSY if backing is attached (not
- * counted) or a context refers to it (then see the unreferenced event);
- * -ENODATA if it is purged or has no host storage (not counted); -ENOTSUP if
- * there is no lossless readback; -EFBIG if it would save less than an eighth;
- * -ENOSPC if it would exceed the limit; -ENOMEM.
+ * the count of the reason: -ENOENT; -EBUSY if the storage cannot leave (see enum
+ * virgl_reclaim_skipped); -ENODATA if it is purged or has no host storage (not
+ * counted); -ENOTSUP if there is no lossless readback; -EFBIG if it would save
+ * less than an eighth; -ENOSPC if it would exceed the limit; -ENOMEM; -EALREADY
+ * while virgl_reclaim_compress_begin() has one under way.
  */
 int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_compress_begin: Begin to compress a resource in steps.
+ * @vr: instance
+ * @id: resource
+ *
+ * As virgl_reclaim_resource_compress(), but zstd runs in a thread of the
+ * library's own, and this thread does the rest in steps of at most half a
+ * megabyte (or one row of pixels), by virgl_reclaim_compress_run(). One at a
+ * time for each instance. What uses, purges or destroys the resource meanwhile
+ * ends it.
+ *
+ * Returns: 0 if it has begun; -EALREADY if one is under way or the resource is
+ * compressed; or an error of virgl_reclaim_resource_compress().
+ */
+int virgl_reclaim_compress_begin(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_compress_run: Do the next step.
+ * @vr: instance
+ *
+ * Returns: -EAGAIN if it is to be called again, at once or later; 0 when the
+ * resource is compressed; -ECANCELED if it was used, purged or destroyed, or
+ * after a reset; -ENODATA if none was begun; or an error of
+ * virgl_reclaim_resource_compress(). But for -EAGAIN none is under way then.
+ */
+int virgl_reclaim_compress_run(struct virgl_reclaim *vr);
 
 /**
  * virgl_reclaim_resource_restore: Make a resource resident.
@@ -527,9 +625,9 @@ int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id);
  * @id: resource
  *
  * Creates it again under its id, attached to its contexts: with its contents if
- * it was compressed (decompressed event), all zero if it was purged. Surfaces
- * and sampler views that were created before a purge keep referring to the old
- * storage, and bindings must be made again.
+ * it was compressed (decompressed event), all zero if it was purged. Surfaces,
+ * sampler views and bindings that left with the storage are back, and backing
+ * that was attached to a compressed resource.
  *
  * Returns: 0, also if it is resident; -ENOENT; an error of
  * virgl_reclaim_resource_create(); -EIO if compressed contents cannot be
@@ -571,7 +669,8 @@ uint64_t virgl_reclaim_resource_bytes(const struct virgl_reclaim *vr,
 /**
  * virgl_reclaim_get_stats: Get statistics.
  * @vr: instance
- * @stats: filled in
+ * @stats: filled in, up to the size that it has; members that this version of
+ *         the library does not know are 0
  *
  * A copy of running totals: calls neither GL nor the renderer.
  */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Resources with compressed contents. */
 
-#include "instance.h"
+#include "compression.h"
+#include "context.h"
+#include "residency.h"
+#include "resource.h"
 
 #include <errno.h>
 #include <time.h>
@@ -14,54 +17,43 @@ void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max)
     vr->compress_max = max;
 }
 
+/* Accounting */
+
 /* Add @n, 1 or -1, to the statistics of compressed resources. */
 static void count_compressed(struct virgl_reclaim *vr,
-                         const struct vr_resource *res, int n)
+                             const struct vr_resource *res, int n)
 {
-    vr->compressed_ids[res->args.handle % VR_COMPRESSED_IDS] += n;
     vr->stats.compressed += n;
     vr->stats.compressed_bytes += n * res->contents.bytes;
     vr->stats.uncompressed_bytes += n * res->bytes;
 }
 
+void vr_compression_forget(struct virgl_reclaim *vr,
+                           const struct vr_resource *res)
+{
+    count_compressed(vr, res, -1);
+}
+
 void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res)
 {
+    vr_resource_set_absent(vr, res, false);
     count_compressed(vr, res, -1);
     vr_contents_free(&vr->allocator, &res->contents);
 }
 
-/* Compress */
-
-static int save(struct virgl_reclaim *vr, struct vr_resource *res)
-{
-    uint64_t gain_max = res->bytes - res->bytes / MIN_GAIN;
-    uint64_t used = vr->stats.compressed_bytes;
-    uint64_t left = used < vr->compress_max ? vr->compress_max - used : 0;
-    int ret;
-
-    if (vr_references_exist(vr, res->storage)) {
-        res->storage->notify_unref = true;
-        return -EBUSY;
-    }
-    virgl_renderer_force_ctx_0();
-    ret = vr_contents_save(&vr->allocator, &res->args, res->storage->name,
-                           gain_max < left ? gain_max : left, &res->contents);
-    return ret == -ENOSPC && gain_max < left ? -EFBIG : ret;
-}
-
-static void count_skipped(struct virgl_reclaim *vr, int error)
+static void count_skipped(struct virgl_reclaim *vr, struct vr_resource *res,
+                          int error)
 {
     enum virgl_reclaim_skipped why;
 
     switch (error) {
-    case -EBUSY:
-        why = VIRGL_RECLAIM_SKIPPED_REFERENCED;
-        break;
     case -ENOTSUP:
         why = VIRGL_RECLAIM_SKIPPED_FORMAT;
+        res->incompressible = true;
         break;
     case -EFBIG:
         why = VIRGL_RECLAIM_SKIPPED_NO_GAIN;
+        res->incompressible = true;
         break;
     case -ENOSPC:
         why = VIRGL_RECLAIM_SKIPPED_LIMIT;
@@ -71,6 +63,148 @@ static void count_skipped(struct virgl_reclaim *vr, int error)
         break;
     }
     vr->stats.skipped[why]++;
+}
+
+/* Compress */
+
+/* Most bytes that contents of @res may take, and what it is to exceed them. */
+static uint64_t limit(const struct virgl_reclaim *vr,
+                      const struct vr_resource *res, int *error)
+{
+    uint64_t gain = res->bytes - res->bytes / MIN_GAIN;
+    uint64_t used = vr->stats.compressed_bytes;
+    uint64_t left = used < vr->compress_max ? vr->compress_max - used : 0;
+
+    *error = gain < left ? -EFBIG : -ENOSPC;
+    return gain < left ? gain : left;
+}
+
+/* A CUSTOM buffer with backing has its contents in the backing. */
+static bool is_in_backing(const struct vr_resource *res)
+{
+    return res->attached && !res->storage->name;
+}
+
+static int can_compress(struct virgl_reclaim *vr, struct vr_resource *res)
+{
+    int busy;
+
+    if (res->state == VIRGL_RECLAIM_PURGED || !res->bytes) {
+        return -ENODATA;
+    }
+    if (is_in_backing(res)) {
+        count_skipped(vr, res, -ENOTSUP);
+        return -ENOTSUP;
+    }
+    busy = vr_residency_busy(vr, res, true);
+    if (busy >= 0) {
+        vr->stats.skipped[busy]++;
+        res->notify = true;
+        return -EBUSY;
+    }
+    return 0;
+}
+
+/*
+ * First objects and bindings leave the renderer: so the contents cannot change,
+ * and whatever uses the resource finds that it has to be restored.
+ */
+static int begin(struct virgl_reclaim *vr, struct vr_resource *res,
+                 bool threaded)
+{
+    uint64_t max;
+    int ret, over;
+
+    if (vr->compressing) {
+        return -EALREADY;
+    }
+    ret = can_compress(vr, res);
+    if (ret) {
+        return ret;
+    }
+    max = limit(vr, res, &over);
+    virgl_renderer_force_ctx_0();
+    ret = max ? vr_saver_new(&vr->allocator, &res->args, res->storage->name,
+                             max, threaded, &vr->saver) : over;
+    if (ret) {
+        count_skipped(vr, res, ret);
+        return ret;
+    }
+    vr->saver_over = over;
+    vr->compressing = res;
+    vr_resource_set_absent(vr, res, true);
+    vr_residency_detach(vr, res);
+    return 0;
+}
+
+/* End without contents: objects and bindings return to the renderer. */
+static void cancel(struct virgl_reclaim *vr)
+{
+    struct vr_resource *res = vr->compressing;
+
+    virgl_renderer_force_ctx_0();
+    vr_saver_free(vr->saver, NULL);
+    vr->saver = NULL;
+    vr->compressing = NULL;
+    vr_resource_set_absent(vr, res, false);
+    vr_residency_attach(vr, res);
+}
+
+void vr_compression_cancel_if(struct virgl_reclaim *vr,
+                              struct vr_resource *res)
+{
+    if (vr->compressing == res) {
+        cancel(vr);
+        vr->cancelled = true;
+    }
+}
+
+void vr_compression_abandon(struct virgl_reclaim *vr)
+{
+    if (vr->compressing) {
+        vr_saver_abandon(vr->saver);
+        vr->saver = NULL;
+        vr->compressing = NULL;
+        vr->cancelled = true;
+    }
+}
+
+static void finish(struct virgl_reclaim *vr)
+{
+    struct vr_resource *res = vr->compressing;
+
+    vr_saver_free(vr->saver, &res->contents);
+    vr->saver = NULL;
+    vr->compressing = NULL;
+    vr_resource_detach_backing(res);
+    vr_resource_release_storage(vr, res, NULL);
+    res->state = VIRGL_RECLAIM_COMPRESSED;
+    res->notify = false;
+    count_compressed(vr, res, 1);
+    vr->stats.compressions++;
+    vr_report(vr, compressed, res->args.handle, res->contents.bytes);
+}
+
+static int run(struct virgl_reclaim *vr)
+{
+    struct vr_resource *res = vr->compressing;
+    int ret;
+
+    virgl_renderer_force_ctx_0();
+    ret = vr_saver_step(vr->saver);
+    if (ret == -EAGAIN) {
+        return ret;
+    }
+    if (ret == -ENOSPC) {
+        ret = vr->saver_over;
+    }
+    if (ret) {
+        cancel(vr);
+        count_skipped(vr, res, ret);
+    } else {
+        finish(vr);
+    }
+    return ret;
 }
 
 int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id)
@@ -84,24 +218,36 @@ int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id)
     if (res->state == VIRGL_RECLAIM_COMPRESSED) {
         return 0;
     }
-    if (res->attached) {
-        return -EBUSY;
-    }
-    if (res->state == VIRGL_RECLAIM_PURGED || !res->bytes) {
-        return -ENODATA;
-    }
-
-    ret = save(vr, res);
+    ret = begin(vr, res, false);
     if (ret) {
-        count_skipped(vr, ret);
         return ret;
     }
-    vr_release_storage(vr, res, NULL);
-    res->state = VIRGL_RECLAIM_COMPRESSED;
-    count_compressed(vr, res, 1);
-    vr->stats.compressions++;
-    vr_report(vr, compressed, id, res->contents.bytes);
-    return 0;
+    do {
+        ret = run(vr);
+    } while (ret == -EAGAIN);
+    return ret;
+}
+
+int virgl_reclaim_compress_begin(struct virgl_reclaim *vr, uint32_t id)
+{
+    struct vr_resource *res = vr_find(vr, id);
+
+    if (!res) {
+        return -ENOENT;
+    }
+    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
+        return -EALREADY;
+    }
+    vr->cancelled = false;
+    return begin(vr, res, true);
+}
+
+int virgl_reclaim_compress_run(struct virgl_reclaim *vr)
+{
+    if (!vr->compressing) {
+        return vr->cancelled ? -ECANCELED : -ENODATA;
+    }
+    return run(vr);
 }
 
 /* Decompress */
@@ -125,23 +271,37 @@ static void count_time(struct virgl_reclaim *vr, uint64_t us)
     vr->stats.decompressions++;
 }
 
-int vr_compression_restore(struct virgl_reclaim *vr, struct vr_resource *res)
+int vr_compression_load(struct virgl_reclaim *vr, struct vr_resource *res,
+                        uint32_t id)
 {
-    uint64_t start = now_us(), us;
-    int ret = vr_make_resident(vr, res);
+    vr_args args = res->args;
+    int ret = vr_resource_make_storage(vr, res, id);
 
     if (ret) {
         return ret;
     }
-    ret = vr_contents_load(&vr->allocator, &res->args, res->storage->name,
+    args.handle = id;
+    ret = vr_contents_load(&vr->allocator, &args, res->storage->name,
                            &res->contents);
     if (ret) {
-        vr_release_storage(vr, res, NULL);
+        vr_resource_release_storage(vr, res, NULL);
         res->state = VIRGL_RECLAIM_COMPRESSED;
+    }
+    return ret;
+}
+
+int vr_compression_restore(struct virgl_reclaim *vr, struct vr_resource *res)
+{
+    uint64_t start = now_us(), us;
+    int ret = vr_compression_load(vr, res, res->args.handle);
+
+    if (ret) {
         return ret;
     }
     vr_compression_discard(vr, res);
+    vr_resource_attach_backing(res);
     vr_contexts_attach(vr, res);
+    vr_residency_attach(vr, res);
     us = now_us() - start;
     count_time(vr, us);
     vr_report(vr, decompressed, res->args.handle, us);

@@ -17,15 +17,30 @@ struct vr_contents {
     uint64_t bytes;             /* memory that the chunks take */
 };
 
+struct vr_saver;
+
 /*
- * Read the contents of resource args->handle, whose GL object is @name or 0,
- * and compress them into @contents, of @max bytes at most. Context 0 is
- * current. Returns 0, -ENOTSUP if they cannot be read losslessly, -ENOSPC if
- * they take more than @max, or -ENOMEM; on failure @contents is empty.
+ * Begin to read the contents of resource args->handle, whose GL object is @name
+ * or 0, and to compress them into @max bytes at most: in a thread of its own if
+ * @threaded and if there can be one. @args must stay. Context 0 is current.
+ * Returns 0, -ENOTSUP if they cannot be read losslessly, or -ENOMEM.
  */
-int vr_contents_save(const struct virgl_reclaim_allocator *a,
-                     const vr_args *args, uint32_t name, uint64_t max,
-                     struct vr_contents *contents);
+int vr_saver_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
+                 uint32_t name, uint64_t max, bool threaded,
+                 struct vr_saver **saver);
+/*
+ * Go on, context 0 current: read a tile, unless the last one is being
+ * compressed. Returns -EAGAIN until it is done; then 0, -ENOTSUP, -ENOSPC if
+ * they take more than the maximum, or -ENOMEM.
+ */
+int vr_saver_step(struct vr_saver *s);
+/*
+ * End, and move what was compressed to @contents, or free that if it is NULL.
+ * Context 0 is current.
+ */
+void vr_saver_free(struct vr_saver *s, struct vr_contents *contents);
+/* End after a reset of the renderer, which has freed what GL had. */
+void vr_saver_abandon(struct vr_saver *s);
 
 /*
  * Decompress @contents, which are kept, into resource args->handle. Returns 0,

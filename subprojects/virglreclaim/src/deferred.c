@@ -1,7 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 /* Deferred storage: detached from its resource, and still referenced. */
 
-#include "instance.h"
+#include "deferred.h"
+#include "context.h"
+#include "gl-context.h"
+
+/* Deferred storage that a submit without tracking looks at. */
+#define CHECK_SOME 64
+
+/* References */
+
+static struct vr_table *names(struct virgl_reclaim *vr,
+                              const struct vr_storage *storage)
+{
+    return storage->buffer ? &vr->buffers : &vr->textures;
+}
+
+void vr_storage_put(struct virgl_reclaim *vr, struct vr_storage *storage)
+{
+    if (!storage || --storage->references) {
+        return;
+    }
+    if (storage->free_on_last_ref) {
+        vr_pool_free(&vr->storage_pool, storage);
+    } else if (storage->deferred && !storage->unreferenced) {
+        /* The renderer may have released it with this reference. */
+        storage->unreferenced = true;
+        storage->next_unreferenced = vr->unreferenced;
+        vr->unreferenced = storage;
+    }
+}
+
+static void forget_unreferenced(struct virgl_reclaim *vr,
+                                const struct vr_storage *storage)
+{
+    struct vr_storage **link = &vr->unreferenced;
+
+    while (storage->unreferenced && *link != storage) {
+        link = &(*link)->next_unreferenced;
+    }
+    if (storage->unreferenced) {
+        *link = storage->next_unreferenced;
+    }
+}
+
+void vr_storage_free(struct virgl_reclaim *vr, struct vr_storage *storage)
+{
+    if (!storage) {
+        return;
+    }
+    forget_unreferenced(vr, storage);
+    if (vr_table_find(names(vr, storage), storage->name) == storage) {
+        vr_table_remove(names(vr, storage), storage->name);
+    }
+    if (storage->references) {
+        storage->free_on_last_ref = true;
+    } else {
+        vr_pool_free(&vr->storage_pool, storage);
+    }
+}
+
+/* The list */
+
+static void link_deferred(struct virgl_reclaim *vr, struct vr_storage *storage)
+{
+    struct vr_storage *first = vr->deferred;
+
+    vr->n_deferred++;
+    if (first) {
+        storage->next = first;
+        storage->previous = first->previous;
+        storage->previous->next = storage;
+        first->previous = storage;
+    } else {
+        storage->next = storage;
+        storage->previous = storage;
+        vr->deferred = storage;
+    }
+}
+
+static void unlink_deferred(struct virgl_reclaim *vr,
+                            struct vr_storage *storage)
+{
+    vr->n_deferred--;
+    storage->previous->next = storage->next;
+    storage->next->previous = storage->previous;
+    if (vr->deferred == storage) {
+        vr->deferred = storage->next != storage ? storage->next : NULL;
+    }
+}
 
 /* The storage is gone: account for it, report it and free it. */
 static void storage_gone(struct virgl_reclaim *vr, struct vr_storage *storage)
@@ -10,9 +97,11 @@ static void storage_gone(struct virgl_reclaim *vr, struct vr_storage *storage)
     bool purged = storage->purged;
     uint32_t id = 0;
 
+    unlink_deferred(vr, storage);
     if (storage->owner) {
         id = storage->owner->args.handle;
         storage->owner->released = bytes;
+        storage->owner->deferred = NULL;
         vr->stats.released_bytes += bytes;
     }
     if (purged) {
@@ -20,113 +109,171 @@ static void storage_gone(struct virgl_reclaim *vr, struct vr_storage *storage)
     }
     vr->stats.deferred--;
     vr->stats.deferred_bytes -= bytes;
-    vr_references_free_storage(vr, storage);
+    vr_storage_free(vr, storage);
     vr_report(vr, storage_released, id, bytes, overhead, purged);
 }
 
 /*
+ * Whether a GL context that cannot be made current may have the deleted texture
+ * bound: that of a context with tracking lost that the resource is, or was,
+ * attached to.
+ */
+static bool may_be_bound(const struct virgl_reclaim *vr,
+                         const struct vr_storage *storage)
+{
+    return !storage->buffer && vr->untracked &&
+           (storage->untracked_ref || vr_contexts_untracked(vr, storage));
+}
+
+/*
  * GL knows whether an object exists, but not whether a GL context has a deleted
- * one bound that cannot be made current: that of a context with tracking lost
- * that the resource is, or was, attached to. For storage that is no GL object
- * only the tracked references tell.
+ * one bound. For storage that is no GL object only the tracked references tell.
  */
 static bool is_alive(const struct virgl_reclaim *vr,
                      const struct vr_storage *storage)
 {
-    if (!storage->name) {
-        return vr_references_exist(vr, storage);
+    if (storage->name_reused) {
+        return may_be_bound(vr, storage);
     }
-    return vr_storage_alive(storage) ||
-           (!storage->buffer && vr->untracked &&
-            (storage->untracked_ref || vr_references_untracked(vr, storage)));
+    if (!storage->name) {
+        return vr_contexts_refer(vr, storage);
+    }
+    return vr_storage_alive(storage) || may_be_bound(vr, storage);
+}
+
+static void unbind(struct virgl_reclaim *vr, struct vr_sub *sub,
+                   const struct vr_storage *storage)
+{
+    (void)vr, (void)sub;
+    vr_gl_unbind_texture(storage->target, storage->binding, storage->name);
+}
+
+/* A deleted texture lives on where it is bound. Context 0 is current. */
+static void unbind_deleted(struct virgl_reclaim *vr,
+                           const struct vr_storage *storage)
+{
+    if (storage->buffer || !storage->name) {
+        return;
+    }
+    vr_storage_foreach_user(vr, storage, unbind);
+    virgl_renderer_force_ctx_0();
+    unbind(vr, NULL, storage);
 }
 
 /* Context 0 is current. */
 static bool is_gone(struct virgl_reclaim *vr,
-                     const struct vr_storage *storage)
+                    const struct vr_storage *storage)
 {
     if (is_alive(vr, storage)) {
         return false;
     }
-    vr_deleted_texture_unbind(vr, storage);
+    unbind_deleted(vr, storage);
     /* An error there may have cost the tracking of a context. */
     return !is_alive(vr, storage);
 }
 
 bool vr_deferred_release(struct virgl_reclaim *vr, struct vr_storage *storage,
-                         struct vr_resource *owner)
+                         uint32_t id, struct vr_resource *owner)
 {
     /* Unless purged, contents must stay as long as a context uses them. */
     bool purged = owner != NULL, truncated;
 
-    vr_bindings_unbind(vr, storage, purged);
     virgl_renderer_force_ctx_0();
     /* GL fails to bind a view of a buffer that has been truncated. */
     truncated = purged && !storage->references && vr_storage_truncate(storage);
     vr_storage_unref(storage->id);
+    storage->id = id;
     if (truncated || is_gone(vr, storage)) {
-        vr_references_free_storage(vr, storage);
+        vr_storage_free(vr, storage);
         return true;
     }
     storage->deferred = true;
     storage->owner = owner;
     storage->purged = purged;
-    storage->next = vr->deferred;
-    vr->deferred = storage;
+    if (owner) {
+        owner->deferred = storage;
+    }
+    link_deferred(vr, storage);
     vr->stats.deferred++;
     vr->stats.deferred_bytes += storage->bytes;
-    vr_report(vr, storage_deferred, storage->id, storage->bytes,
-              storage->overhead);
+    vr_report(vr, storage_deferred, id, storage->bytes, storage->overhead);
     return false;
 }
 
-void vr_deferred_name_reused(struct virgl_reclaim *vr,
-                             const struct vr_storage *storage)
+void vr_deferred_name_used(struct virgl_reclaim *vr,
+                           struct vr_storage *storage)
 {
-    struct vr_storage **link = &vr->deferred;
+    struct vr_storage *old;
 
-    while (*link && !((*link)->name == storage->name &&
-                      (*link)->buffer == storage->buffer)) {
-        link = &(*link)->next;
+    if (!storage->name) {
+        return;
     }
-    if (*link && storage->name) {
-        struct vr_storage *old = *link;
-
-        *link = old->next;
+    old = vr_table_find(names(vr, storage), storage->name);
+    if (old && may_be_bound(vr, old)) {
+        /* GL reuses the names of textures that are still bound somewhere. */
+        vr_table_remove(names(vr, storage), storage->name);
+        old->name = 0;
+        old->name_reused = true;
+    } else if (old) {
         storage_gone(vr, old);
     }
+    vr_table_insert(names(vr, storage), storage->name, storage);
 }
 
-void vr_deferred_detach_owner(struct virgl_reclaim *vr,
-                              const struct vr_resource *owner)
+void vr_deferred_detach_owner(struct vr_resource *owner)
 {
-    for (struct vr_storage *s = vr->deferred; s; s = s->next) {
-        if (s->owner == owner) {
-            s->owner = NULL;
-        }
+    if (owner->deferred) {
+        owner->deferred->owner = NULL;
+        owner->deferred = NULL;
     }
 }
+
+/* Checks */
 
 void vr_deferred_check(struct virgl_reclaim *vr)
 {
-    struct vr_storage **link = &vr->deferred;
-
-    vr->deferred_changed = false;
-    if (!vr->deferred) {
+    if (!vr->unreferenced) {
         return;
     }
-
     virgl_renderer_force_ctx_0();
-    while (*link) {
-        struct vr_storage *storage = *link;
+    while (vr->unreferenced) {
+        struct vr_storage *storage = vr->unreferenced;
 
+        vr->unreferenced = storage->next_unreferenced;
+        storage->unreferenced = false;
         if (is_gone(vr, storage)) {
-            *link = storage->next;
             storage_gone(vr, storage);
-        } else {
-            link = &storage->next;
         }
     }
+}
+
+/* Look at the first @max, and begin after them the next time. */
+static void check(struct virgl_reclaim *vr, uint64_t max)
+{
+    uint64_t n = vr->n_deferred < max ? vr->n_deferred : max;
+
+    if (n) {
+        virgl_renderer_force_ctx_0();
+    }
+    while (n--) {
+        struct vr_storage *storage = vr->deferred;
+
+        vr->deferred = storage->next;
+        if (is_gone(vr, storage)) {
+            storage_gone(vr, storage);
+        }
+    }
+}
+
+void vr_deferred_check_all(struct virgl_reclaim *vr)
+{
+    check(vr, UINT64_MAX);
+}
+
+void vr_deferred_check_some(struct virgl_reclaim *vr)
+{
+    vr_deferred_check(vr);
+    check(vr, CHECK_SOME);
 }
 
 void vr_deferred_reset(struct virgl_reclaim *vr)
@@ -134,7 +281,7 @@ void vr_deferred_reset(struct virgl_reclaim *vr)
     while (vr->deferred) {
         struct vr_storage *storage = vr->deferred;
 
-        vr->deferred = storage->next;
-        vr_references_free_storage(vr, storage);
+        unlink_deferred(vr, storage);
+        vr_storage_free(vr, storage);
     }
 }

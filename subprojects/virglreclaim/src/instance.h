@@ -4,51 +4,114 @@
 #ifndef VIRGLRECLAIM_INSTANCE_H
 #define VIRGLRECLAIM_INSTANCE_H
 
+#include "binding.h"
 #include "contents.h"
 #include "internal.h"
+#include "object.h"
 #include "pool.h"
-#include "references.h"
+#include "storage.h"
+#include "stream.h"
 #include "table.h"
 
 /* Guests allocate the lowest free ids: most have fewer resources than this. */
-#define VR_COMPRESSED_IDS 1024
+#define VR_ABSENT_IDS 1024
+
+/*
+ * Handles for objects that the library makes for a moment. Guests count from 1;
+ * one that uses these has bound objects that cannot be made again.
+ */
+#define VR_PRIVATE_HANDLES 0xffffff00u
 
 struct vr_resource {
     vr_args args;               /* to create it again */
     uint64_t bytes;
     enum virgl_reclaim_state state;
+    bool destroyed;             /* has contents for its objects only */
+    bool absent;                /* objects and bindings are not in the renderer */
+    bool notify;                /* report when it is pinned no more */
+    bool incompressible;        /* as it was last used */
+    bool gl_buffer;             /* its storage is a GL buffer object */
     bool attached;
+    struct iovec *iov;          /* attached backing: the caller's ... */
+    int n_iov;                  /* ... of so many entries */
     uint64_t backing;           /* bytes attached ... */
     size_t iov0_bytes;          /* ... and in the first iovec */
-    bool gl_buffer;             /* its storage is a GL buffer object */
     struct vr_storage *storage; /* while resident */
+    struct vr_storage *deferred;    /* while purged, if not gone yet */
     uint64_t released;          /* while purged; 0: deferred, or no storage */
     struct vr_contents contents;    /* while compressed */
+    struct vr_object *objects;  /* that refer to it */
+    struct vr_binding *bindings;    /* that it is bound to without an object */
+    uint64_t last_use;
+    struct vr_resource *newer, *older;  /* while resident */
+    struct vr_resource *next_orphan, **orphan_link; /* while destroyed */
+};
+
+/* A GL context of a context. */
+struct vr_sub {
+    struct vr_context *context;
+    uint32_t id;
+    uint32_t serial;            /* unique in the instance */
+    struct vr_table objects;    /* handle -> struct vr_object */
+    struct vr_bindings *groups[VR_GROUPS];
+    bool absent;                /* something bound may not be in the renderer */
+    bool draws_indirect;        /* has drawn with a buffer of arguments */
+    bool private_handles;       /* the guest uses some of VR_PRIVATE_HANDLES */
+    uint64_t last_draw;         /* 0: none; else its time, plus one */
+    uint64_t visited;           /* vr->visits when it was */
 };
 
 struct vr_context {
     uint32_t id;
     char *name;
     struct vr_table resources;  /* attached: id -> struct vr_resource */
-    struct vr_references references;
+    struct vr_table subs;       /* id -> struct vr_sub */
+    struct vr_sub *current;
+    uint64_t last_use;
+    /*
+     * A command is unknown: until it is destroyed the context may refer to any
+     * resource attached to it, besides what is recorded here.
+     */
+    bool tracking_lost;
+    /*
+     * A stream was not carried out to its end, so what is recorded here may be
+     * wrong. Implies tracking_lost; the renderer executes no more commands.
+     */
+    bool in_error;
 };
 
 struct virgl_reclaim {
     struct virgl_reclaim_allocator allocator;
-    struct vr_pool resource_pool, storage_pool;
+    struct vr_pool resource_pool, storage_pool, object_pool;
     struct vr_table resources;  /* id -> struct vr_resource */
     struct vr_table contexts;   /* id -> struct vr_context */
+    struct vr_table subs;       /* serial -> struct vr_sub, of all contexts */
+    struct vr_table buffers, textures;  /* GL name -> struct vr_storage */
+    struct vr_resource *orphans;    /* without id */
     unsigned untracked;         /* contexts with tracking lost */
-    uint32_t sub_contexts;      /* of all contexts, GL contexts each */
-    uint32_t max_sub_contexts;  /* limit of these; 0: none */
+    uint32_t max_sub_contexts;  /* limit of subs; 0: none */
+    uint32_t serial;            /* of the last sub-context */
+    uint64_t sequence;          /* of the last binding of an object */
+    uint64_t visits;            /* walks over sub-contexts */
+    uint64_t now;               /* virgl_reclaim_set_time() */
+    struct vr_resource *newest, *oldest;    /* resident, by last use */
     struct vr_storage *deferred;    /* detached, and still referenced */
-    bool deferred_changed;      /* a reference to one of them was dropped */
+    uint64_t n_deferred;        /* of these */
+    struct vr_storage *unreferenced;    /* of these, to be looked at */
+    struct vr_resource *compressing;    /* or NULL; then also: */
+    struct vr_saver *saver;
+    int saver_over;             /* what it is to exceed its maximum */
+    bool cancelled;             /* the last one that was begun */
     struct virgl_reclaim_stats stats;   /* all but resources */
     uint64_t compress_max;      /* limit of stats.compressed_bytes */
     struct virgl_reclaim_events events;
     void *events_opaque;
-    /* Number of compressed resources by id modulo VR_COMPRESSED_IDS. */
-    uint32_t compressed_ids[VR_COMPRESSED_IDS];
+    /*
+     * Number of resources that are absent: in all, and of those with contents
+     * by id modulo VR_ABSENT_IDS.
+     */
+    uint32_t absent_ids[VR_ABSENT_IDS];
+    uint32_t absent;
 };
 
 static inline struct vr_resource *vr_find(const struct virgl_reclaim *vr,
@@ -63,6 +126,16 @@ static inline struct vr_context *vr_find_ctx(const struct virgl_reclaim *vr,
     return vr_table_find(&vr->contexts, ctx);
 }
 
+/*
+ * Whether the renderer's object refers to the storage that the resource has,
+ * and can be made again, not to older storage or that of a destroyed resource.
+ */
+static inline bool vr_object_is_current(const struct vr_object *object)
+{
+    return object->res && object->storage &&
+           object->storage == object->res->storage;
+}
+
 /* Report an event with the arguments that follow, if it has a callback. */
 #define vr_report(vr, event, ...) \
     do { \
@@ -70,79 +143,5 @@ static inline struct vr_context *vr_find_ctx(const struct virgl_reclaim *vr,
             (vr)->events.event(__VA_ARGS__, (vr)->events_opaque); \
         } \
     } while (0)
-
-/* residency.c */
-
-/* Give @res new storage, all zero. Unchanged on failure. */
-int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res);
-/*
- * Detach the storage of @res and release it. @owner is @res for a purge, so
- * that the resource learns when deferred storage is gone, else NULL. Returns
- * true if the storage is gone, false if it is deferred.
- */
-bool vr_release_storage(struct virgl_reclaim *vr, struct vr_resource *res,
-                        struct vr_resource *owner);
-
-/* compression.c */
-
-/* Give @res, which is compressed, storage with its contents. As restore. */
-int vr_compression_restore(struct virgl_reclaim *vr, struct vr_resource *res);
-/* Free the compressed contents of @res. */
-void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res);
-
-/* stream.c */
-
-/*
- * Returns -EINVAL if a command in the @n words of a stream would make the
- * renderer access invalid memory or leak some, -ENOSPC if there would be too
- * many sub-contexts, else 0.
- */
-int vr_stream_validate(const struct virgl_reclaim *vr,
-                       const struct vr_context *context, const uint32_t *words,
-                       size_t n);
-
-/* contexts.c */
-
-/* Attach @res, which has new storage, in the renderer's contexts. */
-void vr_contexts_attach(struct virgl_reclaim *vr,
-                        const struct vr_resource *res);
-/* Detach @res, which is being destroyed, from all contexts. */
-void vr_contexts_detach(struct virgl_reclaim *vr,
-                        const struct vr_resource *res);
-/* Free all contexts without calling the renderer. */
-void vr_contexts_reset(struct virgl_reclaim *vr);
-
-/* deleted-texture.c */
-
-/*
- * Unbind a texture that the renderer has deleted, and whose name is not in use
- * again, in the GL contexts of the contexts that it is attached to. Context 0
- * is current before and after.
- */
-void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
-                               const struct vr_storage *storage);
-
-/* deferred.c */
-
-/*
- * Release @storage, whose resource is @owner if that was purged, else NULL.
- * Returns true if it is gone, and freed; false if it is deferred.
- */
-bool vr_deferred_release(struct virgl_reclaim *vr, struct vr_storage *storage,
-                         struct vr_resource *owner);
-/*
- * The GL name of @storage, which is new, may have been that of deferred
- * storage, which is gone then. Without this the new object would keep the
- * deferred storage alive. A name that an object of the renderer's own takes
- * still does that: deferred storage may count for too long, never too short.
- */
-void vr_deferred_name_reused(struct virgl_reclaim *vr,
-                             const struct vr_storage *storage);
-/* @owner is destroyed or has new storage: deferred storage loses its owner. */
-void vr_deferred_detach_owner(struct virgl_reclaim *vr,
-                              const struct vr_resource *owner);
-/* Report and free deferred storage that is gone. */
-void vr_deferred_check(struct virgl_reclaim *vr);
-void vr_deferred_reset(struct virgl_reclaim *vr);
 
 #endif

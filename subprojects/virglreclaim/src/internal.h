@@ -56,40 +56,6 @@ struct vr_level vr_args_level(const vr_args *args, uint32_t level);
 int vr_transfer_validate(const vr_args *args, uint64_t backing,
                          const struct virgl_reclaim_transfer *t);
 
-/*
- * storage.c: the renderer's storage of a resource. It outlives the resource, or
- * its purge, as deferred storage for as long as a context refers to it.
- */
-struct vr_storage {
-    bool buffer;
-    uint32_t name;              /* of the GL object; 0: none */
-    uint32_t target, binding;   /* GL enums, of a texture */
-    uint32_t id;                /* of its resource */
-    uint64_t bytes;
-    uint64_t overhead;          /* besides bytes */
-    unsigned references;        /* from contexts: references.c */
-    bool untracked_ref;         /* a context may refer to it unseen */
-    bool free_on_last_ref;      /* detached and gone, but for references */
-    bool notify_unref;          /* report when references drops to 0 */
-    bool deferred;              /* detached; then also: */
-    bool purged;                /* by a purge, not unref or compress */
-    struct vr_resource *owner;  /* purged and not restored or destroyed since */
-    struct vr_storage *next;
-};
-
-/* Sets buffer, name, target and binding. Returns 0 or a negative errno. */
-int vr_storage_create(const struct virgl_reclaim_allocator *a,
-                      const vr_args *args, struct vr_storage *storage);
-/* Drop the renderer's own reference to resource @id. */
-void vr_storage_unref(uint32_t id);
-/* Whether the GL object exists. Only for storage with a name. */
-bool vr_storage_alive(const struct vr_storage *storage);
-/*
- * Free the memory of a buffer while its GL object may live on, context 0
- * current. Returns false if that is not possible.
- */
-bool vr_storage_truncate(const struct vr_storage *storage);
-
 /* zero.c: clear the storage of resource args->handle, context 0 current. */
 int vr_zero(const struct virgl_reclaim_allocator *a, const vr_args *args,
             uint32_t name);

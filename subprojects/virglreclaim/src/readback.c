@@ -177,16 +177,22 @@ static int begin_texture(struct vr_readback *rb)
     return begin_layout(rb);
 }
 
-static void set_pixel_store(struct vr_readback *rb)
+void vr_readback_resume(struct vr_readback *rb)
 {
+    if (rb->method == VR_READBACK_RENDERER) {
+        return;
+    }
     for (size_t i = 0; i < COUNT(pixel_store); i++) {
         glGetIntegerv(pixel_store[i].name, &rb->pixel_store[i]);
         glPixelStorei(pixel_store[i].name, pixel_store[i].setting);
     }
 }
 
-static void reset_pixel_store(const struct vr_readback *rb)
+void vr_readback_suspend(const struct vr_readback *rb)
 {
+    if (rb->method == VR_READBACK_RENDERER) {
+        return;
+    }
     for (size_t i = 0; i < COUNT(pixel_store); i++) {
         glPixelStorei(pixel_store[i].name, rb->pixel_store[i]);
     }
@@ -215,7 +221,7 @@ int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
     clear_gl_errors();
     ret = begin_texture(rb);
     if (ret == 0) {
-        set_pixel_store(rb);
+        vr_readback_resume(rb);
     }
     return ret;
 }
@@ -231,7 +237,7 @@ void vr_readback_end(struct vr_readback *rb)
     if (rb->scratch) {
         glDeleteTextures(1, &rb->scratch);
     }
-    reset_pixel_store(rb);
+    vr_readback_suspend(rb);
     clear_gl_errors();
 }
 

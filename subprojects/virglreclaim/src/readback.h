@@ -44,6 +44,13 @@ struct vr_tile {
 int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
                       uint32_t name);
 void vr_readback_end(struct vr_readback *rb);
+/*
+ * Set and reset the pixel store state of context 0, in which others read and
+ * write between two tiles. It is set after vr_readback_begin(), and must be for
+ * all other calls.
+ */
+void vr_readback_resume(struct vr_readback *rb);
+void vr_readback_suspend(const struct vr_readback *rb);
 
 /*
  * Advance @tile, which is all zero at first, to the next tile. Returns false at

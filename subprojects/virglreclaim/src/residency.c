@@ -1,400 +1,390 @@
 /* SPDX-License-Identifier: MIT */
-/* Resources: creation, backing, purge, restore, destruction. */
+/*
+ * Storage leaves while views, surfaces and bindings of it exist, and comes back.
+ * What is said about the renderer holds for 0.10.4 and 1.1.
+ */
 
-#include "instance.h"
+#include "residency.h"
+#include "context.h"
+#include "deferred.h"
+#include "gl-context.h"
+#include "writer.h"
 
-#include <errno.h>
-#include <string.h>
+/* Sub-contexts that refer to a resource */
 
-static void free_resource(struct virgl_reclaim *vr, struct vr_resource *res)
+typedef void sub_func(struct virgl_reclaim *vr, struct vr_sub *sub,
+                      struct vr_resource *res);
+
+static void visit(struct virgl_reclaim *vr, struct vr_sub *sub,
+                  struct vr_resource *res, sub_func *func)
 {
-    vr_contents_free(&vr->allocator, &res->contents);
-    vr_references_free_storage(vr, res->storage);
-    vr_pool_free(&vr->resource_pool, res);
-}
-
-/* Instances */
-
-static bool is_complete(const struct virgl_reclaim_allocator *allocator)
-{
-    return allocator->alloc && allocator->free;
-}
-
-struct virgl_reclaim *virgl_reclaim_new_with_allocator(
-    const struct virgl_reclaim_allocator *allocator)
-{
-    struct virgl_reclaim *vr;
-
-    if (!is_complete(allocator)) {
-        return NULL;
-    }
-    vr = vr_alloc0(allocator, sizeof(*vr));
-    if (vr) {
-        vr->allocator = *allocator;
-        vr->resources.allocator = &vr->allocator;
-        vr->contexts.allocator = &vr->allocator;
-        vr->resource_pool.allocator = &vr->allocator;
-        vr->resource_pool.size = sizeof(struct vr_resource);
-        vr->storage_pool.allocator = &vr->allocator;
-        vr->storage_pool.size = sizeof(struct vr_storage);
-    }
-    return vr;
-}
-
-struct virgl_reclaim *virgl_reclaim_new(void)
-{
-    return virgl_reclaim_new_with_allocator(&vr_libc);
-}
-
-void virgl_reclaim_free(struct virgl_reclaim *vr)
-{
-    struct virgl_reclaim_allocator allocator;
-
-    if (vr) {
-        allocator = vr->allocator;
-        virgl_reclaim_reset(vr);
-        vr_free(&allocator, vr);
+    if (sub->visited != vr->visits) {
+        sub->visited = vr->visits;
+        func(vr, sub, res);
+        vr_context_leave(vr, sub->context);
     }
 }
 
-void virgl_reclaim_reset(struct virgl_reclaim *vr)
+/* Call @func once for each sub-context that has an object or binding of @res. */
+static void foreach_sub(struct virgl_reclaim *vr, struct vr_resource *res,
+                        sub_func *func)
+{
+    vr->visits++;
+    for (struct vr_object *o = res->objects; o; o = o->next) {
+        visit(vr, o->sub, res, func);
+    }
+    for (struct vr_binding *b = res->bindings; b; b = b->next) {
+        visit(vr, b->sub, res, func);
+    }
+}
+
+/* Busy */
+
+/* That it was entered says that its context is not in error. */
+static void probe(struct virgl_reclaim *vr, struct vr_sub *sub,
+                  const struct vr_storage *storage)
+{
+    (void)vr, (void)sub, (void)storage;
+}
+
+static void finish(struct virgl_reclaim *vr, struct vr_sub *sub,
+                   const struct vr_storage *storage)
+{
+    (void)vr, (void)sub, (void)storage;
+    vr_gl_finish();
+}
+
+/*
+ * Whether what else is in the list can be set again. An object without a
+ * handle has to be made a second time for that.
+ */
+static bool can_set_list(const struct vr_bindings *group,
+                         const struct vr_sub *sub)
+{
+    for (uint32_t i = 0; i < group->n; i++) {
+        const struct vr_object *object = group->slots[i].object;
+
+        if (object && object->storage && !object->handle &&
+            (sub->private_handles || !vr_object_is_current(object) ||
+             !vr_table_find(&sub->context->resources,
+                            object->res->args.handle))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int object_busy(const struct vr_object *object)
+{
+    if (object->sub->context->in_error) {
+        return VIRGL_RECLAIM_SKIPPED_CONTEXT;
+    }
+    if (object->type == VR_OBJECT_QUERY) {
+        return VIRGL_RECLAIM_SKIPPED_QUERY;
+    }
+    if (object->streamed_out) {
+        return VIRGL_RECLAIM_SKIPPED_STREAM_OUT;
+    }
+    for (const struct vr_binding *b = object->bindings; b; b = b->next) {
+        if (!can_set_list(object->sub->groups[b->group], object->sub)) {
+            return VIRGL_RECLAIM_SKIPPED_REFERENCED;
+        }
+    }
+    return -1;
+}
+
+int vr_residency_busy(struct virgl_reclaim *vr, struct vr_resource *res,
+                      bool wait)
+{
+    struct vr_storage *storage = res->storage;
+    unsigned references = 0;
+
+    vr_storage_foreach_user(vr, storage, wait ? finish : probe);
+    if (storage->untracked_ref || vr_contexts_untracked(vr, storage)) {
+        return VIRGL_RECLAIM_SKIPPED_CONTEXT;
+    }
+    for (const struct vr_object *o = res->objects; o; o = o->next) {
+        int busy = o->storage == storage ? object_busy(o) : -1;
+
+        if (busy >= 0) {
+            return busy;
+        }
+        references += o->storage == storage;
+    }
+    for (const struct vr_binding *b = res->bindings; b; b = b->next) {
+        if (b->sub->context->in_error) {
+            return VIRGL_RECLAIM_SKIPPED_CONTEXT;
+        }
+        references += b->storage == storage;
+    }
+    return references == storage->references ? -1 :
+           VIRGL_RECLAIM_SKIPPED_REFERENCED;
+}
+
+/* Groups */
+
+/* Set the lists again that have objects of @res. */
+static void set_lists(struct vr_writer *w, struct vr_sub *sub,
+                      const struct vr_resource *res)
+{
+    uint32_t done = 0;
+
+    for (const struct vr_object *o = res->objects; o; o = o->next) {
+        bool affected = o->sub == sub &&
+                        (!o->storage || vr_object_is_current(o));
+
+        for (const struct vr_binding *b = o->bindings; affected && b;
+             b = b->next) {
+            if (done >> b->group & 1) {
+                continue;
+            }
+            done |= 1u << b->group;
+            if (b->group == VR_GROUP_FRAMEBUFFER) {
+                vr_writer_set_framebuffer(w, sub);
+            } else {
+                vr_writer_set_views(w, sub, b->group - VR_GROUP_VIEW);
+            }
+        }
+    }
+}
+
+static void set_bindings(struct vr_writer *w, struct vr_sub *sub,
+                         const struct vr_resource *res)
+{
+    bool vertex = false;
+
+    for (const struct vr_binding *b = res->bindings; b; b = b->next) {
+        if (b->sub == sub && b->group == VR_GROUP_VERTEX) {
+            vertex = true;
+        } else if (b->sub == sub) {
+            vr_writer_set_binding(w, b);
+        }
+    }
+    /* They are set all at once. */
+    if (vertex) {
+        vr_writer_set_vertex_buffers(w, sub);
+    }
+}
+
+/*
+ * What refers to @from in the renderer refers to @to. One of them is NULL. What
+ * could not be detached by a purge refers to storage that is neither.
+ */
+static void set_storage(struct virgl_reclaim *vr, const struct vr_sub *sub,
+                        struct vr_resource *res, struct vr_storage *from,
+                        struct vr_storage *to)
+{
+    for (struct vr_object *o = res->objects; o; o = o->next) {
+        if (o->sub == sub && o->storage == from) {
+            o->storage = vr_storage_get(to);
+            vr_storage_put(vr, from);
+        }
+    }
+    for (struct vr_binding *b = res->bindings; b; b = b->next) {
+        if (b->sub == sub && b->storage == from) {
+            vr_binding_set_storage(vr, b, to);
+        }
+    }
+}
+
+/* Detach */
+
+static void detach_sub(struct virgl_reclaim *vr, struct vr_sub *sub,
+                       struct vr_resource *res)
+{
+    struct vr_writer w;
+
+    set_storage(vr, sub, res, res->storage, NULL);
+    vr_writer_begin(&w, vr, sub);
+    set_lists(&w, sub, res);
+    set_bindings(&w, sub, res);
+    for (const struct vr_object *o = res->objects; o; o = o->next) {
+        if (o->sub == sub && o->handle && !o->storage) {
+            vr_writer_destroy_object(&w, o->handle);
+        }
+    }
+    vr_writer_flush(&w);
+    sub->absent = true;
+    if (sub->context->in_error) {
+        res->storage->untracked_ref = true;
+    }
+}
+
+void vr_residency_detach(struct virgl_reclaim *vr, struct vr_resource *res)
+{
+    foreach_sub(vr, res, detach_sub);
+}
+
+static bool is_pointer(const struct vr_binding *b)
+{
+    return b->group >= VR_GROUP_UNIFORM && b->group <= VR_GROUP_ATOMIC;
+}
+
+static void unbind_sub(struct virgl_reclaim *vr, struct vr_sub *sub,
+                       struct vr_resource *res)
+{
+    struct vr_writer w;
+
+    vr_writer_begin(&w, vr, sub);
+    for (struct vr_binding *b = res->bindings; b; b = b->next) {
+        if (b->sub == sub && is_pointer(b) && b->storage) {
+            vr_binding_set_storage(vr, b, NULL);
+            vr_writer_set_binding(&w, b);
+        }
+    }
+    vr_writer_flush(&w);
+}
+
+static bool has_pointers(const struct vr_resource *res)
+{
+    for (const struct vr_binding *b = res->bindings; b; b = b->next) {
+        if (is_pointer(b) && b->storage) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void vr_residency_unbind(struct virgl_reclaim *vr, struct vr_resource *res)
+{
+    if (has_pointers(res)) {
+        foreach_sub(vr, res, unbind_sub);
+    }
+}
+
+/* Attach */
+
+static void make_objects(struct vr_writer *w, struct vr_sub *sub,
+                         const struct vr_resource *res)
+{
+    for (const struct vr_object *o = res->objects; o; o = o->next) {
+        /* One without a handle is made with the list that it is in. */
+        if (o->sub == sub && o->handle && !o->storage) {
+            vr_writer_create_object(w, o, o->handle, res->storage->id);
+        }
+    }
+}
+
+static void attach_sub(struct virgl_reclaim *vr, struct vr_sub *sub,
+                       struct vr_resource *res)
+{
+    struct vr_context *context = sub->context;
+    uint32_t id = res->storage->id;
+    bool attached = vr_table_find(&context->resources, id) == res;
+    struct vr_writer w;
+    uint32_t unit;
+
+    if (!vr_sub_enter(vr, sub)) {
+        return;
+    }
+    /* A context may have been detached from what its objects refer to. */
+    if (!attached) {
+        virgl_renderer_ctx_attach_resource(context->id, id);
+    }
+    /* To make a view the renderer binds it: in a unit that nobody uses. */
+    unit = vr_gl_select_last_unit();
+    vr_writer_begin(&w, vr, sub);
+    make_objects(&w, sub, res);
+    set_storage(vr, sub, res, NULL, res->storage);
+    set_lists(&w, sub, res);
+    set_bindings(&w, sub, res);
+    vr_writer_flush(&w);
+    vr_gl_select_unit(unit);
+    vr_storage_add_user(res->storage, sub->serial);
+    if (!attached) {
+        virgl_renderer_ctx_detach_resource(context->id, id);
+    }
+}
+
+/*
+ * The renderer sets levels and swizzle of a texture when a view of it is bound
+ * that needs no texture view of GL, in whatever sub-context: they are those of
+ * the view that was bound last.
+ */
+static struct vr_object *last_bound_view(const struct vr_resource *res)
+{
+    struct vr_object *last = NULL;
+    unsigned n = 0;
+
+    for (struct vr_object *o = res->objects; o; o = o->next) {
+        if (o->type == VR_OBJECT_SAMPLER_VIEW && o->last_set) {
+            last = last && last->last_set > o->last_set ? last : o;
+            n++;
+        }
+    }
+    return n > 1 ? last : NULL;
+}
+
+/* A slot to bind @view in for a moment: where it is, or behind a list. */
+static struct vr_binding *slot_for_view(const struct vr_object *view)
+{
+    for (struct vr_binding *b = view->bindings; b; b = b->next) {
+        return b;
+    }
+    for (unsigned stage = 0; stage < VR_STAGES; stage++) {
+        struct vr_bindings *group = view->sub->groups[VR_GROUP_VIEW + stage];
+
+        if (group && group->n < VR_USED_VIEWS) {
+            return &group->slots[group->n];
+        }
+    }
+    return NULL;
+}
+
+static void bind_view_again(struct virgl_reclaim *vr, struct vr_object *view)
+{
+    struct vr_binding *b = slot_for_view(view);
+    struct vr_bindings *group = b ? view->sub->groups[b->group] : NULL;
+    struct vr_writer w;
+    uint32_t n;
+
+    if (!b || !vr_sub_enter(vr, view->sub)) {
+        return;
+    }
+    n = group->n;
+    vr_writer_begin(&w, vr, view->sub);
+    if (b->object) {
+        b->object = NULL;
+        vr_writer_set_views(&w, view->sub, b->group - VR_GROUP_VIEW);
+        b->object = view;
+    } else {
+        b->object = view;
+        group->n = b->index + 1;
+        vr_writer_set_views(&w, view->sub, b->group - VR_GROUP_VIEW);
+        b->object = NULL;
+        group->n = n;
+    }
+    vr_writer_set_views(&w, view->sub, b->group - VR_GROUP_VIEW);
+    vr_writer_flush(&w);
+    vr_context_leave(vr, view->sub->context);
+}
+
+static void rebind_indirect_buffers(struct virgl_reclaim *vr,
+                                    const struct vr_storage *storage)
 {
     const struct vr_entry *entry;
     uint32_t pos = 0;
 
-    /* Contexts last: they drop references to storage. No events. */
-    vr_deferred_reset(vr);
-    while ((entry = vr_table_next(&vr->resources, &pos))) {
-        free_resource(vr, entry->value);
+    while ((entry = vr_table_next(&vr->subs, &pos))) {
+        struct vr_sub *sub = entry->value;
+
+        if (sub->draws_indirect && vr_sub_enter(vr, sub)) {
+            vr_gl_rebind_indirect(storage->name);
+            vr_context_leave(vr, sub->context);
+        }
     }
-    vr_table_clear(&vr->resources);
-    vr_contexts_reset(vr);
-    vr->stats.resident_bytes = 0;
-    vr->stats.purged = 0;
-    vr->stats.released_bytes = 0;
-    vr->stats.deferred = 0;
-    vr->stats.deferred_bytes = 0;
-    vr->stats.compressed = 0;
-    vr->stats.compressed_bytes = 0;
-    vr->stats.uncompressed_bytes = 0;
-    memset(vr->compressed_ids, 0, sizeof(vr->compressed_ids));
 }
 
-void virgl_reclaim_set_events(struct virgl_reclaim *vr,
-                              const struct virgl_reclaim_events *events,
-                              void *opaque)
+void vr_residency_attach(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    vr->events = events ? *events : (struct virgl_reclaim_events) { NULL };
-    vr->events_opaque = opaque;
-}
+    struct vr_object *view;
 
-/* Resources */
-
-int vr_make_resident(struct virgl_reclaim *vr, struct vr_resource *res)
-{
-    struct vr_storage *storage = vr_pool_alloc0(&vr->storage_pool);
-    int ret;
-
-    if (!storage) {
-        return -ENOMEM;
+    foreach_sub(vr, res, attach_sub);
+    view = last_bound_view(res);
+    if (view) {
+        bind_view_again(vr, view);
     }
-    storage->id = res->args.handle;
-    storage->bytes = res->bytes;
-    storage->overhead = virgl_reclaim_args_overhead(&res->args);
-    ret = vr_storage_create(&vr->allocator, &res->args, storage);
-    if (ret) {
-        vr_pool_free(&vr->storage_pool, storage);
-        return ret;
+    if (res->storage->buffer && res->storage->name) {
+        rebind_indirect_buffers(vr, res->storage);
     }
-    vr_deferred_name_reused(vr, storage);
-    vr_deferred_detach_owner(vr, res);
-    res->storage = storage;
-    res->gl_buffer = storage->buffer && storage->name;
-    res->state = VIRGL_RECLAIM_RESIDENT;
-    vr->stats.resident_bytes += res->bytes;
-    return 0;
-}
-
-bool vr_release_storage(struct virgl_reclaim *vr, struct vr_resource *res,
-                        struct vr_resource *owner)
-{
-    struct vr_storage *storage = res->storage;
-
-    res->storage = NULL;
-    storage->notify_unref = false;
-    vr->stats.resident_bytes -= res->bytes;
-    return vr_deferred_release(vr, storage, owner);
-}
-
-static struct vr_resource *new_resource(struct virgl_reclaim *vr,
-                                        const vr_args *args)
-{
-    struct vr_resource *res = vr_pool_alloc0(&vr->resource_pool);
-
-    if (res) {
-        res->args = *args;
-        res->bytes = virgl_reclaim_args_bytes(args);
-    }
-    return res;
-}
-
-int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
-                                  const vr_args *args)
-{
-    struct vr_resource *res;
-    int ret;
-
-    if (!args->handle || virgl_reclaim_args_bytes(args) == UINT64_MAX ||
-        virgl_reclaim_args_overhead(args) == UINT64_MAX) {
-        return -EINVAL;
-    }
-    /* The renderer would destroy the resource that has the id. */
-    if (vr_find(vr, args->handle)) {
-        return -EEXIST;
-    }
-    if (!vr_table_reserve(&vr->resources)) {
-        return -ENOMEM;
-    }
-    res = new_resource(vr, args);
-    if (!res) {
-        return -ENOMEM;
-    }
-    ret = vr_make_resident(vr, res);
-    if (ret) {
-        free_resource(vr, res);
-        return ret;
-    }
-    vr_table_insert(&vr->resources, args->handle, res);
-    return 0;
-}
-
-int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id)
-{
-    struct vr_resource *res = vr_find(vr, id);
-
-    if (!res) {
-        return -ENOENT;
-    }
-    if (res->attached) {
-        return -EBUSY;
-    }
-
-    if (res->state == VIRGL_RECLAIM_RESIDENT) {
-        vr_release_storage(vr, res, NULL);
-    } else if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        vr_compression_discard(vr, res);
-    } else {
-        vr->stats.purged--;
-        vr->stats.released_bytes -= res->released;
-        vr_deferred_detach_owner(vr, res);
-    }
-    vr_contexts_detach(vr, res);
-    vr_table_remove(&vr->resources, id);
-    free_resource(vr, res);
-    return 0;
-}
-
-int virgl_reclaim_resource_attach_iov(struct virgl_reclaim *vr, uint32_t id,
-                                      struct iovec *iov, int n)
-{
-    struct vr_resource *res = vr_find(vr, id);
-    int ret;
-
-    if (!res) {
-        return -ENOENT;
-    }
-    if (!iov || n <= 0) {
-        return -EINVAL;
-    }
-    if (res->attached) {
-        return -EEXIST;
-    }
-
-    ret = virgl_reclaim_resource_restore(vr, id);
-    if (ret) {
-        return ret;
-    }
-    if (virgl_renderer_resource_attach_iov(id, iov, n)) {
-        return -EINVAL;
-    }
-    res->attached = true;
-    res->backing = 0;
-    res->iov0_bytes = iov[0].iov_len;
-    for (int i = 0; i < n; i++) {
-        res->backing += iov[i].iov_len;
-    }
-    return 0;
-}
-
-int virgl_reclaim_resource_detach_iov(struct virgl_reclaim *vr, uint32_t id,
-                                      struct iovec **iov, int *n)
-{
-    struct vr_resource *res = vr_find(vr, id);
-    struct iovec *old = NULL;
-    int count = 0, ret = 0;
-
-    if (!res) {
-        ret = -ENOENT;
-    } else if (!res->attached) {
-        ret = -ENODATA;
-    } else {
-        virgl_renderer_resource_detach_iov(id, &old, &count);
-        res->attached = false;
-    }
-
-    if (iov) {
-        *iov = old;
-    }
-    if (n) {
-        *n = count;
-    }
-    return ret;
-}
-
-int virgl_reclaim_resource_transfer(struct virgl_reclaim *vr, uint32_t id,
-                                    const struct virgl_reclaim_transfer *t)
-{
-    struct virgl_box box = { t->x, t->y, t->z, t->w, t->h, t->d };
-    struct vr_resource *res = vr_find(vr, id);
-    int ret;
-
-    if (!res) {
-        return -ENOENT;
-    }
-    if (!res->attached) {
-        return -ENODATA;
-    }
-    if (t->ctx && !vr_find_ctx(vr, t->ctx)) {
-        return -ESRCH;
-    }
-    ret = vr_transfer_validate(&res->args, res->backing, t);
-    if (ret) {
-        return ret;
-    }
-    if (t->to_host) {
-        ret = virgl_renderer_transfer_write_iov(id, t->ctx, t->level,
-                                                t->stride, t->layer_stride,
-                                                &box, t->offset, NULL, 0);
-    } else {
-        ret = virgl_renderer_transfer_read_iov(id, t->ctx, t->level, t->stride,
-                                               t->layer_stride, &box,
-                                               t->offset, NULL, 0);
-    }
-    return ret ? -EINVAL : 0;
-}
-
-/* Purge and restore */
-
-/* Returns the bytes released at once. */
-static uint64_t purge(struct virgl_reclaim *vr, struct vr_resource *res)
-{
-    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        vr_compression_discard(vr, res);
-        return res->bytes;
-    }
-    return vr_release_storage(vr, res, res) ? res->bytes : 0;
-}
-
-int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
-                                 uint64_t *released)
-{
-    struct vr_resource *res = vr_find(vr, id);
-    uint64_t gone = 0;
-    int ret = 0;
-
-    if (!res) {
-        ret = -ENOENT;
-    } else if (res->attached) {
-        ret = -EBUSY;
-    } else if (res->state != VIRGL_RECLAIM_PURGED) {
-        gone = purge(vr, res);
-        res->state = VIRGL_RECLAIM_PURGED;
-        res->released = gone;
-        vr->stats.purged++;
-        vr->stats.purges++;
-        vr->stats.released_bytes += gone;
-        vr->stats.released_total += gone;
-    }
-
-    if (released) {
-        *released = gone;
-    }
-    return ret;
-}
-
-int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
-{
-    struct vr_resource *res = vr_find(vr, id);
-    int ret;
-
-    if (!res) {
-        return -ENOENT;
-    }
-    if (res->state == VIRGL_RECLAIM_RESIDENT) {
-        return 0;
-    }
-    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        return vr_compression_restore(vr, res);
-    }
-
-    ret = vr_make_resident(vr, res);
-    if (ret) {
-        return ret;
-    }
-    vr->stats.purged--;
-    vr->stats.restores++;
-    vr->stats.released_bytes -= res->released;
-    res->released = 0;
-
-    vr_contexts_attach(vr, res);
-    return 0;
-}
-
-/* Queries */
-
-bool virgl_reclaim_resource_referenced(const struct virgl_reclaim *vr,
-                                       uint32_t id)
-{
-    const struct vr_resource *res = vr_find(vr, id);
-
-    return res && res->storage && vr_references_exist(vr, res->storage);
-}
-
-enum virgl_reclaim_state virgl_reclaim_resource_state(
-    const struct virgl_reclaim *vr, uint32_t id)
-{
-    const struct vr_resource *res = vr_find(vr, id);
-
-    return res ? res->state : VIRGL_RECLAIM_NONE;
-}
-
-const vr_args *virgl_reclaim_resource_args(const struct virgl_reclaim *vr,
-                                           uint32_t id)
-{
-    const struct vr_resource *res = vr_find(vr, id);
-
-    return res ? &res->args : NULL;
-}
-
-bool virgl_reclaim_resource_attached(const struct virgl_reclaim *vr,
-                                     uint32_t id)
-{
-    const struct vr_resource *res = vr_find(vr, id);
-
-    return res && res->attached;
-}
-
-uint64_t virgl_reclaim_resource_bytes(const struct virgl_reclaim *vr,
-                                      uint32_t id)
-{
-    const struct vr_resource *res = vr_find(vr, id);
-
-    return res ? res->bytes : 0;
-}
-
-void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
-                             struct virgl_reclaim_stats *stats)
-{
-    *stats = vr->stats;
-    stats->resources = vr->resources.used;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The renderer's storage of a resource, as a rule a GL object. */
 
-#include "internal.h"
+#include "storage.h"
 
 #include <errno.h>
 #include <epoxy/gl.h>

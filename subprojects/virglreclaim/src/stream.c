@@ -98,7 +98,7 @@ static bool is_new_sub(const struct vr_context *context,
                        const struct vr_command *cmd)
 {
     return cmd->code == VR_CREATE_SUB_CTX && cmd->length == 1 &&
-           !vr_table_find(&context->references.subs, cmd->args[0]);
+           !vr_table_find(&context->subs, cmd->args[0]);
 }
 
 #define BIT(code) (1ull << (code))
@@ -111,7 +111,7 @@ int vr_stream_validate(const struct virgl_reclaim *vr,
                        size_t n)
 {
     struct vr_stream stream = { words, n };
-    uint64_t subs = vr->sub_contexts;
+    uint64_t subs = vr->subs.used;
     struct vr_command cmd;
 
     while (vr_stream_next(&stream, VALIDATED, &cmd)) {

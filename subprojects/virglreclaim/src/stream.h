@@ -19,22 +19,35 @@ enum vr_code {
     VR_DESTROY_OBJECT = 3,
     VR_SET_FRAMEBUFFER_STATE = 5,
     VR_SET_VERTEX_BUFFERS = 6,
+    VR_CLEAR = 7,
+    VR_DRAW_VBO = 8,
+    VR_RESOURCE_INLINE_WRITE = 9,
     VR_SET_SAMPLER_VIEWS = 10,
     VR_SET_INDEX_BUFFER = 11,
+    VR_BLIT = 16,
+    VR_RESOURCE_COPY_REGION = 17,
     VR_SET_STREAMOUT_TARGETS = 25,
     VR_SET_UNIFORM_BUFFER = 27,
     VR_SET_SUB_CTX = 28,
     VR_CREATE_SUB_CTX = 29,
     VR_DESTROY_SUB_CTX = 30,
+    VR_SET_MIN_SAMPLES = 33,
     VR_SET_SHADER_BUFFERS = 34,
     VR_SET_SHADER_IMAGES = 35,
+    VR_LAUNCH_GRID = 37,
     VR_SET_ATOMIC_BUFFERS = 40,
     VR_GET_QUERY_RESULT_QBO = 42,
+    VR_TRANSFER3D = 43,
+    VR_COPY_TRANSFER3D = 45,
+    VR_CLEAR_TEXTURE = 47,
     VR_PIPE_RESOURCE_CREATE = 48,
     VR_GET_MEMORY_INFO = 50,
     VR_CREATE_VIDEO_BUFFER = 55,
     VR_UNKNOWN_CODES = 62,      /* the first of those that are unknown here */
 };
+
+/* Arguments of an indirect draw that name buffers; no others follow the first. */
+enum { VR_DRAW_INDIRECT = 14, VR_DRAW_INDIRECT_COUNT = 19 };
 
 enum vr_object_type {
     VR_OBJECT_SAMPLER_VIEW = 6,
@@ -48,6 +61,7 @@ enum vr_object_type {
 enum {
     VR_STAGES = 6,              /* shader stages */
     VR_MAX_VIEWS = 128,         /* per stage, as the next three */
+    VR_USED_VIEWS = 32,         /* those that a draw binds */
     VR_MAX_UNIFORM_BUFFERS = 32,
     VR_MAX_SHADER_BUFFERS = 32,
     VR_MAX_SHADER_IMAGES = 32,
@@ -67,6 +81,18 @@ struct vr_stream {
     const uint32_t *next;
     size_t left;                /* words */
 };
+
+struct virgl_reclaim;
+struct vr_context;
+
+/*
+ * Returns -EINVAL if a command in the @n words of a stream would make the
+ * renderer access invalid memory or leak some, -ENOSPC if there would be too
+ * many sub-contexts, else 0.
+ */
+int vr_stream_validate(const struct virgl_reclaim *vr,
+                       const struct vr_context *context, const uint32_t *words,
+                       size_t n);
 
 static inline uint32_t vr_header(uint32_t code, uint32_t type, uint32_t length)
 {

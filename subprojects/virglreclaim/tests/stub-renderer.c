@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stubs of renderer functions and of compression, for tests of the library's
+ * Stubs of renderer and GL functions and of compression, for tests of the library's
  * state: they do nothing.
  */
 
 #include "instance.h"
 #include "contents.h"
+#include "gl-context.h"
 
 #include <errno.h>
 
@@ -44,12 +45,52 @@ int virgl_renderer_transfer_read_iov(uint32_t id, uint32_t ctx, uint32_t level,
     return 0;
 }
 
-int vr_contents_save(const struct virgl_reclaim_allocator *a,
-                     const vr_args *args, uint32_t name, uint64_t max,
-                     struct vr_contents *contents)
+void vr_gl_finish(void)
 {
-    (void)a, (void)args, (void)name, (void)max, (void)contents;
+}
+
+uint32_t vr_gl_select_last_unit(void)
+{
+    return 0;
+}
+
+void vr_gl_select_unit(uint32_t unit)
+{
+    (void)unit;
+}
+
+void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name)
+{
+    (void)target, (void)binding, (void)name;
+}
+
+void vr_gl_rebind_indirect(uint32_t name)
+{
+    (void)name;
+}
+
+int vr_saver_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
+                 uint32_t name, uint64_t max, bool threaded,
+                 struct vr_saver **saver)
+{
+    (void)a, (void)args, (void)name, (void)max, (void)threaded, (void)saver;
     return -ENOTSUP;
+}
+
+int vr_saver_step(struct vr_saver *s)
+{
+    (void)s;
+    return -ENOTSUP;
+}
+
+void vr_saver_free(struct vr_saver *s, struct vr_contents *contents)
+{
+    (void)s, (void)contents;
+}
+
+void vr_saver_abandon(struct vr_saver *s)
+{
+    (void)s;
 }
 
 int vr_contents_load(const struct virgl_reclaim_allocator *a,

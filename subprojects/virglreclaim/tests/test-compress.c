@@ -11,7 +11,7 @@ enum { SIDE = 256, SIZE = SIDE * SIDE * 4, RES = 1, CTX = 1, OBJECT = 10 };
 
 static struct virgl_reclaim_stats stats_of(Fixture *f)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     virgl_reclaim_get_stats(f->vr, &stats);
     return stats;
@@ -21,7 +21,8 @@ static struct virgl_reclaim_stats stats_of(Fixture *f)
 static void check_skipped(Fixture *f, uint32_t id, int error,
                        enum virgl_reclaim_skipped why)
 {
-    struct virgl_reclaim_stats before = stats_of(f), after;
+    struct virgl_reclaim_stats before = stats_of(f);
+    struct virgl_reclaim_stats after = { .size = sizeof(after) };
 
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, id), ==, error);
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, id), ==,
@@ -40,7 +41,7 @@ static void compress(Fixture *f, uint32_t id)
 
 static void test_stats(Fixture *f, gconstpointer data)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     uint64_t sum = 0;
 
     (void)data;
@@ -85,50 +86,99 @@ static void test_off(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 2), ==, -ENOENT);
 }
 
-/* Attaching backing restores the contents. */
+/*
+ * Attaching backing restores the contents; and with backing attached storage
+ * can leave, too.
+ */
 static void test_attach(Fixture *f, gconstpointer data)
 {
     g_autofree uint8_t *in = g_malloc(SIZE), *out = g_malloc0(SIZE);
     struct virgl_reclaim_transfer t = { .w = SIZE, .h = 1, .d = 1 };
-    struct iovec iov = { out, SIZE };
+    struct iovec iov = { out, SIZE }, *old;
+    int n;
 
     (void)data;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     make_small_buffer(f, RES, SIZE);
     compress(f, RES);
+    fill_small(in, SIZE, RES);
     g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
                     0);
-    g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, RES), ==, -EBUSY);
-    g_assert_cmpint(virgl_reclaim_resource_transfer(f->vr, RES, &t), ==, 0);
-    fill_small(in, SIZE, RES);
-    g_assert_cmpmem(in, SIZE, out, SIZE);
-    g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, RES, NULL, NULL),
+    for (int i = 0; i < 2; i++) {
+        memset(out, 0, SIZE);
+        g_assert_cmpint(virgl_reclaim_resource_transfer(f->vr, RES, &t), ==,
+                        0);
+        g_assert_cmpmem(in, SIZE, out, SIZE);
+        compress(f, RES);
+    }
+    /* The backing can be detached meanwhile. */
+    g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, RES, &old, &n),
                     ==, 0);
+    g_assert_true(old == &iov);
+    g_assert_cmpint(n, ==, 1);
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
+    check_small_buffer(RES, 0, SIZE);
 }
 
-/* Resources that a context refers to are skipped. */
-static void test_referenced(Fixture *f, gconstpointer data)
+/* The contents of a CUSTOM buffer with backing are there, not on the host. */
+static void test_custom(Fixture *f, gconstpointer data)
 {
-    struct virgl_renderer_resource_create_args args = texture_args(RES, SIDE,
-                                                                   SIDE);
+    struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
+    g_autofree uint8_t *memory = g_malloc0(SIZE);
+    struct iovec iov = { memory, SIZE };
+
+    (void)data;
+    args.bind = VIRGL_RES_BIND_CUSTOM;
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
+                    0);
+    fill_small(memory, SIZE, RES);
+    check_skipped(f, RES, -ENOTSUP, VIRGL_RECLAIM_SKIPPED_FORMAT);
+    g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, RES, NULL, NULL),
+                    ==, 0);
+    compress(f, RES);
+    memset(memory, 0, SIZE);
+    g_assert_cmpint(virgl_reclaim_resource_attach_iov(f->vr, RES, &iov, 1), ==,
+                    0);
+    g_assert_cmpint(virgl_reclaim_resource_detach_iov(f->vr, RES, NULL, NULL),
+                    ==, 0);
+    check_small_buffer(RES, 0, SIZE);
+}
+
+/* What cannot be detached is skipped, and the reason is counted. */
+static void test_busy(Fixture *f, gconstpointer data)
+{
+    struct virgl_renderer_resource_create_args args = buffer_args(2, SIZE);
 
     (void)data;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
+    make_small_buffer(f, 1, SIZE);
+    args.bind = VIRGL_RES_BIND_CUSTOM;
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-    make_small_buffer(f, 2, SIZE);
+    make_small_buffer(f, 3, SIZE);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
-    for (uint32_t id = 1; id <= 2; id++) {
+    for (uint32_t id = 1; id <= 3; id++) {
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
                         0);
     }
-    g_assert_cmpint(create_surface(f->vr, CTX, OBJECT, RES, FORMAT_BGRA8), ==,
-                    0);
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 2), ==, 0);
-    check_skipped(f, RES, -EBUSY, VIRGL_RECLAIM_SKIPPED_REFERENCED);
-    check_skipped(f, 2, -EBUSY, VIRGL_RECLAIM_SKIPPED_REFERENCED);
+    g_assert_cmpint(COMMAND(f->vr, CTX, VR_CREATE_OBJECT,
+                            VR_OBJECT_STREAMOUT_TARGET, OBJECT, 1, 0, SIZE),
+                    ==, 0);
+    compress(f, 1);
+    g_assert_cmpint(COMMAND(f->vr, CTX, VR_SET_STREAMOUT_TARGETS, 0, 0,
+                            OBJECT), ==, 0);
+    check_skipped(f, 1, -EBUSY, VIRGL_RECLAIM_SKIPPED_STREAM_OUT);
+    g_assert_cmpint(COMMAND(f->vr, CTX, VR_CREATE_OBJECT, VR_OBJECT_QUERY,
+                            OBJECT + 1, 0, 0, 2), ==, 0);
+    check_skipped(f, 2, -EBUSY, VIRGL_RECLAIM_SKIPPED_QUERY);
 
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 0), ==, 0);
-    compress(f, 2);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 3), ==, 0);
+    /* No such buffer: the renderer puts the context in error. */
+    COMMAND(f->vr, CTX, VR_SET_INDEX_BUFFER, 0, 99, 2, 0);
+    check_skipped(f, 3, -EBUSY, VIRGL_RECLAIM_SKIPPED_CONTEXT);
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
+    compress(f, 3);
 }
 
 static void count_id(uint32_t id, void *opaque)
@@ -137,6 +187,18 @@ static void count_id(uint32_t id, void *opaque)
 
     ids[0]++;
     ids[ids[0]] = id;
+}
+
+/* Make it a stream-out target for a moment. */
+static void stream_out(Fixture *f, uint32_t ctx, uint32_t id)
+{
+    g_assert_cmpint(COMMAND(f->vr, ctx, VR_CREATE_OBJECT,
+                            VR_OBJECT_STREAMOUT_TARGET, OBJECT + id, id, 0,
+                            SIZE), ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, ctx, VR_SET_STREAMOUT_TARGETS, 0, 0,
+                            OBJECT + id), ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, ctx, VR_SET_STREAMOUT_TARGETS, 0, 0), ==,
+                    0);
 }
 
 /* The unreferenced event is reported once. */
@@ -161,12 +223,13 @@ static void test_unreferenced(Fixture *f, gconstpointer data)
         }
     }
     /* No attempt was made to compress 1. */
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 1), ==, 0);
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 2), ==, 0);
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX + 1, 2), ==, 0);
+    stream_out(f, CTX, 1);
+    stream_out(f, CTX, 2);
+    stream_out(f, CTX + 1, 2);
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 2), ==, -EBUSY);
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 2), ==, -EBUSY);
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 3), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT + 1), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT + 2), ==, 0);
     g_assert_cmpuint(ids[0], ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX + 1), ==, 0);
     g_assert_cmpuint(ids[0], ==, 1);
@@ -174,9 +237,11 @@ static void test_unreferenced(Fixture *f, gconstpointer data)
     compress(f, 2);
 
     /* No event for a purged resource. */
+    stream_out(f, CTX, 3);
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 3), ==, -EBUSY);
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, 3, NULL), ==, 0);
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 1), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT + 3), ==, 0);
+    stream_out(f, CTX, 1);
     g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 1), ==, -EBUSY);
     virgl_renderer_reset();
     virgl_reclaim_reset(f->vr);
@@ -256,7 +321,8 @@ static void test_format(Fixture *f, gconstpointer data)
 static void test_nothing(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
-    struct virgl_reclaim_stats before, after;
+    struct virgl_reclaim_stats before = { .size = sizeof(before) };
+    struct virgl_reclaim_stats after = { .size = sizeof(after) };
 
     (void)data;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
@@ -274,7 +340,7 @@ static void test_nothing(Fixture *f, gconstpointer data)
 /* Purge, destruction and reset free compressed contents. */
 static void test_discard(Fixture *f, gconstpointer data)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     uint64_t released;
 
     (void)data;
@@ -315,7 +381,8 @@ static void test_discard(Fixture *f, gconstpointer data)
 static void test_no_memory(Fixture *f, gconstpointer data)
 {
     enum { LARGE = 128 << 20 };
-    struct virgl_reclaim_stats before, after;
+    struct virgl_reclaim_stats before = { .size = sizeof(before) };
+    struct virgl_reclaim_stats after = { .size = sizeof(after) };
     uint32_t word;
     struct iovec iov = { &word, sizeof(word) };
 
@@ -352,7 +419,7 @@ static void test_no_memory(Fixture *f, gconstpointer data)
 static void test_rss(Fixture *f, gconstpointer data)
 {
     enum { COUNT = 32, EACH = 4 << 20 };
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     uint64_t before, after;
 
     (void)data;
@@ -395,7 +462,8 @@ int main(int argc, char **argv)
     add_test("/compress/stats", test_stats);
     add_test("/compress/off", test_off);
     add_test("/compress/attach", test_attach);
-    add_test("/compress/referenced", test_referenced);
+    add_test("/compress/busy", test_busy);
+    add_test("/compress/custom", test_custom);
     add_test("/compress/unreferenced", test_unreferenced);
     add_test("/compress/limit", test_limit);
     add_test("/compress/no-gain", test_no_gain);

@@ -25,13 +25,30 @@ static void make_viewed(Fixture *f)
                                         FORMAT_BGRA8, VR_TARGET_2D), ==, 0);
 }
 
-static void purge_deferred(Fixture *f)
+/* A buffer that is a stream-out target: it has a position there. */
+static void make_streamed(Fixture *f)
+{
+    struct virgl_renderer_resource_create_args args = buffer_args(RES, SIZE);
+
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, CTX, VR_CREATE_OBJECT,
+                            VR_OBJECT_STREAMOUT_TARGET, OBJECT, RES, 0, SIZE),
+                    ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, CTX, VR_SET_STREAMOUT_TARGETS, 0, 0,
+                            OBJECT), ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, CTX, VR_SET_STREAMOUT_TARGETS, 0, 0), ==,
+                    0);
+}
+
+static void purge(Fixture *f, uint64_t expected)
 {
     uint64_t released = 1;
 
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, RES, &released), ==,
                     0);
-    g_assert_cmpuint(released, ==, 0);
+    g_assert_cmpuint(released, ==, expected);
     g_assert_cmpint(virgl_reclaim_resource_state(f->vr, RES), ==,
                     VIRGL_RECLAIM_PURGED);
 }
@@ -39,7 +56,7 @@ static void purge_deferred(Fixture *f)
 static void check(Fixture *f, uint64_t deferred, uint64_t released,
                   uint64_t total)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     virgl_reclaim_get_stats(f->vr, &stats);
     g_assert_cmpuint(stats.deferred, ==, deferred);
@@ -48,18 +65,16 @@ static void check(Fixture *f, uint64_t deferred, uint64_t released,
     g_assert_cmpuint(stats.released_total, ==, total);
 }
 
+/* Views and surfaces leave with the storage: it is gone at once. */
 static void test_sampler_view(Fixture *f, gconstpointer data)
 {
     (void)data;
     make_viewed(f);
-    purge_deferred(f);
-    check(f, 1, 0, 0);
-    check(f, 1, 0, 0);
+    purge(f, SIZE);
+    check(f, 0, SIZE, SIZE);
 
     g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
     check(f, 0, SIZE, SIZE);
-    check(f, 0, SIZE, SIZE);
-
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
     check(f, 0, 0, SIZE);
 }
@@ -73,11 +88,26 @@ static void test_surface(Fixture *f, gconstpointer data)
     g_assert_cmpint(create_surface(f->vr, CTX, OBJECT, RES, FORMAT_BGRA8), ==,
                     0);
     g_assert_cmpint(clear_surface(f->vr, CTX, OBJECT), ==, 0);
-    purge_deferred(f);
-    check(f, 1, 0, 0);
-
+    purge(f, SIZE);
+    check(f, 0, SIZE, SIZE);
     g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
     check(f, 0, SIZE, SIZE);
+}
+
+static void test_stream_out(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_streamed(f);
+    purge(f, 0);
+    check(f, 1, 0, 0);
+    check(f, 1, 0, 0);
+
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
+    check(f, 0, SIZE, SIZE);
+    check(f, 0, SIZE, SIZE);
+
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
+    check(f, 0, 0, SIZE);
 }
 
 static void make_bound_buffer(Fixture *f)
@@ -127,7 +157,7 @@ static void test_query(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, RES), ==, 0);
     g_assert_cmpint(COMMAND(f->vr, CTX, VR_CREATE_OBJECT, VR_OBJECT_QUERY,
                             OBJECT, OCCLUSION_COUNTER, 0, RES), ==, 0);
-    purge_deferred(f);
+    purge(f, 0);
     check(f, 1, 0, 0);
 
     g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
@@ -140,17 +170,17 @@ static void test_restored(Fixture *f, gconstpointer data)
     uint8_t in[SIZE], out[SIZE];
 
     (void)data;
-    make_viewed(f);
-    purge_deferred(f);
+    make_streamed(f);
+    purge(f, 0);
     g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
     check(f, 1, 0, 0);
 
     /* Releasing the old storage leaves the new one alone. */
     fill(in, SIZE, 1);
-    g_assert_cmpint(write_bytes(RES, CTX, in, SIZE, WIDTH, HEIGHT), ==, 0);
+    g_assert_cmpint(write_bytes(RES, CTX, in, SIZE, SIZE, 1), ==, 0);
     g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
     check(f, 0, 0, SIZE);
-    g_assert_cmpint(read_bytes(RES, CTX, out, SIZE, WIDTH, HEIGHT), ==, 0);
+    g_assert_cmpint(read_bytes(RES, CTX, out, SIZE, SIZE, 1), ==, 0);
     g_assert_cmpmem(in, SIZE, out, SIZE);
 }
 
@@ -168,8 +198,8 @@ static void test_unref(Fixture *f, gconstpointer data)
 static void test_purge_unref(Fixture *f, gconstpointer data)
 {
     (void)data;
-    make_viewed(f);
-    purge_deferred(f);
+    make_streamed(f);
+    purge(f, 0);
     g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
     check(f, 1, 0, 0);
     g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
@@ -179,8 +209,8 @@ static void test_purge_unref(Fixture *f, gconstpointer data)
 static void test_reset(Fixture *f, gconstpointer data)
 {
     (void)data;
-    make_viewed(f);
-    purge_deferred(f);
+    make_streamed(f);
+    purge(f, 0);
     virgl_renderer_reset();
     virgl_reclaim_reset(f->vr);
     check(f, 0, 0, 0);
@@ -191,6 +221,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add_test("/deferred/sampler-view", test_sampler_view);
     add_test("/deferred/surface", test_surface);
+    add_test("/deferred/stream-out", test_stream_out);
     add_test("/deferred/buffer", test_buffer);
     add_test("/deferred/buffer-unref", test_buffer_unref);
     add_test("/deferred/query", test_query);

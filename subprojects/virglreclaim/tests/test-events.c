@@ -42,8 +42,14 @@ static void storage_deferred(uint32_t id, uint64_t bytes, uint64_t overhead,
 {
     Model *m = opaque;
 
-    g_assert_cmpuint(bytes, ==, m->res[id].bytes);
-    g_assert_cmpuint(overhead, >, 0);
+    if (m->res[id].state == VIRGL_RECLAIM_COMPRESSED) {
+        /* Destroyed: its objects can show the contents. */
+        g_assert_cmpuint(bytes, ==, m->res[id].compressed_bytes);
+        g_assert_cmpuint(overhead, ==, 0);
+    } else {
+        g_assert_cmpuint(bytes, ==, m->res[id].bytes);
+        g_assert_cmpuint(overhead, >, 0);
+    }
     m->deferred_overhead += overhead;
     m->deferred++;
     m->deferred_bytes += bytes;
@@ -59,7 +65,7 @@ static void storage_released(uint32_t id, uint64_t bytes, uint64_t overhead,
     g_assert_cmpuint(m->deferred, >, 0);
     m->deferred--;
     m->deferred_overhead -= overhead;
-    g_assert_true(!m->deferred == !m->deferred_overhead);
+    g_assert_true(m->deferred || !m->deferred_overhead);
     m->deferred_bytes -= bytes;
     if (purged) {
         m->released_total += bytes;
@@ -103,6 +109,17 @@ static void decompressed(uint32_t id, uint64_t us, void *opaque)
     m->id = id;
 }
 
+static void restored_by_use(uint32_t id, void *opaque)
+{
+    Model *m = opaque;
+
+    g_assert_cmpint(m->res[id].state, ==, VIRGL_RECLAIM_PURGED);
+    m->res[id].state = VIRGL_RECLAIM_RESIDENT;
+    m->restores++;
+    m->events++;
+    m->id = id;
+}
+
 static void unreferenced(uint32_t id, void *opaque)
 {
     Model *m = opaque;
@@ -117,6 +134,7 @@ static const struct virgl_reclaim_events all_events = {
     .storage_released = storage_released,
     .compressed = compressed,
     .decompressed = decompressed,
+    .restored = restored_by_use,
     .unreferenced = unreferenced,
 };
 
@@ -129,7 +147,9 @@ static void begin(Model *m, Fixture *f)
 
 static void check(const Model *m)
 {
-    struct virgl_reclaim_stats stats, expected = {
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
+    struct virgl_reclaim_stats expected = {
+        .size = sizeof(expected),
         .deferred = m->deferred,
         .deferred_bytes = m->deferred_bytes,
         .purges = m->purges,
@@ -243,11 +263,29 @@ static void restore(Model *m, uint32_t id)
     check(m);
 }
 
+/* Counted for one of the reasons why storage cannot leave. */
+static void skipped_busy(Model *m)
+{
+    static const int reasons[] = {
+        VIRGL_RECLAIM_SKIPPED_REFERENCED, VIRGL_RECLAIM_SKIPPED_QUERY,
+        VIRGL_RECLAIM_SKIPPED_STREAM_OUT, VIRGL_RECLAIM_SKIPPED_CONTEXT,
+    };
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
+    uint64_t n = 0;
+
+    virgl_reclaim_get_stats(m->vr, &stats);
+    for (size_t i = 0; i < G_N_ELEMENTS(reasons); i++) {
+        n += stats.skipped[reasons[i]] - m->skipped[reasons[i]];
+        m->skipped[reasons[i]] = stats.skipped[reasons[i]];
+    }
+    g_assert_cmpuint(n, ==, 1);
+}
+
 static void compress(Model *m, uint32_t id)
 {
     switch (virgl_reclaim_resource_compress(m->vr, id)) {
     case -EBUSY:
-        m->skipped[VIRGL_RECLAIM_SKIPPED_REFERENCED]++;
+        skipped_busy(m);
         break;
     case -ENOTSUP:
         m->skipped[VIRGL_RECLAIM_SKIPPED_FORMAT]++;
@@ -280,7 +318,22 @@ static void make_viewed(Model *m)
                                         VR_TARGET_2D), ==, 0);
 }
 
-static void end_view(Model *m)
+/* A buffer that was set as a stream-out target: it cannot be detached. */
+static void make_streamed(Model *m, uint32_t id, uint32_t ctx)
+{
+    make_buffer(m, id);
+    make_ctx(m, ctx);
+    attach_ctx(m, ctx, id);
+    g_assert_cmpint(COMMAND(m->vr, ctx, VR_CREATE_OBJECT,
+                            VR_OBJECT_STREAMOUT_TARGET, OBJECT, id, 0, SIZE),
+                    ==, 0);
+    g_assert_cmpint(COMMAND(m->vr, ctx, VR_SET_STREAMOUT_TARGETS, 0, 0,
+                            OBJECT), ==, 0);
+    g_assert_cmpint(COMMAND(m->vr, ctx, VR_SET_STREAMOUT_TARGETS, 0, 0), ==,
+                    0);
+}
+
+static void end_object(Model *m)
 {
     g_assert_cmpint(destroy_object(m->vr, CTX, OBJECT), ==, 0);
 }
@@ -302,6 +355,7 @@ static void test_purge(Fixture *f, gconstpointer data)
     g_assert_cmpuint(m.events, ==, 0);
 }
 
+/* Views leave with the storage: it is gone at once. */
 static void test_purge_view(Fixture *f, gconstpointer data)
 {
     Model m;
@@ -310,9 +364,30 @@ static void test_purge_view(Fixture *f, gconstpointer data)
     begin(&m, f);
     make_viewed(&m);
     purge(&m, RES);
+    g_assert_cmpuint(m.events, ==, 0);
+    g_assert_cmpuint(m.res[RES].released, ==, SIZE);
+    restore(&m, RES);
+    g_assert_cmpuint(m.events, ==, 0);
+    purge(&m, RES);
+    g_assert_cmpint(set_sampler_view(f->vr, CTX, OBJECT), ==, 0);
+    check_event(&m, 1, RES);
+    end_object(&m);
+    unref(&m, RES);
+    /* It is bound still. */
+    check_event(&m, 2, RES);
+}
+
+static void test_purge_stream_out(Fixture *f, gconstpointer data)
+{
+    Model m;
+
+    (void)data;
+    begin(&m, f);
+    make_streamed(&m, RES, CTX);
+    purge(&m, RES);
     check_event(&m, 1, RES);
     g_assert_cmpuint(m.deferred_bytes, ==, SIZE);
-    end_view(&m);
+    end_object(&m);
     check_event(&m, 2, RES);
     g_assert_true(m.purged);
     g_assert_cmpuint(m.res[RES].released, ==, SIZE);
@@ -328,36 +403,36 @@ static void test_unref_view(Fixture *f, gconstpointer data)
     unref(&m, RES);
     check_event(&m, 1, RES);
     g_assert_cmpuint(m.deferred_bytes, ==, SIZE);
-    end_view(&m);
+    end_object(&m);
     check_event(&m, 2, 0);
     g_assert_false(m.purged);
 }
 
 /* The storage is not that of the resource any more. */
-static void test_restore_view(Fixture *f, gconstpointer data)
+static void test_restore_stream_out(Fixture *f, gconstpointer data)
 {
     Model m;
 
     (void)data;
     begin(&m, f);
-    make_viewed(&m);
+    make_streamed(&m, RES, CTX);
     purge(&m, RES);
     restore(&m, RES);
-    end_view(&m);
+    end_object(&m);
     check_event(&m, 2, 0);
     g_assert_true(m.purged);
 }
 
-static void test_purge_unref_view(Fixture *f, gconstpointer data)
+static void test_purge_unref_stream_out(Fixture *f, gconstpointer data)
 {
     Model m;
 
     (void)data;
     begin(&m, f);
-    make_viewed(&m);
+    make_streamed(&m, RES, CTX);
     purge(&m, RES);
     unref(&m, RES);
-    end_view(&m);
+    end_object(&m);
     check_event(&m, 2, 0);
     g_assert_true(m.purged);
 }
@@ -368,7 +443,7 @@ static void test_ctx_destroy(Fixture *f, gconstpointer data)
 
     (void)data;
     begin(&m, f);
-    make_viewed(&m);
+    make_streamed(&m, RES, CTX);
     purge(&m, RES);
     g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, CTX), ==, 0);
     check_event(&m, 2, RES);
@@ -386,7 +461,7 @@ static void test_ctx_in_error(Fixture *f, gconstpointer unref_it)
     make_viewed(&m);
     g_assert_cmpint(set_sampler_view(f->vr, CTX, OBJECT), ==, 0);
     g_assert_cmpint(set_sampler_view(f->vr, CTX, 0), ==, 0);
-    end_view(&m);
+    end_object(&m);
     g_assert_cmpint(COMMAND(f->vr, CTX, VR_SET_FRAMEBUFFER_STATE, 0, 1), ==,
                     -EINVAL);
     check(&m);
@@ -402,11 +477,7 @@ static void test_ctx_in_error(Fixture *f, gconstpointer unref_it)
     check_event(&m, 1, RES);
 
     /* Other storage goes meanwhile. */
-    make_texture(&m, 2);
-    make_ctx(&m, CTX + 1);
-    attach_ctx(&m, CTX + 1, 2);
-    g_assert_cmpint(create_sampler_view(f->vr, CTX + 1, OBJECT, 2,
-                                        FORMAT_BGRA8, VR_TARGET_2D), ==, 0);
+    make_streamed(&m, 2, CTX + 1);
     purge(&m, 2);
     check_event(&m, 2, 2);
     g_assert_cmpint(destroy_object(f->vr, CTX + 1, OBJECT), ==, 0);
@@ -446,12 +517,21 @@ static void test_compress(Fixture *f, gconstpointer data)
     g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
     check_event(&m, 6, RES);
 
-    /* In use: reported once that it is not any more. */
+    /* Bound: it leaves nevertheless, and is restored by what uses it. */
     compress(&m, RES);
-    check_event(&m, 6, RES);
-    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, 0), ==, 0);
     check_event(&m, 7, RES);
-    g_assert_cmpuint(m.decompressions, ==, 3);
+    g_assert_cmpint(set_vertex_buffer(f->vr, CTX, RES), ==, 0);
+    check_event(&m, 8, RES);
+
+    /* It cannot leave: reported once that it can. */
+    make_streamed(&m, 2, CTX);
+    compress(&m, 2);
+    check_event(&m, 8, RES);
+    end_object(&m);
+    check_event(&m, 9, 2);
+    compress(&m, 2);
+    check_event(&m, 10, 2);
+    g_assert_cmpuint(m.decompressions, ==, 4);
 }
 
 /* What a call returns needs no event. */
@@ -471,13 +551,36 @@ static void test_end_compressed(Fixture *f, gconstpointer data)
     g_assert_cmpuint(m.events, ==, 2);
 }
 
+/* Objects keep the contents of a destroyed resource, and can show them. */
+static void test_destroyed(Fixture *f, gconstpointer use_it)
+{
+    Model m;
+
+    begin(&m, f);
+    make_viewed(&m);
+    compress(&m, RES);
+    check_event(&m, 1, RES);
+    unref(&m, RES);
+    check_event(&m, 2, RES);
+    g_assert_cmpuint(m.deferred_bytes, ==, m.res[RES].compressed_bytes);
+    if (use_it) {
+        g_assert_cmpint(set_sampler_view(f->vr, CTX, OBJECT), ==, 0);
+        g_assert_cmpint(set_sampler_view(f->vr, CTX, 0), ==, 0);
+        check_event(&m, 4, 0);
+        g_assert_cmpuint(m.deferred_bytes, ==, SIZE);
+    }
+    end_object(&m);
+    check_event(&m, use_it ? 5 : 3, 0);
+    g_assert_cmpuint(m.deferred, ==, 0);
+}
+
 static void test_reset(Fixture *f, gconstpointer data)
 {
     Model m;
 
     (void)data;
     begin(&m, f);
-    make_viewed(&m);
+    make_streamed(&m, RES, CTX);
     make_buffer(&m, 2);
     compress(&m, 2);
     purge(&m, RES);
@@ -505,13 +608,13 @@ static void test_none(Fixture *f, gconstpointer data)
         g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, 2), ==, 0);
         g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, 2), ==, 0);
         g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
-        end_view(&m);
+        end_object(&m);
         virgl_renderer_reset();
         virgl_reclaim_reset(f->vr);
         m = (Model) { .vr = f->vr, .compressions = i + 1,
                       .decompressions = i + 1 };
         {
-            struct virgl_reclaim_stats stats;
+            struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
             virgl_reclaim_get_stats(f->vr, &stats);
             memcpy(m.decompress_us, stats.decompress_us,
@@ -538,13 +641,13 @@ static void test_stats_no_gl(Fixture *f, gconstpointer data)
 {
     PFNGLISTEXTUREPROC is_texture;
     PFNGLISBUFFERPROC is_buffer;
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     EGLDisplay display;
     Model m;
 
     (void)data;
     begin(&m, f);
-    make_viewed(&m);
+    make_streamed(&m, RES, CTX);
     purge(&m, RES);
     make_buffer(&m, 2);
     attach_ctx(&m, CTX, 2);
@@ -693,9 +796,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add_test("/events/purge", test_purge);
     add_test("/events/purge-view", test_purge_view);
+    add_test("/events/purge-stream-out", test_purge_stream_out);
     add_test("/events/unref-view", test_unref_view);
-    add_test("/events/restore-view", test_restore_view);
-    add_test("/events/purge-unref-view", test_purge_unref_view);
+    add_test("/events/restore-stream-out", test_restore_stream_out);
+    add_test("/events/purge-unref-stream-out", test_purge_unref_stream_out);
     add_test("/events/ctx-destroy", test_ctx_destroy);
     g_test_add("/events/ctx-in-error/purge", Fixture, GINT_TO_POINTER(0),
                fixture_set_up, test_ctx_in_error, fixture_tear_down);
@@ -703,6 +807,12 @@ int main(int argc, char **argv)
                fixture_set_up, test_ctx_in_error, fixture_tear_down);
     add_test("/events/compress", test_compress);
     add_test("/events/end-compressed", test_end_compressed);
+    if (!g_getenv("VIRGLRECLAIM_TEST_GLES")) {
+        g_test_add("/events/destroyed/unused", Fixture, GINT_TO_POINTER(0),
+                   fixture_set_up, test_destroyed, fixture_tear_down);
+        g_test_add("/events/destroyed/used", Fixture, GINT_TO_POINTER(1),
+                   fixture_set_up, test_destroyed, fixture_tear_down);
+    }
     add_test("/events/reset", test_reset);
     add_test("/events/none", test_none);
     add_test("/events/stats-no-gl", test_stats_no_gl);

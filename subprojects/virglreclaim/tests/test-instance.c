@@ -73,7 +73,7 @@ static void test_create(Fixture *f, gconstpointer data)
 static void test_rejected(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(1, 4, 4);
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     (void)data;
     args.target = 99;
@@ -212,7 +212,7 @@ static void test_contexts(Fixture *f, gconstpointer data)
 
 static void test_stats(Fixture *f, gconstpointer data)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     (void)data;
     make(f, 1);
@@ -244,7 +244,7 @@ static void test_stats(Fixture *f, gconstpointer data)
 
 static void test_reset(Fixture *f, gconstpointer data)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     (void)data;
     make(f, 1);

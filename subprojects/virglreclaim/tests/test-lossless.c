@@ -176,7 +176,7 @@ static void test_combination(Fixture *f, gconstpointer data)
     struct virgl_renderer_resource_create_args args = args_of(c);
     g_autofree char *written = NULL, *before = NULL, *seen_before = NULL;
     g_autofree char *after = NULL, *seen_after = NULL;
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);

@@ -159,7 +159,7 @@ static const struct step steps[] = {
 /* Statistics that a failure must not change. */
 static struct virgl_reclaim_stats stats_of(struct virgl_reclaim *vr)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     virgl_reclaim_get_stats(vr, &stats);
     stats.skipped[VIRGL_RECLAIM_SKIPPED_NO_MEMORY] = 0;
@@ -170,7 +170,8 @@ static struct virgl_reclaim_stats stats_of(struct virgl_reclaim *vr)
 static bool fails(struct virgl_reclaim *vr, struct failing *f,
                   const struct step *step, unsigned n)
 {
-    struct virgl_reclaim_stats before = stats_of(vr), after;
+    struct virgl_reclaim_stats before = stats_of(vr);
+    struct virgl_reclaim_stats after = { .size = sizeof(after) };
     unsigned out = f->out;
     bool failed;
     int ret;

@@ -109,7 +109,7 @@ static char *wait_for_client(GPid pid, int output)
 
 static void print_stats(const struct run *run, const struct vtest *v)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     virgl_reclaim_get_stats(v->vr, &stats);
     g_test_message("%" PRIu64 " submissions; %u resources of %u types "
@@ -195,7 +195,7 @@ static unsigned lines_that_differ(const char *a, const char *b)
 static void test_mesa(Fixture *f, gconstpointer data)
 {
     enum mode mode = GPOINTER_TO_INT(data);
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     const char *plain = seen_plainly(f);
     struct run run;
 

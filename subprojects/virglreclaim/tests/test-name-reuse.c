@@ -43,13 +43,6 @@ bool vr_storage_truncate(const struct vr_storage *storage)
     return false;
 }
 
-void vr_deleted_texture_unbind(struct virgl_reclaim *vr,
-                               const struct vr_storage *storage)
-{
-    (void)vr;
-    (void)storage;
-}
-
 /* Stub of the renderer. */
 
 int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
@@ -78,7 +71,7 @@ static void make(struct virgl_reclaim *vr, uint32_t id, uint32_t target,
 static void check(struct virgl_reclaim *vr, uint64_t deferred,
                   uint64_t released, uint64_t total)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     virgl_reclaim_get_stats(vr, &stats);
     g_assert_cmpuint(stats.deferred, ==, deferred);

@@ -130,7 +130,7 @@ static void test_every_other(Fixture *f, gconstpointer data)
 static void test_twice(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(1, 64, 64);
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     uint64_t released;
 
     (void)data;
@@ -216,7 +216,7 @@ static void test_bound_in_error(Fixture *f, gconstpointer data)
 {
     enum { CTX = 1, NO_OBJECT = 99 };
     struct virgl_renderer_resource_create_args args = texture_args(1, 64, 64);
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
     uint64_t released;
 
     (void)data;

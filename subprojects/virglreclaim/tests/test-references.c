@@ -267,21 +267,27 @@ static void test_sub_end(Fixture *f, gconstpointer data)
 
 /*
  * Purge while a context refers to it: the renderer must not use freed memory
- * (valgrind would report it), and restored storage is new.
+ * (valgrind would report it), and what can be made again refers to the restored
+ * storage.
  */
 static void test_purged(Fixture *f, gconstpointer data)
 {
     const struct reference *c = data;
+    bool pinned = c->take == query || c->take == set_target;
     uint64_t released;
 
     take_reference(f, c);
     g_assert_cmpint(virgl_reclaim_resource_purge(f->vr, RES, &released), ==,
                     0);
-    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
+    g_assert_cmpint(released == 0, ==, pinned);
     g_assert_false(referenced(f, RES));
+    g_assert_cmpint(virgl_reclaim_resource_restore(f->vr, RES), ==, 0);
+    g_assert_cmpint(referenced(f, RES), ==, !pinned);
     /* Repeat it, unless the context is in error. */
     c->take(f);
     g_assert_true(referenced(f, RES));
+    c->drop(f);
+    g_assert_false(referenced(f, RES));
 }
 
 /* Bindings and handles of sub-contexts are separate. */
@@ -423,7 +429,7 @@ static void test_bad_submit(Fixture *f, gconstpointer data)
  */
 static void test_vertex_again(Fixture *f, gconstpointer data)
 {
-    struct virgl_reclaim_stats stats;
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
 
     (void)data;
     make_buffer(f, RES);

@@ -198,7 +198,8 @@ static void test_no_memory(Fixture *f, gconstpointer data)
 {
     struct virgl_renderer_resource_create_args args = texture_args(1, 8192,
                                                                    4096);
-    struct virgl_reclaim_stats before, after;
+    struct virgl_reclaim_stats before = { .size = sizeof(before) };
+    struct virgl_reclaim_stats after = { .size = sizeof(after) };
     uint32_t pixel = 0;
     struct iovec iov = { &pixel, sizeof(pixel) };
 

@@ -106,12 +106,12 @@ static void test_each(Fixture *f, gconstpointer data)
 /* Two ids that share a counter. */
 static void test_one(Fixture *f, gconstpointer data)
 {
-    enum { OTHER = RES + VR_COMPRESSED_IDS };
+    enum { OTHER = RES + VR_ABSENT_IDS };
 
     (void)data;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
     g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, CTX, 1, "1"), ==, 0);
-    for (uint32_t id = RES; id <= OTHER; id += VR_COMPRESSED_IDS) {
+    for (uint32_t id = RES; id <= OTHER; id += VR_ABSENT_IDS) {
         make_small_buffer(f, id, SIZE);
         g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, CTX, id), ==,
                         0);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Resources with compressed contents. */
+
+#ifndef VIRGLRECLAIM_COMPRESSION_H
+#define VIRGLRECLAIM_COMPRESSION_H
+
+#include "instance.h"
+
+/* Give @res, which is compressed, storage with its contents, as restore does. */
+int vr_compression_restore(struct virgl_reclaim *vr, struct vr_resource *res);
+/*
+ * Give @res storage with its contents under the id @id, and no more than that.
+ * Unchanged on failure.
+ */
+int vr_compression_load(struct virgl_reclaim *vr, struct vr_resource *res,
+                        uint32_t id);
+/* Free the compressed contents of @res. */
+void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res);
+/* Count those of @res no more, which are kept. */
+void vr_compression_forget(struct virgl_reclaim *vr,
+                           const struct vr_resource *res);
+
+/* If @res is being compressed, end that: it is used or destroyed. */
+void vr_compression_cancel_if(struct virgl_reclaim *vr,
+                              struct vr_resource *res);
+/* The same after a reset of the renderer, whatever is being compressed. */
+void vr_compression_abandon(struct virgl_reclaim *vr);
+
+#endif

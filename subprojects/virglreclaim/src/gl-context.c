@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* State of the current GL context, which is the renderer's. */
+
+#include "gl-context.h"
+#include "internal.h"
+
+#include <epoxy/gl.h>
+
+void vr_gl_finish(void)
+{
+    glFinish();
+}
+
+/* Texture units */
+
+uint32_t vr_gl_select_last_unit(void)
+{
+    GLint active = GL_TEXTURE0, units = 1;
+
+    glGetIntegerv(GL_ACTIVE_TEXTURE, &active);
+    glGetIntegerv(GL_MAX_COMBINED_TEXTURE_IMAGE_UNITS, &units);
+    glActiveTexture(GL_TEXTURE0 + units - 1);
+    return active;
+}
+
+void vr_gl_select_unit(uint32_t unit)
+{
+    glActiveTexture(unit);
+}
+
+/* Deleted textures */
+
+static void unbind_units(GLenum target, GLenum binding, GLint name)
+{
+    GLint units = 0, active = GL_TEXTURE0;
+
+    glGetIntegerv(GL_MAX_COMBINED_TEXTURE_IMAGE_UNITS, &units);
+    glGetIntegerv(GL_ACTIVE_TEXTURE, &active);
+    for (GLint i = 0; i < units; i++) {
+        GLint bound = 0;
+
+        glActiveTexture(GL_TEXTURE0 + i);
+        glGetIntegerv(binding, &bound);
+        if (bound == name) {
+            glBindTexture(target, 0);
+        }
+    }
+    glActiveTexture(active);
+}
+
+static void unbind_images(GLint name)
+{
+    GLint units = 0;
+
+    if (epoxy_gl_version() < (epoxy_is_desktop_gl() ? 42 : 31)) {
+        return;
+    }
+    glGetIntegerv(GL_MAX_IMAGE_UNITS, &units);
+    for (GLint i = 0; i < units; i++) {
+        GLint bound = 0;
+
+        glGetIntegeri_v(GL_IMAGE_BINDING_NAME, i, &bound);
+        if (bound == name) {
+            glBindImageTexture(i, 0, 0, GL_FALSE, 0, GL_READ_ONLY, GL_R32UI);
+        }
+    }
+}
+
+/* The renderer does not use a texture after it has deleted it. */
+void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name)
+{
+    vr_clear_gl_errors();
+    unbind_units(target, binding, name);
+    unbind_images(name);
+    vr_clear_gl_errors();
+}
+
+/* Buffers of draw arguments */
+
+static void rebind(GLenum target, GLenum binding, GLint name)
+{
+    GLint bound = 0;
+
+    glGetIntegerv(binding, &bound);
+    if (bound == name) {
+        glBindBuffer(target, name);
+    }
+}
+
+void vr_gl_rebind_indirect(uint32_t name)
+{
+    vr_clear_gl_errors();
+    rebind(GL_DRAW_INDIRECT_BUFFER, GL_DRAW_INDIRECT_BUFFER_BINDING, name);
+    rebind(GL_PARAMETER_BUFFER_ARB, GL_PARAMETER_BUFFER_BINDING_ARB, name);
+    vr_clear_gl_errors();
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* State of the current GL context, which is the renderer's. */
+
+#ifndef VIRGLRECLAIM_GL_CONTEXT_H
+#define VIRGLRECLAIM_GL_CONTEXT_H
+
+#include <stdint.h>
+
+/* Wait until everything is drawn. */
+void vr_gl_finish(void);
+
+/*
+ * Make the last texture unit active, which shaders do not get to. Returns the
+ * one that was, to be selected again.
+ */
+uint32_t vr_gl_select_last_unit(void);
+void vr_gl_select_unit(uint32_t unit);
+
+/*
+ * Unbind a texture that has been deleted and whose name is not in use again. It
+ * lives on for as long as another GL context has it bound, and queries of the
+ * binding return its name (OpenGL 4.6, 5.1.3). The renderer leaves its last
+ * bindings in place. @target and @binding are GL enums.
+ */
+void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name);
+
+/*
+ * Bind the buffer @name for the arguments of indirect draws if one of that name
+ * is bound, which may have been deleted since: the renderer does not bind it
+ * again when it has the name that it bound last.
+ */
+void vr_gl_rebind_indirect(uint32_t name);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Resources that were destroyed without storage, and whose objects can still be
+ * used: they keep their contents, if there are any, until the last object ends.
+ */
+
+#ifndef VIRGLRECLAIM_ORPHAN_H
+#define VIRGLRECLAIM_ORPHAN_H
+
+#include "instance.h"
+
+/* @res, which is compressed or purged and has objects, loses its id. */
+void vr_orphan_begin(struct virgl_reclaim *vr, struct vr_resource *res);
+/*
+ * Give @res storage for its objects, which is deferred: they refer to it alone
+ * from then on. Frees @res. Returns 0 or an error of restore.
+ */
+int vr_orphan_restore(struct virgl_reclaim *vr, struct vr_resource *res);
+/* Free @res, which has no objects any more. */
+void vr_orphan_end(struct virgl_reclaim *vr, struct vr_resource *res);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* Restores what a command stream uses. */
+
+#include "use.h"
+#include "compression.h"
+#include "orphan.h"
+#include "purge.h"
+
+/*
+ * Restoring too much costs time, restoring too little loses contents. A command
+ * uses what it names by an id, by the handle of an object that refers to it, or
+ * by drawing with what is bound. Every word is taken for an id, except in
+ * commands that are known to have none: state, shaders and constants, and
+ * commands that name objects. A purged resource is restored for its objects and
+ * bindings, without which a draw could be an error; its id is unknown to the
+ * renderer.
+ */
+
+enum {
+    BIND_OBJECT = 2,
+    SET_VIEWPORT_STATE = 4,
+    SET_CONSTANT_BUFFER = 12,
+    SET_STENCIL_REF = 13,
+    SET_BLEND_COLOR = 14,
+    SET_SCISSOR_STATE = 15,
+    BIND_SAMPLER_STATES = 18,
+    SET_POLYGON_STIPPLE = 22,
+    SET_CLIP_STATE = 23,
+    SET_SAMPLE_MASK = 24,
+    BIND_SHADER = 31,
+};
+
+/* Blend state, rasterizer, depth and stencil, shader, vertex elements. */
+enum { FIRST_STATE_OBJECT = 1, LAST_STATE_OBJECT = 5, SAMPLER_STATE = 7 };
+
+static bool is_state(uint32_t type)
+{
+    return (type >= FIRST_STATE_OBJECT && type <= LAST_STATE_OBJECT) ||
+           type == SAMPLER_STATE;
+}
+
+#define BIT(code) (1ull << (code))
+#define UNUSED \
+    (BIT(BIND_OBJECT) | BIT(VR_DESTROY_OBJECT) | BIT(SET_VIEWPORT_STATE) | \
+     BIT(SET_CONSTANT_BUFFER) | BIT(SET_STENCIL_REF) | BIT(SET_BLEND_COLOR) | \
+     BIT(SET_SCISSOR_STATE) | BIT(BIND_SAMPLER_STATES) | \
+     BIT(SET_POLYGON_STIPPLE) | BIT(SET_CLIP_STATE) | BIT(SET_SAMPLE_MASK) | \
+     BIT(BIND_SHADER))
+
+struct user {
+    struct virgl_reclaim *vr;
+    const struct vr_context *context;
+    struct vr_sub *sub;         /* NULL: one that the stream creates */
+};
+
+static int restore(struct virgl_reclaim *vr, struct vr_resource *res)
+{
+    uint32_t id;
+    int ret;
+
+    if (!res || !res->absent) {
+        return 0;
+    }
+    if (res->destroyed) {
+        return vr_orphan_restore(vr, res);
+    }
+    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
+        return vr_compression_restore(vr, res);
+    }
+    if (res->state == VIRGL_RECLAIM_PURGED) {
+        id = res->args.handle;
+        ret = vr_purge_restore(vr, res);
+        if (!ret) {
+            vr_report(vr, restored, id);
+        }
+        return ret;
+    }
+    vr_compression_cancel_if(vr, res);
+    return 0;
+}
+
+/* Words from @first on, in steps of @step, may be ids. */
+static inline int restore_ids(const struct user *u,
+                              const struct vr_command *cmd, uint32_t first,
+                              uint32_t end, uint32_t step)
+{
+    int ret = 0;
+
+    for (uint32_t i = first; i < end && !ret; i += step) {
+        if (u->vr->absent_ids[cmd->args[i] % VR_ABSENT_IDS]) {
+            ret = restore(u->vr, vr_table_find(&u->context->resources,
+                                               cmd->args[i]));
+        }
+    }
+    return ret;
+}
+
+static int restore_objects(const struct user *u, const struct vr_command *cmd,
+                           uint32_t first)
+{
+    int ret = 0;
+
+    for (uint32_t i = first; u->sub && i < cmd->length && !ret; i++) {
+        const struct vr_object *object =
+            vr_table_find(&u->sub->objects, cmd->args[i]);
+
+        if (object) {
+            ret = restore(u->vr, object->res);
+        }
+    }
+    return ret;
+}
+
+static int restore_bound(const struct user *u)
+{
+    int ret = 0;
+
+    if (!u->sub || !u->sub->absent) {
+        return 0;
+    }
+    for (unsigned g = 0; g < VR_GROUPS && !ret; g++) {
+        const struct vr_bindings *group = u->sub->groups[g];
+
+        for (uint32_t i = 0; group && i < group->n && !ret; i++) {
+            const struct vr_binding *b = &group->slots[i];
+
+            ret = restore(u->vr, b->object ? b->object->res : b->res);
+        }
+    }
+    u->sub->absent = ret;
+    return ret;
+}
+
+static void enter_sub(struct user *u, const struct vr_command *cmd)
+{
+    struct vr_sub *sub = cmd->length == 1 ?
+                         vr_table_find(&u->context->subs, cmd->args[0]) : NULL;
+
+    if (cmd->code == VR_CREATE_SUB_CTX && !sub) {
+        u->sub = NULL;
+    } else if (cmd->code == VR_DESTROY_SUB_CTX) {
+        u->sub = sub && sub == u->sub ? vr_table_find(&u->context->subs, 0) :
+                 u->sub;
+    } else if (cmd->code == VR_SET_SUB_CTX && sub) {
+        u->sub = sub;
+    }
+}
+
+static inline int restore_used_by(struct user *u, const struct vr_command *cmd)
+{
+    int ret;
+
+    switch (cmd->code) {
+    case VR_SET_SUB_CTX:
+    case VR_CREATE_SUB_CTX:
+    case VR_DESTROY_SUB_CTX:
+        enter_sub(u, cmd);
+        return 0;
+    case VR_CREATE_OBJECT:
+        return is_state(cmd->type) ? 0 :
+               restore_ids(u, cmd, 0, cmd->length, 1);
+    case VR_SET_SAMPLER_VIEWS:
+        return restore_objects(u, cmd, 2);
+    case VR_SET_FRAMEBUFFER_STATE:
+    case VR_SET_STREAMOUT_TARGETS:
+        return restore_objects(u, cmd, 1);
+    case VR_CLEAR:
+    case VR_SET_MIN_SAMPLES:
+        return restore_bound(u);
+    case VR_DRAW_VBO:
+        ret = restore_bound(u);
+        return ret ? ret : restore_ids(u, cmd, VR_DRAW_INDIRECT, cmd->length,
+                                       1);
+    case VR_LAUNCH_GRID:
+        ret = restore_bound(u);
+        return ret ? ret : restore_ids(u, cmd, 0, cmd->length, 1);
+    case VR_SET_VERTEX_BUFFERS:
+        return restore_ids(u, cmd, 2, cmd->length, 3);
+    case VR_SET_INDEX_BUFFER:
+    case VR_RESOURCE_INLINE_WRITE:
+        /* Data or numbers follow the id. */
+        return restore_ids(u, cmd, 0, cmd->length ? 1 : 0, 1);
+    default:
+        return restore_ids(u, cmd, 0, cmd->length, 1);
+    }
+}
+
+int vr_use_restore(struct virgl_reclaim *vr, const struct vr_context *context,
+                   const uint32_t *words, size_t n)
+{
+    struct user u = { vr, context, context->current };
+    struct vr_stream stream = { words, n };
+    struct vr_command cmd;
+    int ret = 0;
+
+    while (vr->absent && !ret && vr_stream_next(&stream, ~UNUSED, &cmd)) {
+        ret = restore_used_by(&u, &cmd);
+    }
+    return ret;
+}
