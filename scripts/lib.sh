@@ -156,6 +156,11 @@ enter_build() {
     "${chroot[@]}"
 }
 
+# make_desktop_root: make the root of the guest with a desktop if there is none.
+make_desktop_root() {
+    "${chroot[@]}" --release bookworm-desktop true
+}
+
 # leave_build: let others build while the script goes on.
 leave_build() {
     exec 8>&-

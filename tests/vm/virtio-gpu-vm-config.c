@@ -10,11 +10,15 @@
 /* Factor by which the debug kernel is slower. */
 #define DEBUG_SLOWDOWN 4
 
+/* Root directory of the guest with a desktop: see scripts/chroot. */
+#define DESKTOP_ROOT "/desktop"
+
 const char *vm_config_scenario(const VmConfig *config)
 {
     static const char *const names[] = {
         [VM_SCENARIO_CACHE] = "cache", [VM_SCENARIO_IDLE] = "idle",
         [VM_SCENARIO_TESTS] = "tests", [VM_SCENARIO_SOAK] = "soak",
+        [VM_SCENARIO_DESKTOP] = "desktop",
     };
 
     return names[config->scenario];
@@ -68,6 +72,7 @@ static char *initramfs_path(const VmConfig *config)
 
 char *vm_config_missing(const VmConfig *config)
 {
+    bool desktop = config->scenario == VM_SCENARIO_DESKTOP;
     g_autofree char *modules = vm_config_modules(config);
     g_autofree char *driver = guest_path(config, "virtio-gpu.ko");
     g_autofree char *initramfs = initramfs_path(config);
@@ -76,6 +81,7 @@ char *vm_config_missing(const VmConfig *config)
     const char *needed[] = {
         kernel, initramfs, modules, config->our_driver ? driver : modules,
         config->blob ? shim : modules,
+        desktop ? DESKTOP_ROOT "/usr" : modules,
     };
     size_t i;
 
@@ -114,6 +120,25 @@ static void append_disks(GString *options, const VmConfig *config,
     }
 }
 
+/* The guest's root directory, and this checkout. */
+static void append_shares(GString *options, const VmConfig *config)
+{
+    g_autofree char *checkout = g_get_current_dir();
+    const char *share[][2] = { { "root", DESKTOP_ROOT }, { "src", checkout } };
+    size_t i;
+
+    if (config->scenario != VM_SCENARIO_DESKTOP) {
+        return;
+    }
+    for (i = 0; i < G_N_ELEMENTS(share); i++) {
+        g_string_append_printf(
+            options, "-fsdev local,id=%s,path=%s,security_model=none,"
+            "readonly=on,multidevs=remap "
+            "-device virtio-9p-pci,fsdev=%s,mount_tag=%s ",
+            share[i][0], share[i][1], share[i][0], share[i][0]);
+    }
+}
+
 /*
  * Trust the TSC: TCG's is synchronised, but a guest does not detect that and
  * uses a timer that is slow to read. Disable the blinking cursor: each blink
@@ -128,12 +153,13 @@ static void append_kernel(GString *options, const VmConfig *config)
         options, "-kernel %s -initrd %s -append 'console=ttyS0 loglevel=5 "
         "panic=-1 oops=panic mitigations=off tsc=reliable "
         "vt.global_cursor_default=0 driver=%s scenario=%s bo_mib=%u app_mib=%u "
-        "tests=%s %s%s kernel=%s seconds=%u seed=%u %s' ",
+        "tests=%s %s%s kernel=%s seconds=%u seed=%u zram_mib=%u %s' ",
         kernel, initramfs, config->our_driver ? "reclaim" : "stock",
         vm_config_scenario(config), config->bo_mib, config->hog_mib,
         config->tests ?: "", config->kexec ? "kexec=" : "",
         config->kexec ?: "", config->debug_kernel ? "debug" : "release",
-        config->seconds, config->seed, config->swap_mib ? "swap" : "");
+        config->seconds, config->seed, config->zram_mib,
+        config->swap_mib ? "swap" : "");
 }
 
 /*
@@ -166,6 +192,7 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
     }
     g_string_append_c(options, ' ');
     append_disks(options, config, dir);
+    append_shares(options, config);
     append_kernel(options, config);
     g_string_append_printf(options, "2>%s", qemu_log);
     return g_string_free(options, false);

@@ -2,7 +2,9 @@
  * Guests with a virtio-gpu: configuration
  *
  * The guest is tests/guest with a distribution's kernel and either the stock
- * virtio-gpu driver or ours; the device is either the stock one or ours.
+ * virtio-gpu driver or ours; the device is either the stock one or ours. In the
+ * scenario DESKTOP the guest goes on in the distribution's root directory, see
+ * docs/devel/desktop-guest.md.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,6 +19,7 @@ typedef enum VmScenario {
     VM_SCENARIO_IDLE,   /* more buffers than memory, used in turns */
     VM_SCENARIO_TESTS,  /* the tests of the driver */
     VM_SCENARIO_SOAK,   /* all operations concurrently, for config.seconds */
+    VM_SCENARIO_DESKTOP, /* the distribution's programs, see vm_run_ask() */
 } VmScenario;
 
 typedef struct VmConfig VmConfig;
@@ -39,6 +42,7 @@ struct VmConfig {
     unsigned cpus;          /* 0: one */
     unsigned ram_mib;
     unsigned swap_mib;
+    unsigned zram_mib;      /* swap in compressed memory; DESKTOP only */
     unsigned hostmem_mib;   /* limit of the device's memory; 0: its default */
     const char *provoked;   /* a kernel message that the tests provoke */
     unsigned bo_mib;        /* size of the GPU client's buffers */

@@ -70,9 +70,9 @@ static char *value_of(const char *line, const char *name)
     return NULL;
 }
 
-static uint64_t number_of(const char *line, const char *name)
+uint64_t vm_number_of(const char *line, const char *name)
 {
-    g_autofree char *value = value_of(line, name);
+    g_autofree char *value = line ? value_of(line, name) : NULL;
 
     return value ? g_ascii_strtoull(value, NULL, 10) : 0;
 }
@@ -168,13 +168,13 @@ static void handle_result(VmResult *result, const VmConfig *config,
                           double seconds, const char *values)
 {
     result->work_done = true;
-    result->good_pages = number_of(values, "good_pages");
-    result->zero_pages = number_of(values, "zero_pages");
-    result->corrupt_pages = number_of(values, "corrupt_pages");
-    result->purged_bos = number_of(values, "purged_bos");
-    result->retained_bos = number_of(values, "retained_bos");
-    result->unpressured_bos = number_of(values, "kept_bos");
-    result->errors = number_of(values, "errors");
+    result->good_pages = vm_number_of(values, "good_pages");
+    result->zero_pages = vm_number_of(values, "zero_pages");
+    result->corrupt_pages = vm_number_of(values, "corrupt_pages");
+    result->purged_bos = vm_number_of(values, "purged_bos");
+    result->retained_bos = vm_number_of(values, "retained_bos");
+    result->unpressured_bos = vm_number_of(values, "kept_bos");
+    result->errors = vm_number_of(values, "errors");
     if (result->corrupt_pages || result->errors) {
         add_event(result, seconds, VM_EVENT_BAD,
                   g_strdup("corrupt pages or errors"));
@@ -188,7 +188,7 @@ static void handle_hog_end(VmResult *result, double seconds,
                            const char *values)
 {
     result->hog_ran = true;
-    result->hog_survived = number_of(values, "survived");
+    result->hog_survived = vm_number_of(values, "survived");
     add_event(result, seconds,
               result->hog_survived ? VM_EVENT_GOOD : VM_EVENT_BAD,
               g_strdup(result->hog_survived ? "memory hog survives"
@@ -216,7 +216,7 @@ void vm_result_handle_report(VmResult *result, const VmConfig *config,
     if (!strcmp(event, "sample")) {
         handle_sample(result, seconds, values);
     } else if (!strcmp(event, "bo")) {
-        result->bo_mib_reached = number_of(values, "mib");
+        result->bo_mib_reached = vm_number_of(values, "mib");
     } else if (!strcmp(event, "hello")) {
         g_free(result->kernel);
         result->kernel = value_of(values, "kernel");
@@ -237,7 +237,7 @@ void vm_result_handle_report(VmResult *result, const VmConfig *config,
         result->client_survived = false;
         add_event(result, seconds, VM_EVENT_BAD,
                   g_strdup_printf("GPU client ended by signal %u",
-                                  (unsigned)number_of(values, "signal")));
+                                  (unsigned)vm_number_of(values, "signal")));
     } else if (!strcmp(event, "result")) {
         handle_result(result, config, seconds, values);
     } else if (!strcmp(event, "soak") || !strcmp(event, "soaked")) {
@@ -251,7 +251,7 @@ void vm_result_handle_report(VmResult *result, const VmConfig *config,
 
 uint64_t vm_result_soak_value(const VmResult *result, const char *name)
 {
-    return number_of(result->soak_report ?: "", name);
+    return vm_number_of(result->soak_report ?: "", name);
 }
 
 /*

@@ -114,6 +114,9 @@ void vm_result_handle_report(VmResult *result, const VmConfig *config,
                              double seconds, const char *event,
                              const char *values);
 
+/* The number in @name=NUMBER among the words of @line; 0 if there is none. */
+uint64_t vm_number_of(const char *line, const char *name);
+
 /* The value of @name=value in the last report of a soak test, or 0. */
 uint64_t vm_result_soak_value(const VmResult *result, const char *name);
 

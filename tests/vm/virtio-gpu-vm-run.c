@@ -75,6 +75,7 @@ struct VmRun {
     int64_t paused;
     unsigned rested;
     uint64_t rest_rss;
+    char *answer;           /* of a guest with a desktop, not read yet */
 };
 
 static int64_t now_ms(void)
@@ -314,6 +315,17 @@ static bool handle_question(VmRun *run, const char *event)
     return false;
 }
 
+/* A guest with a desktop says nothing but answers. */
+static void handle_desktop(VmRun *run, const char *event, const char *values)
+{
+    if (!strcmp(event, "answer") || !strcmp(event, "ready")) {
+        g_free(run->answer);
+        run->answer = g_strdup(values);
+    } else if (!strcmp(event, "failed")) {
+        vm_result_fail(&run->result, "the guest failed: %s", values);
+    }
+}
+
 static void handle_guest(VmRun *run, const char *line)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 2);
@@ -325,6 +337,9 @@ static void handle_guest(VmRun *run, const char *line)
     }
     if (!strcmp(event, "result")) {
         sample_host(run);
+    }
+    if (run->config->scenario == VM_SCENARIO_DESKTOP) {
+        handle_desktop(run, event, values);
     }
     vm_result_handle_report(&run->result, run->config, run_seconds(run), event,
                             values);
@@ -426,6 +441,8 @@ static VmRun *run_new(const VmConfig *config, VmProgress *progress)
     if (!run->log) {
         g_error("%s: %s", run->log_path, strerror(errno));
     }
+    /* Complete even if a check ends the program. */
+    setlinebuf(run->log);
     run->config = config;
     run->progress = progress;
     vm_result_init(&run->result);
@@ -505,7 +522,7 @@ static VmRun *run_start(const VmConfig *config, VmProgress *progress)
     return run;
 }
 
-static void run_stop(VmRun *run)
+void vm_run_stop(VmRun *run)
 {
     VmResult *result = &run->result;
 
@@ -602,12 +619,110 @@ VmRun **vm_run_all(const VmConfig *configs, size_t count, unsigned jobs,
         poll(fds, 2 * count, PURGE_SAMPLE_MS);
         for (i = 0; i < count; i++) {
             if (runs[i] && runs[i]->qts && !run_step(runs[i], &fds[2 * i])) {
-                run_stop(runs[i]);
+                vm_run_stop(runs[i]);
                 active--;
             }
         }
     }
     return runs;
+}
+
+/* Process what @run has to say, for at most @ms. Returns false at its end. */
+static bool service(VmRun *run, int ms)
+{
+    struct pollfd fds[] = {
+        { .fd = run->console.fd, .events = POLLIN },
+        { .fd = run->guest.fd, .events = POLLIN },
+    };
+
+    if (run->ended || run->result.problem) {
+        return false;
+    }
+    poll(fds, G_N_ELEMENTS(fds), ms);
+    return run_step(run, fds);
+}
+
+/* Wait for an answer. run_step() ends the run of a guest that is silent. */
+static char *next_answer(VmRun *run)
+{
+    bool goes_on;
+
+    do {
+        goes_on = service(run, SAMPLE_MS);
+    } while (goes_on && !run->answer);
+    return run->result.problem ? NULL : g_steal_pointer(&run->answer);
+}
+
+VmRun *vm_run_start_desktop(const VmConfig *config, VmProgress *progress)
+{
+    VmRun *run = run_start(config, progress);
+
+    g_free(next_answer(run));
+    return run;
+}
+
+char *vm_run_ask(VmRun *run, const char *format, ...)
+{
+    g_autofree char *line = NULL;
+    g_autofree char *text = NULL;
+    va_list ap;
+
+    if (run->ended || run->result.problem) {
+        return NULL;
+    }
+    va_start(ap, format);
+    text = g_strdup_vprintf(format, ap);
+    va_end(ap);
+    line = g_strconcat(text, "\n", NULL);
+    fprintf(run->log, "%8.3f test   %s", run_seconds(run), line);
+    run->heard = now_ms();
+    answer(run, line);
+    return next_answer(run);
+}
+
+bool vm_run_until(VmRun *run, bool (*ready)(VmRun *run, void *opaque),
+                  void *opaque)
+{
+    int64_t started = now_ms();
+    int64_t sampled;
+
+    do {
+        sampled = run->sampled;
+        while (run->sampled == sampled) {
+            /* The guest has nothing to say until it is asked. */
+            run->heard = now_ms();
+            if (!service(run, PURGE_SAMPLE_MS)) {
+                return false;
+            }
+        }
+        if (ready(run, opaque)) {
+            return true;
+        }
+    } while (now_ms() - started <
+             (int64_t)SILENCE_MS * vm_config_slowdown(run->config));
+    return false;
+}
+
+static bool is_over(VmRun *run, void *opaque)
+{
+    return now_ms() >= *(int64_t *)opaque;
+}
+
+void vm_run_for(VmRun *run, unsigned ms)
+{
+    int64_t end = now_ms() + ms;
+
+    vm_run_until(run, is_over, &end);
+}
+
+uint64_t vm_run_rss_anon(const VmRun *run)
+{
+    return read_rss_anon(run);
+}
+
+QTestState *vm_run_qts(const VmRun *run)
+{
+    return run->qts;
 }
 
 const VmResult *vm_run_result(const VmRun *run)
@@ -639,6 +754,7 @@ void vm_run_free(VmRun *run)
     vm_result_destroy(&run->result);
     g_free(run->log_path);
     g_free(run->pause);
+    g_free(run->answer);
     g_free(run);
 }
 

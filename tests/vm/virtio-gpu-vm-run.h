@@ -6,6 +6,7 @@
 #ifndef TESTS_VM_VIRTIO_GPU_VM_RUN_H
 #define TESTS_VM_VIRTIO_GPU_VM_RUN_H
 
+#include "tests/qtest/libqtest.h"
 #include "virtio-gpu-vm-config.h"
 #include "virtio-gpu-vm-result.h"
 
@@ -25,6 +26,47 @@ typedef void VmProgress(const VmConfig *config, const char *text);
  */
 VmRun **vm_run_all(const VmConfig *configs, size_t count, unsigned jobs,
                    VmProgress *progress);
+
+/*
+ * Start a guest of the scenario DESKTOP, and wait until it does what
+ * vm_run_ask() asks for. Check vm_run_result() for a problem. @progress may be
+ * NULL, @config must outlive the run. Stop it with vm_run_stop(), free it with
+ * vm_run_free().
+ *
+ * Each function below processes what this guest alone has to say: others wait.
+ */
+VmRun *vm_run_start_desktop(const VmConfig *config, VmProgress *progress);
+
+/*
+ * Send a request (see tests/desktop/init) and wait for its answer: what follows
+ * "answer", to be freed with g_free(). NULL if it failed, which is the problem
+ * of the result then, or if the result had a problem already.
+ */
+char *vm_run_ask(VmRun *run, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/*
+ * Wait until @ready returns true; it is called after each sample of the host.
+ * Returns whether it did before the time after which a guest counts as hanging.
+ */
+bool vm_run_until(VmRun *run, bool (*ready)(VmRun *run, void *opaque),
+                  void *opaque);
+
+/* Let @ms milliseconds pass. */
+void vm_run_for(VmRun *run, unsigned ms);
+
+/* RssAnon of QEMU now, in bytes. */
+uint64_t vm_run_rss_anon(const VmRun *run);
+
+/* The connection to QEMU; valid until vm_run_stop(). */
+QTestState *vm_run_qts(const VmRun *run);
+
+/* End the guest and QEMU. */
+void vm_run_stop(VmRun *run);
+
+/*
+ * The result; its stats are those of the last sample of the host, four times a
+ * second.
+ */
 const VmResult *vm_run_result(const VmRun *run);
 
 /* Path of the log of the guest's kernel and workload. */
