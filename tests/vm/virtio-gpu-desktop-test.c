@@ -10,7 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/units.h"
-#include "virtio-gpu-vm-run.h"
+#include "virtio-gpu-vm-desktop.h"
 
 #define DESKTOP .scenario = VM_SCENARIO_DESKTOP, .ram_mib = 512
 #define OUR_DRIVER .our_driver = true
@@ -29,18 +29,26 @@ static void show_progress(const VmConfig *config, const char *text)
     g_test_message("%s: %s", config->name, text);
 }
 
-/* Start gl-client as @name with @options. */
-static void start_client(VmRun *run, const char *name, const char *options)
+static char *shell(VmRun *run, const char *command)
 {
-    g_autofree char *program = vm_build_path("meson/tests/desktop/gl-client");
+    char *output = vm_desktop_shell(run, "%s", command);
 
-    g_free(vm_run_ask(run, "start %s %s %s", name, program, options));
+    g_assert_nonnull(output);
+    return output;
 }
 
-/* Ask gl-client to do what @line says. Every pixel so far must be right. */
-static char *ask_client(VmRun *run, const char *name, const char *line)
+static void start_client(VmRun *run, const char *environment)
 {
-    char *totals = vm_run_ask(run, "ask %s %s", name, line);
+    g_autofree char *options = g_strdup_printf("--textures %u --mib %u",
+                                               TEXTURES, TEXTURE_MIB);
+
+    vm_desktop_start_client(run, "client", environment, options);
+}
+
+/* Every pixel so far must be right. */
+static char *ask_client(VmRun *run, const char *line)
+{
+    char *totals = vm_desktop_ask_client(run, "client", line);
 
     g_assert_nonnull(totals);
     g_assert_cmpuint(vm_number_of(totals, "wrong"), ==, 0);
@@ -51,14 +59,12 @@ static char *ask_client(VmRun *run, const char *name, const char *line)
 /* Pixels are right, and the host has their bytes. */
 static void test_textures(VmRun *run)
 {
-    g_autofree char *options = g_strdup_printf("--textures %u --mib %u",
-                                               TEXTURES, TEXTURE_MIB);
     uint64_t before = vm_run_rss_anon(run);
     g_autofree char *totals = NULL;
     uint64_t rise;
 
-    start_client(run, "client", options);
-    totals = ask_client(run, "client", "draw 20");
+    start_client(run, "");
+    totals = ask_client(run, "draw 20");
     g_assert_cmpuint(vm_number_of(totals, "frames"), ==, 20);
     g_assert_cmpuint(vm_number_of(totals, "pixels"), ==,
                      20 * TEXTURES * 32 * 32);
@@ -68,8 +74,21 @@ static void test_textures(VmRun *run)
     g_assert_cmpuint(rise, >=, TEXTURES * TEXTURE_MIB * MiB);
 }
 
+/* A compositor, and a client that looks at what it has drawn itself. */
+static void test_weston(VmRun *run)
+{
+    g_autofree char *output = NULL;
+
+    vm_desktop_start_weston(run);
+    output = shell(run, "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland "
+                   "--validate -b texture -b build -b shading | "
+                   "grep -c 'Validation: Success'");
+    g_assert_cmpstr(output, ==, "3");
+}
+
 static const Case cases[] = {
     { { .name = "desktop/textures", DESKTOP, OUR_DEVICE }, test_textures },
+    { { .name = "desktop/weston", DESKTOP, OUR_DEVICE }, test_weston },
 };
 
 static void run_case(const void *data)

@@ -1,0 +1,40 @@
+/*
+ * Guests with a virtio-gpu: programs of a guest with a desktop
+ *
+ * What scenarios do with a guest of vm_run_start_desktop(). If something fails
+ * in the guest, that is the problem of the run's result.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TESTS_VM_VIRTIO_GPU_VM_DESKTOP_H
+#define TESTS_VM_VIRTIO_GPU_VM_DESKTOP_H
+
+#include "virtio-gpu-vm-run.h"
+
+/*
+ * Run @format in the guest's shell. Returns what it prints, in one line, to be
+ * freed with g_free(); NULL if it failed.
+ */
+char *vm_desktop_shell(VmRun *run, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
+
+/*
+ * Start gl-client (tests/desktop/gl-client.c) as @name with @options.
+ * @environment is an assignment such as "LIBGL_DRIVERS_PATH=/src/x", or "".
+ */
+void vm_desktop_start_client(VmRun *run, const char *name,
+                             const char *environment, const char *options);
+
+/*
+ * Ask the gl-client @name to do what @line says, see there. Returns its totals,
+ * for vm_number_of(), to be freed with g_free(); NULL if it failed.
+ */
+char *vm_desktop_ask_client(VmRun *run, const char *name, const char *line);
+
+/* Start weston on the GPU's screen; its socket is wayland-1. */
+void vm_desktop_start_weston(VmRun *run);
+
+/* A statistic of our driver (docs/devel/guest-driver.rst), or 0. */
+uint64_t vm_desktop_driver_stat(VmRun *run, const char *name);
+
+#endif
