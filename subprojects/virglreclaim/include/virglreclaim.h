@@ -39,6 +39,9 @@
  * virglrenderer holds for 0.10.4.
  */
 
+/* What follows is exported by the shared library, and nothing else. */
+#pragma GCC visibility push(default)
+
 /* An instance: the state of one renderer's resources and contexts. */
 struct virgl_reclaim;
 
@@ -687,5 +690,7 @@ void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
  * thread.
  */
 void virgl_reclaim_trim(void);
+
+#pragma GCC visibility pop
 
 #endif
