@@ -11,6 +11,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
+#include "qemu/timer.h"
 #include "virtio-gpu-reclaim-backend.h"
 
 #include <virglreclaim.h>
@@ -19,12 +20,16 @@
 #define GALLIUM_TEXTURE_2D 2
 #define VIRGL_BIND_RENDER_TARGET (1 << 1)
 
+/* Deferred storage is looked for so long after some was added, and between steps. */
+#define COLLECT_MS 20
+
 /* The only size of cursors that the device model shows. */
 #define CURSOR_SIDE 64
 
 typedef struct VirtIOGPUReclaimVirgl {
     struct virgl_reclaim *vr;
     QEMUBH *reset_bh;
+    QEMUTimer *collect_timer;
 } VirtIOGPUReclaimVirgl;
 
 static VirtIOGPUReclaimVirgl *virtio_gpu_reclaim_virgl_data(VirtIOGPU *g)
@@ -358,8 +363,12 @@ static void virtio_gpu_reclaim_virgl_storage_deferred(uint32_t id,
                                                       void *opaque)
 {
     VirtIOGPU *g = opaque;
+    QEMUTimer *timer = virtio_gpu_reclaim_virgl_data(g)->collect_timer;
 
     g->reclaim->events->storage_deferred(g, bytes, overhead);
+    if (!timer_pending(timer)) {
+        timer_mod(timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + COLLECT_MS);
+    }
 }
 
 static void virtio_gpu_reclaim_virgl_storage_released(uint32_t id,
@@ -415,6 +424,17 @@ static const struct virgl_reclaim_events virtio_gpu_reclaim_virgl_events = {
 
 /* Life cycle. */
 
+static void virtio_gpu_reclaim_virgl_collect(void *opaque)
+{
+    VirtIOGPU *g = opaque;
+    VirtIOGPUReclaimVirgl *data = virtio_gpu_reclaim_virgl_data(g);
+
+    if (virgl_reclaim_collect(data->vr)) {
+        timer_mod(data->collect_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + COLLECT_MS);
+    }
+}
+
 /*
  * The renderer is reset in the main loop, where its GL contexts are, and by
  * the stock device not before the next driver sends a command. Until then it
@@ -442,6 +462,7 @@ static void virtio_gpu_reclaim_virgl_free(VirtIOGPU *g)
 
     virgl_reclaim_free(data->vr);
     qemu_bh_delete(data->reset_bh);
+    timer_free(data->collect_timer);
     g_free(data);
 }
 
@@ -504,6 +525,8 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     }
     data->reset_bh = qemu_bh_new_guarded(virtio_gpu_reclaim_virgl_reset_bh, g,
                                          &DEVICE(g)->mem_reentrancy_guard);
+    data->collect_timer = timer_new_ms(QEMU_CLOCK_REALTIME,
+                                       virtio_gpu_reclaim_virgl_collect, g);
     g->reclaim->backend_data = data;
     g->reclaim->backend = &virtio_gpu_reclaim_virgl;
 }

@@ -681,6 +681,19 @@ void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
                              struct virgl_reclaim_stats *stats);
 
 /**
+ * virgl_reclaim_collect: Look for deferred storage that can be released.
+ * @vr: instance
+ *
+ * A deleted texture lives on where GL contexts have it bound. Where many may
+ * have, this finds them a few at a time, so that no call takes long; there is
+ * nothing to do as a rule. Call it from a timer after purges and unrefs.
+ * Can report storage_released.
+ *
+ * Returns: whether to call it again.
+ */
+bool virgl_reclaim_collect(struct virgl_reclaim *vr);
+
+/**
  * virgl_reclaim_trim: Return free heap memory to the operating system.
  *
  * Software GL drivers allocate textures with malloc(), which keeps freed

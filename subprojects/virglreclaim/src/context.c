@@ -28,6 +28,7 @@ struct vr_sub *vr_sub_new(struct virgl_reclaim *vr, struct vr_context *context,
         return NULL;
     }
     vr_table_insert(&vr->subs, sub->serial, sub);
+    vr->sub_changes++;
     context->current = sub;
     return sub;
 }
@@ -46,6 +47,7 @@ static void free_sub(struct virgl_reclaim *vr, struct vr_sub *sub)
     }
     vr_table_clear(&sub->objects);
     vr_table_remove(&vr->subs, sub->serial);
+    vr->sub_changes++;
     vr_free(&vr->allocator, sub);
 }
 
@@ -113,6 +115,13 @@ static bool visit_all_of(const struct vr_context *context,
     return storage->n_users > VR_USERS ||
            (context->tracking_lost &&
             vr_table_find(&context->resources, storage->id));
+}
+
+bool vr_storage_has_many_users(const struct virgl_reclaim *vr,
+                               const struct vr_storage *storage)
+{
+    return (storage->n_users > VR_USERS || vr->untracked) &&
+           vr->subs.used > VR_MANY_SUBS;
 }
 
 void vr_storage_foreach_user(struct virgl_reclaim *vr,

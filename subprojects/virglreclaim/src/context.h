@@ -41,6 +41,9 @@ bool vr_sub_enter(struct virgl_reclaim *vr, const struct vr_sub *sub);
 /* Make the current sub-context of @context that in the renderer again. */
 void vr_context_leave(struct virgl_reclaim *vr, struct vr_context *context);
 
+/* Whether there are too many of the following to walk over at once. */
+bool vr_storage_has_many_users(const struct virgl_reclaim *vr,
+                               const struct vr_storage *storage);
 /*
  * Call @func for each sub-context whose GL context may have @storage bound or
  * may draw to it, and that can be entered; then leave its context. Another GL

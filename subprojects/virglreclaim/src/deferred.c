@@ -8,6 +8,9 @@
 /* Deferred storage that a submit without tracking looks at. */
 #define CHECK_SOME 64
 
+/* Deleted textures to unbind one by one, rather than all that there are. */
+#define UNBIND_EACH 8
+
 /* References */
 
 static struct vr_table *names(struct virgl_reclaim *vr,
@@ -31,6 +34,15 @@ void vr_storage_put(struct virgl_reclaim *vr, struct vr_storage *storage)
     }
 }
 
+static void set_deleted(struct virgl_reclaim *vr, struct vr_storage *storage,
+                        bool deleted)
+{
+    vr->n_deleted += deleted - storage->deleted;
+    storage->deleted = deleted;
+    /* The pass that is under way has been elsewhere already. */
+    storage->pass = vr->pass + 1;
+}
+
 static void forget_unreferenced(struct virgl_reclaim *vr,
                                 const struct vr_storage *storage)
 {
@@ -50,6 +62,7 @@ void vr_storage_free(struct virgl_reclaim *vr, struct vr_storage *storage)
         return;
     }
     forget_unreferenced(vr, storage);
+    set_deleted(vr, storage, false);
     if (vr_table_find(names(vr, storage), storage->name) == storage) {
         vr_table_remove(names(vr, storage), storage->name);
     }
@@ -160,11 +173,18 @@ static void unbind_deleted(struct virgl_reclaim *vr,
     unbind(vr, NULL, storage);
 }
 
-/* Context 0 is current. */
-static bool is_gone(struct virgl_reclaim *vr,
-                    const struct vr_storage *storage)
+/*
+ * Context 0 is current. What many GL contexts may have bound is unbound step by
+ * step: virgl_reclaim_collect().
+ */
+static bool is_gone(struct virgl_reclaim *vr, struct vr_storage *storage)
 {
-    if (is_alive(vr, storage)) {
+    if (storage->deleted || is_alive(vr, storage)) {
+        return false;
+    }
+    if (!storage->buffer && storage->name &&
+        vr_storage_has_many_users(vr, storage)) {
+        set_deleted(vr, storage, true);
         return false;
     }
     unbind_deleted(vr, storage);
@@ -247,6 +267,43 @@ void vr_deferred_check(struct virgl_reclaim *vr)
     }
 }
 
+static void unbind_all(struct virgl_reclaim *vr, struct vr_sub *sub,
+                       const struct vr_storage *storage)
+{
+    (void)storage;
+    if (sub->visited != vr->visits) {
+        sub->visited = vr->visits;
+        vr_gl_unbind_deleted();
+    }
+}
+
+/*
+ * If many of the first @n are deleted, unbind all that are in each GL context
+ * once. Those that many GL contexts may have bound are left to is_gone().
+ */
+static void unbind_many(struct virgl_reclaim *vr, uint64_t n)
+{
+    struct vr_storage *s = vr->deferred;
+    uint64_t deleted = 0;
+
+    for (uint64_t i = 0; i < n; i++, s = s->next) {
+        deleted += !s->buffer && !is_alive(vr, s);
+    }
+    if (deleted <= UNBIND_EACH) {
+        return;
+    }
+    vr->visits++;
+    for (uint64_t i = 0; i < n; i++, s = s->next) {
+        if (!s->buffer && s->name && !vr_storage_has_many_users(vr, s) &&
+            !is_alive(vr, s)) {
+            vr_storage_foreach_user(vr, s, unbind_all);
+            s->n_users = 0;
+        }
+    }
+    virgl_renderer_force_ctx_0();
+    vr_gl_unbind_deleted();
+}
+
 /* Look at the first @max, and begin after them the next time. */
 static void check(struct virgl_reclaim *vr, uint64_t max)
 {
@@ -254,6 +311,7 @@ static void check(struct virgl_reclaim *vr, uint64_t max)
 
     if (n) {
         virgl_renderer_force_ctx_0();
+        unbind_many(vr, n);
     }
     while (n--) {
         struct vr_storage *storage = vr->deferred;
@@ -274,6 +332,54 @@ void vr_deferred_check_some(struct virgl_reclaim *vr)
 {
     vr_deferred_check(vr);
     check(vr, CHECK_SOME);
+}
+
+/* Unbind in some sub-contexts. Returns whether this was the end of a pass. */
+static bool collect_some(struct virgl_reclaim *vr)
+{
+    const struct vr_entry *entry = NULL;
+    unsigned left = VR_MANY_SUBS;
+
+    if (!vr->pass_pos || vr->pass_subs != vr->sub_changes) {
+        vr->pass++;
+        vr->pass_pos = 0;
+        vr->pass_subs = vr->sub_changes;
+    }
+    while (left-- && (entry = vr_table_next(&vr->subs, &vr->pass_pos))) {
+        struct vr_sub *sub = entry->value;
+
+        if (vr_sub_enter(vr, sub)) {
+            vr_gl_unbind_deleted();
+            vr_context_leave(vr, sub->context);
+        }
+    }
+    virgl_renderer_force_ctx_0();
+    vr_gl_unbind_deleted();
+    if (!entry) {
+        vr->pass_pos = 0;
+    }
+    return !entry;
+}
+
+bool virgl_reclaim_collect(struct virgl_reclaim *vr)
+{
+    if (!vr->n_deleted) {
+        return false;
+    }
+    if (collect_some(vr)) {
+        for (uint64_t n = vr->n_deferred; n; n--) {
+            struct vr_storage *storage = vr->deferred;
+
+            vr->deferred = storage->next;
+            if (storage->deleted && storage->pass <= vr->pass) {
+                set_deleted(vr, storage, false);
+                if (!is_alive(vr, storage)) {
+                    storage_gone(vr, storage);
+                }
+            }
+        }
+    }
+    return vr->n_deleted;
 }
 
 void vr_deferred_reset(struct virgl_reclaim *vr)

@@ -48,6 +48,12 @@ static void unbind_units(GLenum target, GLenum binding, GLint name)
     glActiveTexture(active);
 }
 
+static bool is_deleted(GLint name)
+{
+    return name && !glIsTexture(name);
+}
+
+/* Those of @name; of all that have been deleted if it is 0. */
 static void unbind_images(GLint name)
 {
     GLint units = 0;
@@ -60,7 +66,7 @@ static void unbind_images(GLint name)
         GLint bound = 0;
 
         glGetIntegeri_v(GL_IMAGE_BINDING_NAME, i, &bound);
-        if (bound == name) {
+        if (name ? bound == name : is_deleted(bound)) {
             glBindImageTexture(i, 0, 0, GL_FALSE, 0, GL_READ_ONLY, GL_R32UI);
         }
     }
@@ -72,6 +78,51 @@ void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name)
     vr_clear_gl_errors();
     unbind_units(target, binding, name);
     unbind_images(name);
+    vr_clear_gl_errors();
+}
+
+/* All targets of textures, with the enum that queries the binding. */
+static const struct {
+    GLenum target, binding;
+} targets[] = {
+    { GL_TEXTURE_1D, GL_TEXTURE_BINDING_1D },
+    { GL_TEXTURE_2D, GL_TEXTURE_BINDING_2D },
+    { GL_TEXTURE_3D, GL_TEXTURE_BINDING_3D },
+    { GL_TEXTURE_CUBE_MAP, GL_TEXTURE_BINDING_CUBE_MAP },
+    { GL_TEXTURE_RECTANGLE, GL_TEXTURE_BINDING_RECTANGLE },
+    { GL_TEXTURE_1D_ARRAY, GL_TEXTURE_BINDING_1D_ARRAY },
+    { GL_TEXTURE_2D_ARRAY, GL_TEXTURE_BINDING_2D_ARRAY },
+    { GL_TEXTURE_CUBE_MAP_ARRAY, GL_TEXTURE_BINDING_CUBE_MAP_ARRAY },
+    { GL_TEXTURE_2D_MULTISAMPLE, GL_TEXTURE_BINDING_2D_MULTISAMPLE },
+    { GL_TEXTURE_2D_MULTISAMPLE_ARRAY,
+      GL_TEXTURE_BINDING_2D_MULTISAMPLE_ARRAY },
+};
+
+static void unbind_deleted_units(void)
+{
+    GLint units = 0, active = GL_TEXTURE0;
+
+    glGetIntegerv(GL_MAX_COMBINED_TEXTURE_IMAGE_UNITS, &units);
+    glGetIntegerv(GL_ACTIVE_TEXTURE, &active);
+    for (GLint i = 0; i < units; i++) {
+        glActiveTexture(GL_TEXTURE0 + i);
+        for (size_t t = 0; t < sizeof(targets) / sizeof(targets[0]); t++) {
+            GLint bound = 0;
+
+            glGetIntegerv(targets[t].binding, &bound);
+            if (is_deleted(bound)) {
+                glBindTexture(targets[t].target, 0);
+            }
+        }
+    }
+    glActiveTexture(active);
+}
+
+void vr_gl_unbind_deleted(void)
+{
+    vr_clear_gl_errors();
+    unbind_deleted_units();
+    unbind_images(0);
     vr_clear_gl_errors();
 }
 

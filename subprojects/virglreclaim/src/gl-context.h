@@ -24,6 +24,9 @@ void vr_gl_select_unit(uint32_t unit);
  */
 void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name);
 
+/* The same for all textures that have been deleted: slower. */
+void vr_gl_unbind_deleted(void);
+
 /*
  * Bind the buffer @name for the arguments of indirect draws if one of that name
  * is bound, which may have been deleted since: the renderer does not bind it

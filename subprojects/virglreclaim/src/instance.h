@@ -17,6 +17,14 @@
 #define VR_ABSENT_IDS 1024
 
 /*
+ * Walks over more sub-contexts than this are cut into steps, or not begun: each
+ * costs a change of the GL context. A purge is one of many in a command of the
+ * guest, and walks over fewer.
+ */
+#define VR_MANY_SUBS 16
+#define VR_FEW_SUBS 8
+
+/*
  * Handles for objects that the library makes for a moment. Guests count from 1;
  * one that uses these has bound objects that cannot be made again.
  */
@@ -98,6 +106,11 @@ struct virgl_reclaim {
     struct vr_storage *deferred;    /* detached, and still referenced */
     uint64_t n_deferred;        /* of these */
     struct vr_storage *unreferenced;    /* of these, to be looked at */
+    uint64_t n_deleted;         /* of these, to be unbound in each GL context */
+    uint64_t pass;              /* of virgl_reclaim_collect() over them */
+    uint32_t pass_pos;          /* the next one in subs, 0: a new pass */
+    uint64_t pass_subs;         /* changes of subs when it began */
+    uint64_t sub_changes;
     struct vr_resource *compressing;    /* or NULL; then also: */
     struct vr_saver *saver;
     int saver_over;             /* what it is to exceed its maximum */

@@ -40,13 +40,6 @@ static void foreach_sub(struct virgl_reclaim *vr, struct vr_resource *res,
 
 /* Busy */
 
-/* That it was entered says that its context is not in error. */
-static void probe(struct virgl_reclaim *vr, struct vr_sub *sub,
-                  const struct vr_storage *storage)
-{
-    (void)vr, (void)sub, (void)storage;
-}
-
 static void finish(struct virgl_reclaim *vr, struct vr_sub *sub,
                    const struct vr_storage *storage)
 {
@@ -93,13 +86,42 @@ static int object_busy(const struct vr_object *object)
     return -1;
 }
 
+/* Whether more sub-contexts than @max have an object or binding of @res. */
+static bool has_more_subs(struct virgl_reclaim *vr,
+                          const struct vr_resource *res, unsigned max)
+{
+    unsigned n = 0;
+
+    vr->visits++;
+    for (const struct vr_object *o = res->objects; o && n <= max;
+         o = o->next) {
+        n += o->sub->visited != vr->visits;
+        o->sub->visited = vr->visits;
+    }
+    for (const struct vr_binding *b = res->bindings; b && n <= max;
+         b = b->next) {
+        n += b->sub->visited != vr->visits;
+        b->sub->visited = vr->visits;
+    }
+    return n > max;
+}
+
 int vr_residency_busy(struct virgl_reclaim *vr, struct vr_resource *res,
-                      bool wait)
+                      bool keep)
 {
     struct vr_storage *storage = res->storage;
     unsigned references = 0;
 
-    vr_storage_foreach_user(vr, storage, wait ? finish : probe);
+    /* A purge is one of many in a command: let it take no longer than these. */
+    if (has_more_subs(vr, res, keep ? VR_MANY_SUBS : VR_FEW_SUBS)) {
+        return VIRGL_RECLAIM_SKIPPED_REFERENCED;
+    }
+    if (keep) {
+        if (vr_storage_has_many_users(vr, storage)) {
+            return VIRGL_RECLAIM_SKIPPED_REFERENCED;
+        }
+        vr_storage_foreach_user(vr, storage, finish);
+    }
     if (storage->untracked_ref || vr_contexts_untracked(vr, storage)) {
         return VIRGL_RECLAIM_SKIPPED_CONTEXT;
     }

@@ -11,11 +11,11 @@
 
 /*
  * Why the storage of @res, which is resident, cannot leave: a reason to skip
- * it, or -1. Finds out which contexts are in error; and with @wait waits until
- * GL has drawn what the others have submitted.
+ * it, or -1. If the contents are to be kept, this finds out which contexts are
+ * in error, and waits until GL has drawn what the others have submitted.
  */
 int vr_residency_busy(struct virgl_reclaim *vr, struct vr_resource *res,
-                      bool wait);
+                      bool keep);
 
 /*
  * Unbind and destroy in the renderer what refers to the storage of @res, which

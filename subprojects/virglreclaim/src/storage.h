@@ -35,6 +35,8 @@ struct vr_storage {
     bool deferred;              /* detached; then also: */
     bool purged;                /* by a purge, not unref or compress */
     bool unreferenced;          /* in the list of these */
+    bool deleted;               /* GL has deleted it, and may have it bound */
+    uint64_t pass;              /* of virgl_reclaim_collect() that unbinds it */
     struct vr_resource *owner;  /* purged and not restored or destroyed since */
     struct vr_storage *next, *previous; /* deferred storage, in a ring */
     struct vr_storage *next_unreferenced;

@@ -426,6 +426,58 @@ static void test_sub_contexts(Fixture *f, gconstpointer data)
     }
 }
 
+/*
+ * More GL contexts may have a texture bound than can be looked at in a call: it
+ * is released step by step.
+ */
+static void test_collect(Fixture *f, gconstpointer data)
+{
+    enum { SUBS = 40 };
+    unsigned steps = 1;
+
+    (void)data;
+    begin(f, 2);
+    for (uint32_t sub = 1; sub <= SUBS; sub++) {
+        RUN(CTX, VR_CREATE_SUB_CTX, 0, sub);
+        ok(create_sampler_view(f->vr, CTX, VIEW, 1, FORMAT_BGRA8,
+                               VR_TARGET_2D));
+        ok(set_sampler_view(f->vr, CTX, VIEW));
+        ok(set_sampler_view(f->vr, CTX, 0));
+        ok(destroy_object(f->vr, CTX, VIEW));
+    }
+    g_assert_false(virgl_reclaim_collect(f->vr));
+    RUN(CTX, VR_SET_SUB_CTX, 0, 0);
+    ok(destroy_object(f->vr, CTX, VIEW + 1));
+    ok(destroy_object(f->vr, CTX, SURFACE + 1));
+    ok(virgl_reclaim_resource_unref(f->vr, 1));
+    g_assert_cmpuint(deferred(f), ==, 1);
+    while (virgl_reclaim_collect(f->vr)) {
+        g_assert_cmpuint(deferred(f), ==, 1);
+        g_assert_cmpuint(++steps, <=, SUBS);
+    }
+    g_assert_cmpuint(steps, >, 1);
+    g_assert_cmpuint(deferred(f), ==, 0);
+    for (uint32_t sub = 0; sub <= SUBS; sub++) {
+        GLint bound = -1;
+
+        RUN(CTX, VR_SET_SUB_CTX, 0, sub);
+        glGetIntegerv(GL_TEXTURE_BINDING_2D, &bound);
+        g_assert_cmpint(bound, ==, 0);
+    }
+
+    /* Objects in too many of them are not made again: purged with the last. */
+    for (uint32_t sub = 1; sub <= SUBS; sub++) {
+        RUN(CTX, VR_SET_SUB_CTX, 0, sub);
+        ok(create_surface(f->vr, CTX, SURFACE, 2, FORMAT_BGRA8));
+    }
+    ok(virgl_reclaim_resource_purge(f->vr, 2, NULL));
+    g_assert_cmpuint(deferred(f), ==, 1);
+    ok(virgl_reclaim_ctx_destroy(f->vr, CTX));
+    while (virgl_reclaim_collect(f->vr)) {
+    }
+    g_assert_cmpuint(deferred(f), ==, 0);
+}
+
 /* Steps of a compression, and uses in the middle. */
 static void test_steps(Fixture *f, gconstpointer data)
 {
@@ -563,6 +615,7 @@ int main(int argc, char **argv)
     add_test("/views/destroyed-purged", test_destroyed_purged);
     add_test("/views/active-unit", test_active_unit);
     add_test("/views/sub-contexts", test_sub_contexts);
+    add_test("/views/collect", test_collect);
     add_test("/views/steps", test_steps);
     add_test("/views/last-use", test_last_use);
     add_test("/views/incompressible", test_incompressible);
