@@ -30,11 +30,12 @@ static void put(struct vr_pool *pool, void *object)
 static bool grow(struct vr_pool *pool)
 {
     struct vr_slab *slab = vr_alloc0(pool->allocator, SLAB_BYTES);
-    char *end = (char *)slab + SLAB_BYTES;
+    char *end;
 
     if (!slab) {
         return false;
     }
+    end = (char *)slab + SLAB_BYTES;
     slab->next = pool->slabs;
     pool->slabs = slab;
     for (char *p = slab->objects; p + step(pool) <= end; p += step(pool)) {
