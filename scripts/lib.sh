@@ -7,7 +7,6 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-build=$top/build
 # shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/virtio-gpu-reclaim
 prog=$(basename "$0")
@@ -22,6 +21,34 @@ say() {
 die() {
     say "$prog: $*"
     exit 1
+}
+
+# default_release: the Debian release of this system if it is one of those
+# that there are build roots of, else the newest one.
+default_release() {
+    local codename
+    codename=$(. /etc/os-release 2>/dev/null && [ "${ID:-}" = debian ] &&
+               echo "${VERSION_CODENAME:-}") || true
+    if [ -n "$codename" ] && [ -d "$top/scripts/image.d/$codename" ]; then
+        echo "$codename"
+    else
+        echo trixie
+    fi
+}
+
+# releases: those that there are build roots of. RELEASE-desktop is the root of a
+# guest, in which nothing is built.
+releases() {
+    (cd "$top/scripts/image.d" && printf '%s\n' * | grep -v -e '-desktop$')
+}
+
+# set_release NAME: check NAME and assign it to "release", and the release's
+# build directory to "build".
+set_release() {
+    [ -n "$1" ] && [ -d "$top/scripts/image.d/$1" ] ||
+        die "no release '$1'; there are: $(releases | xargs)"
+    release=$1
+    build=$top/build/${release%-desktop}
 }
 
 # usage_if_asked ARG...: print the script's header comment if one ARG asks for help.
@@ -40,12 +67,15 @@ usage_if_asked() {
     done
 }
 
-# The command that runs something in the build root; --mirror is added to it.
+# The command that runs something in the build root; parse_options adds
+# --release and --mirror to it.
 chroot=("$top/scripts/chroot")
 
 # parse_options NAMES ARG...: for each --NAME VALUE or --NAME=VALUE in ARG... with
 # a NAME from the list NAMES, check VALUE and assign it to the variable NAME.
 # All other ARGs are left in the array "rest". The names are
+#   release        the Debian release to build for and test on; assigned in any
+#                  case, and "build" with it, the release's build directory
 #   mirror         passed on to scripts/chroot
 #   out            a directory
 #   minutes, seed  whole numbers
@@ -70,6 +100,7 @@ parse_options() {
         shift
         [ -n "$value" ] || die "--$name takes a value; see --help"
         case $name in
+        release) ;;
         mirror)  chroot+=(--mirror "$value") ;;
         minutes) [[ $value =~ ^[1-9][0-9]*$ ]] ||
                      die "--minutes takes a whole number, not '$value'" ;;
@@ -78,6 +109,8 @@ parse_options() {
         esac
         printf -v "$name" %s "$value"
     done
+    set_release "${release:-$(default_release)}"
+    chroot+=(--release "$release")
 }
 
 # no_more_arguments ARG...: stop at what parse_options has left.
@@ -158,7 +191,7 @@ enter_build() {
 
 # make_desktop_root: make the root of the guest with a desktop if there is none.
 make_desktop_root() {
-    "${chroot[@]}" --release bookworm-desktop true
+    "${chroot[@]}" --release "$release-desktop" true
 }
 
 # leave_build: let others build while the script goes on.
@@ -177,6 +210,7 @@ build_targets() {
     step "building" "$build/build.log" \
         "${chroot[@]}" ninja -C build/meson "$@" ||
         die "building failed:" \
-            "$(grep -E 'error:|does not apply|failed' "$build/build.log" | head -n 1)" \
+            "$(grep -E 'error:|does not apply|failed' "$build/build.log" | head -n 1 |
+               sed "s,/src/build/,$build/,g")" \
             "(log: $build/build.log)"
 }
