@@ -167,15 +167,23 @@ void transfer_layer(bool write, uint32_t id, uint32_t i, uint32_t z,
     struct virgl_box box = {
         .z = z, .w = level->width, .h = level->height, .d = 1,
     };
-    struct iovec iov = { data, level->layer_bytes };
+    /*
+     * To read a layer of a compressed array virglrenderer 1.1 wants room for
+     * all of them. Only the first is written to.
+     */
+    size_t room = write ? 0 : (level->layers - 1) * level->layer_bytes;
+    g_autofree uint8_t *rest = g_malloc(room);
+    struct iovec iov[] = {
+        { data, level->layer_bytes }, { rest, room },
+    };
     int ret;
 
     if (write) {
-        ret = virgl_renderer_transfer_write_iov(id, 0, i, 0, 0, &box, 0, &iov,
+        ret = virgl_renderer_transfer_write_iov(id, 0, i, 0, 0, &box, 0, iov,
                                                 1);
     } else {
-        ret = virgl_renderer_transfer_read_iov(id, 0, i, 0, 0, &box, 0, &iov,
-                                               1);
+        ret = virgl_renderer_transfer_read_iov(id, 0, i, 0, 0, &box, 0, iov,
+                                               room ? 2 : 1);
     }
     g_assert_cmpint(ret, ==, 0);
 }

@@ -164,7 +164,16 @@ static void test_samples(Fixture *f, G_GNUC_UNUSED gconstpointer data)
             "", VR_TARGET_2D, FORMAT_RGBA8, VIRGL_RES_BIND_RENDER_TARGET,
             1024, 1024, 1, 1, 0, samples, TYPE_NO_TRANSFER,
         };
-        struct measured m = measure(f, &type);
+        struct virgl_renderer_resource_create_args args = type_args(&type, 1);
+        struct measured m;
+
+        if (virgl_reclaim_resource_create(f->vr, &args) < 0) {
+            /* virglrenderer 1.1 rejects single samples. */
+            g_assert_cmpuint(samples, ==, 1);
+            continue;
+        }
+        virgl_reclaim_resource_unref(f->vr, 1);
+        m = measure(f, &type);
 
         g_test_message("%u samples: accounted %.1f MiB, RSS rose by %.1f",
                        samples, mib(m.accounted), mib(m.rise));
@@ -189,7 +198,7 @@ static void test_overhead(Fixture *f, G_GNUC_UNUSED gconstpointer data)
         { "a pixel", VR_TARGET_2D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,
           1, 1, 1, 1, 0, 0, 0 },
         { "a pixel, multisampled", VR_TARGET_2D, FORMAT_RGBA8,
-          VIRGL_RES_BIND_RENDER_TARGET, 1, 1, 1, 1, 0, 1, 0 },
+          VIRGL_RES_BIND_RENDER_TARGET, 1, 1, 1, 1, 0, 4, 0 },
         { "5 levels", VR_TARGET_2D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,
           16, 16, 1, 1, 4, 0, 0 },
         { "column", VR_TARGET_2D, FORMAT_R8, VIRGL_RES_BIND_SAMPLER_VIEW,

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <epoxy/gl.h>
 
 /* Of the protocol. */
 enum { BEGIN_QUERY = 19, END_QUERY = 20, GET_QUERY_RESULT = 21 };
@@ -266,6 +267,10 @@ static void qbo_buffer(Fixture *f)
 {
     make(f, RES, VIRGL_RES_BIND_VERTEX_BUFFER, SIZE);
     make_query(f);
+    if (!epoxy_is_desktop_gl()) {
+        /* GLES has no query buffers: virglrenderer 1.1 rejects the command. */
+        return;
+    }
     g_assert_cmpint(query_result_qbo(f, RES), ==, 0);
 
     /* Compressed it still is one. */
