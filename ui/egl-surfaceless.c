@@ -11,6 +11,8 @@
 
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
+#include "qemu/virtio-gpu-reclaim-compat.h"
+#include "sysemu/sysemu.h"
 #include "ui/egl-helpers.h"
 #include "ui/egl-surfaceless.h"
 
@@ -44,6 +46,7 @@ int egl_surfaceless_init(DisplayGLMode mode)
     if (!qemu_egl_rn_ctx) {
         return -1;
     }
+    display_opengl = 1;
     info_report("egl: rendering without a render node (%s)",
                 glGetString(GL_RENDERER));
     return 0;

@@ -10,12 +10,19 @@
 #include "qemu/osdep.h"
 #include "qemu/host-utils.h"
 #include "qemu/iov.h"
+#include "qemu/units.h"
 #include "hw/virtio/virtio-gpu-pixman.h"
 #include "virtio-gpu-reclaim-2d.h"
 
 #ifdef CONFIG_MALLOC_TRIM
 #include <malloc.h>
 #endif
+
+/*
+ * Images of this size, in bytes, and more may be scanned out, and are files
+ * where a display can map those. Smaller ones would use up descriptors.
+ */
+#define SHAREABLE_BYTES (256 * KiB)
 
 int virtio_gpu_reclaim_2d_image_bytes(uint32_t format, uint32_t width,
                                       uint32_t height, uint64_t *bytes)
@@ -55,6 +62,25 @@ virtio_gpu_reclaim_2d_size(const struct virtio_gpu_resource_create_2d *c2d,
                                              c2d->height, bytes);
 }
 
+/* An image of @bytes, all zero; false if there is no memory. */
+static bool
+virtio_gpu_reclaim_2d_new_image(struct virtio_gpu_simple_resource *res,
+                                uint64_t bytes)
+{
+    pixman_format_code_t format = virtio_gpu_get_pixman_format(res->format);
+
+    if (COMPAT_SHAREABLE_IMAGES && bytes >= SHAREABLE_BYTES &&
+        bytes / res->height <= INT_MAX &&
+        compat_shareable_image(res, format, bytes / res->height)) {
+        return true;
+    }
+    /* pixman clears what it allocates. */
+    res->image = pixman_image_create_bits(format, res->width, res->height,
+                                          NULL, 0);
+    compat_forget_image(res);
+    return res->image;
+}
+
 static int virtio_gpu_reclaim_2d_restore(VirtIOGPU *g, void *opaque)
 {
     struct virtio_gpu_simple_resource *res = opaque;
@@ -66,11 +92,7 @@ static int virtio_gpu_reclaim_2d_restore(VirtIOGPU *g, void *opaque)
     if (ret < 0) {
         return ret;
     }
-    /* pixman clears what it allocates. */
-    res->image = pixman_image_create_bits(
-        virtio_gpu_get_pixman_format(res->format), res->width, res->height,
-        NULL, 0);
-    if (!res->image) {
+    if (!virtio_gpu_reclaim_2d_new_image(res, bytes)) {
         return -ENOMEM;
     }
     res->hostmem = bytes;
@@ -80,7 +102,7 @@ static int virtio_gpu_reclaim_2d_restore(VirtIOGPU *g, void *opaque)
 
 static void virtio_gpu_reclaim_2d_destroy(VirtIOGPU *g, void *res)
 {
-    virtio_gpu_resource_destroy(g, res);
+    compat_resource_destroy(g, res);
 }
 
 static int
@@ -173,6 +195,7 @@ static uint64_t virtio_gpu_reclaim_2d_purge(VirtIOGPU *g, void *opaque)
 
     qemu_pixman_image_unref(res->image);
     res->image = NULL;
+    compat_forget_image(res);
     g->hostmem -= res->hostmem;
     res->hostmem = 0;
     return released;

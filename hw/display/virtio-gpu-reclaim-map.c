@@ -46,7 +46,7 @@ static bool virtio_gpu_reclaim_map_is_ram(AddressSpace *as, hwaddr addr,
     RCU_READ_LOCK_GUARD();
     mr = address_space_translate(as, addr, &xlat, len, true,
                                  MEMTXATTRS_UNSPECIFIED);
-    return memory_access_is_direct(mr, true);
+    return compat_access_is_direct(mr);
 }
 
 static void virtio_gpu_reclaim_map_append(VirtIOGPUReclaimMapping *map,

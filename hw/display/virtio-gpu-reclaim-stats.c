@@ -219,7 +219,7 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
 }
 
 /* "info qtree" can only print strings. */
-static int virtio_gpu_stats_print(Object *obj, Property *prop, char *dest,
+static int virtio_gpu_stats_print(Object *obj, COMPAT_PROP *prop, char *dest,
                                   size_t len)
 {
     VirtIOGPU *g = VIRTIO_GPU(obj);
@@ -236,7 +236,7 @@ static int virtio_gpu_stats_print(Object *obj, Property *prop, char *dest,
  * alias of each of those.
  */
 const PropertyInfo virtio_gpu_reclaim_prop_stats = {
-    .name = "VirtioGpuReclaimStats",
+    .COMPAT_PROP_TYPE = "VirtioGpuReclaimStats",
     .description = "memory of resources by state (needs x-reclaim=on)",
     .get = virtio_gpu_stats_get,
     .print = virtio_gpu_stats_print,

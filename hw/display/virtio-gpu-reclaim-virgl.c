@@ -349,7 +349,7 @@ static void virtio_gpu_reclaim_virgl_ctx_foreach(VirtIOGPU *g,
     VirtIOGPUReclaimVirglCtx call = { func, opaque };
 
     /* After a reset of the device there are none; the renderer's is due. */
-    if (!VIRTIO_GPU_GL(g)->renderer_reset) {
+    if (!compat_renderer_reset_is_due(VIRTIO_GPU_GL(g))) {
         virgl_reclaim_ctx_foreach(virtio_gpu_reclaim_virgl_vr(g),
                                   virtio_gpu_reclaim_virgl_ctx_call, &call);
     }
@@ -445,8 +445,8 @@ static void virtio_gpu_reclaim_virgl_reset_bh(void *opaque)
     VirtIOGPU *g = opaque;
     VirtIOGPUGL *gl = VIRTIO_GPU_GL(g);
 
-    if (gl->renderer_reset) {
-        gl->renderer_reset = false;
+    if (compat_renderer_reset_is_due(gl)) {
+        compat_renderer_reset_done(gl);
         virtio_gpu_virgl_reset(g);
     }
 }
@@ -510,7 +510,8 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     const VirtIOGPUReclaimConf *conf = &g->reclaim_conf;
     VirtIOGPUReclaimVirgl *data;
 
-    if (!g->reclaim) {
+    /* Some versions initialize the renderer again after each reset. */
+    if (!g->reclaim || g->reclaim->backend) {
         return;
     }
     data = g_new0(VirtIOGPUReclaimVirgl, 1);

@@ -134,7 +134,7 @@ int virtio_gpu_reclaim_pre_save(VirtIOGPU *g)
 {
     uint32_t blob = 0;
 
-    if (g->reclaim) {
+    if (g->reclaim && !COMPAT_BLOB_MIGRATION) {
         virtio_gpu_ledger_foreach(g->reclaim->ledger,
                                   virtio_gpu_reclaim_find_blob, &blob);
     }
@@ -149,10 +149,21 @@ int virtio_gpu_reclaim_pre_save(VirtIOGPU *g)
 bool virtio_gpu_reclaim_is_purged(VirtIOGPU *g,
                                   const struct virtio_gpu_simple_resource *res)
 {
-    return g->reclaim && !res->image;
+    return g->reclaim && !res->image && !res->blob_size;
 }
 
 /* Load. */
+
+/* Bytes of the image, of which a blob has none; false if there can be none. */
+static bool
+virtio_gpu_reclaim_loaded_bytes(const struct virtio_gpu_simple_resource *res,
+                                uint64_t *bytes)
+{
+    *bytes = 0;
+    return res->blob_size ||
+           virtio_gpu_reclaim_2d_image_bytes(res->format, res->width,
+                                             res->height, bytes) == 0;
+}
 
 bool virtio_gpu_reclaim_may_load(VirtIOGPU *g,
                                  const struct virtio_gpu_simple_resource *res)
@@ -162,13 +173,12 @@ bool virtio_gpu_reclaim_may_load(VirtIOGPU *g,
     if (!g->reclaim) {
         return true;
     }
-    if (virtio_gpu_reclaim_2d_image_bytes(res->format, res->width, res->height,
-                                          &bytes) < 0) {
+    if (!virtio_gpu_reclaim_loaded_bytes(res, &bytes)) {
         error_report("virtio-gpu: there can be no image of migrated resource "
                      "%u", res->resource_id);
         return false;
     }
-    max = virtio_gpu_reclaim_max_entries(bytes);
+    max = virtio_gpu_reclaim_max_entries(res->blob_size ?: bytes);
     if (res->iov_cnt > max) {
         error_report("virtio-gpu: migrated resource %u has %u mappings, and "
                      "can have %" PRIu64, res->resource_id, res->iov_cnt, max);
@@ -196,8 +206,7 @@ void virtio_gpu_reclaim_loaded(VirtIOGPU *g,
     if (!g->reclaim) {
         return;
     }
-    virtio_gpu_reclaim_2d_image_bytes(res->format, res->width, res->height,
-                                      &bytes);
+    virtio_gpu_reclaim_loaded_bytes(res, &bytes);
     entry = virtio_gpu_ledger_add(g->reclaim->ledger, res->resource_id, bytes,
                                   VIRTIO_GPU_RECLAIM_2D_OVERHEAD, res);
     if (res->iov_cnt) {

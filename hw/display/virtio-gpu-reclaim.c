@@ -140,6 +140,11 @@ bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
     return true;
 }
 
+bool virtio_gpu_reclaim_has_2d(VirtIOGPU *g)
+{
+    return g->reclaim && g->reclaim->backend == &virtio_gpu_reclaim_2d;
+}
+
 struct virtio_gpu_simple_resource *
 virtio_gpu_reclaim_find_resource(VirtIOGPU *g, uint32_t resource_id)
 {
@@ -184,6 +189,11 @@ bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
 {
     const VirtIOGPUReclaimConf *conf = &g->reclaim_conf;
 
+    if (virtio_gpu_reclaim_enabled(g->parent_obj.conf) &&
+        virtio_gpu_blob_enabled(g->parent_obj.conf)) {
+        error_setg(errp, "x-reclaim=on does not support blob=on with GL");
+        return false;
+    }
     if (conf->compress && !virtio_gpu_reclaim_enabled(g->parent_obj.conf)) {
         error_setg(errp, "x-evicted-compress=on needs x-reclaim=on");
         return false;

@@ -54,7 +54,7 @@ static void test_scanout_blob_stride(const void *data)
     QVirtioGPU *gpu = start_with_blobs(dev, "");
     ScanoutBlob good = {
         .width = 512, .height = 512, .stride = 2048,
-        .x = 512 - SIDE, .y = 512 - SIDE, .r_width = SIDE, .r_height = SIDE,
+        .x = 512 - SIDE, .y = 511 - SIDE, .r_width = SIDE, .r_height = SIDE,
     };
     int i;
 
@@ -73,8 +73,8 @@ static void test_scanout_blob_stride(const void *data)
     g_assert_cmphex(scanout_blob(gpu, &good), ==, OK);
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, 512, 512), ==, OK);
     check_screen(dev, gpu, GREEN);
-    /* The image ends with the blob: 4 bytes further are out of bounds. */
-    good.offset = 4;
+    /* The image ends a row before the blob: 4 bytes more are out of bounds. */
+    good.offset = 2048 + 4;
     g_assert_cmphex(scanout_blob(gpu, &good), ==, BAD_PARAMETER);
     qvirtio_gpu_shutdown(gpu);
 }

@@ -247,8 +247,12 @@ static void test_samples(const void *data)
             res.nr_samples = cpu_to_le32(samples);
             add_create(&l, res);
         }
-        g_assert_cmpuint(send_batch(&l), >, 0);
-        check_limited(&l, LARGE_BYTES);
+        if (send_batch(&l)) {
+            check_limited(&l, LARGE_BYTES);
+        } else {
+            /* virglrenderer 1.1 rejects single samples. */
+            g_assert_cmpuint(samples, ==, 1);
+        }
         for (id = 1; id <= 24; id++) {
             add_unref(&l, id);
         }
@@ -327,8 +331,8 @@ static void test_tiny(const void *data)
 }
 
 #define MAX_CONTEXTS 8
-/* A GL context of llvmpipe takes 2.3 MiB. */
-#define CONTEXT_BYTES (5 * MiB / 2)
+/* A GL context of llvmpipe takes 2.3 MiB in Mesa 22.3, up to 26 in 25.0. */
+#define CONTEXT_BYTES (32 * MiB)
 
 static void check_contexts(const Limited *l)
 {

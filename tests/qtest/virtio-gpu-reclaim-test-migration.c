@@ -155,6 +155,82 @@ static void test_migrate_old(const void *data)
     unlink(path);
 }
 
+/* Since QEMU 8.2; before that migrating one fails, and the guest goes on. */
+static bool can_migrate_blobs(QVirtioGPU *gpu)
+{
+    QDict *resp = qtest_qmp(gpu->qts, "{'execute': 'query-version'}");
+    QDict *version = qdict_get_qdict(qdict_get_qdict(resp, "return"), "qemu");
+    bool can = qdict_get_int(version, "major") > 8;
+
+    qobject_unref(resp);
+    return can;
+}
+
+static void check_not_migrated(QVirtioGPU *gpu)
+{
+    const char *status = "";
+
+    qtest_qmp_assert_success(gpu->qts, "{'execute': 'migrate', 'arguments':"
+                             " {'uri': 'exec:cat >/dev/null'}}");
+    while (!g_str_equal(status, "failed")) {
+        QDict *resp = qtest_qmp(gpu->qts, "{'execute': 'query-migrate'}");
+        QDict *info = qdict_get_qdict(resp, "return");
+
+        status = g_intern_string(qdict_get_try_str(info, "status") ?: "");
+        g_assert_cmpstr(status, !=, "completed");
+        qobject_unref(resp);
+        g_usleep(10000);
+    }
+}
+
+/* Blobs, resident and evicted. */
+static void test_migrate_blob(const void *data)
+{
+    const Device *dev = data;
+    g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on" WITH_BLOBS,
+                                      NULL);
+    g_autofree char *path = NULL;
+    QVirtioGPU *from = start_with_blobs(dev, ""), *to;
+    ScanoutBlob image = {
+        .width = SIDE, .height = SIDE, .stride = SIDE * 4,
+        .r_width = SIDE, .r_height = SIDE,
+    };
+
+    if (!from) {
+        return;
+    }
+    g_assert_cmphex(create_blob(from, 1, 1, BYTES, BYTES), ==, OK);
+    g_assert_cmphex(create_blob(from, 2, 1, BYTES, BYTES), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(from, 2), ==, OK);
+    fill_ram(from, HERE, BYTES, RED);
+    if (!can_migrate_blobs(from)) {
+        check_not_migrated(from);
+        g_assert_cmphex(scanout_blob(from, &image), ==, OK);
+        qvirtio_gpu_shutdown(from);
+        return;
+    }
+    g_assert_cmphex(scanout_blob(from, &image), ==, OK);
+    path = save(from);
+    preload_udmabuf();
+    to = load(on, path);
+    g_unsetenv("LD_PRELOAD");
+    wait_for_migration(to->qts);
+    check_stats(to, (Stats) { .resident = 1, .resident_backing = BYTES,
+                              .evicted = 1, .attaches = 1 });
+    qvirtio_gpu_take_over(to, from);
+    qvirtio_gpu_shutdown(from);
+    g_assert_cmphex(purge_one(to, 1), ==, UNSUPPORTED);
+    g_assert_cmphex(qvirtio_gpu_flush(to, 1, SIDE, SIDE), ==, OK);
+    check_screen(dev, to, RED);
+    g_assert_cmphex(qvirtio_gpu_detach(to, 2), ==, UNSPEC);
+    g_assert_cmphex(qvirtio_gpu_attach(to, 2, HERE, BYTES), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_unref(to, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_unref(to, 2), ==, OK);
+    check_stats(to, (Stats) { .attaches = 2, .errors = 2 });
+    qvirtio_gpu_shutdown(to);
+    unlink(path);
+}
+
 static void run_job(QTestState *qts, const char *id)
 {
     bool done = false;
@@ -244,6 +320,7 @@ static const Case cases[] = {
     { "migrate", test_migrate, ON_2D_PCI },
     { "migrate-evicted", test_migrate_evicted, ON_2D_PCI },
     { "migrate-old", test_migrate_old, ON_2D_PCI },
+    { "migrate-blob", test_migrate_blob, ON_2D_PCI },
     { "snapshot", test_snapshot, ON_2D_PCI },
     { "migrate-blocked", test_migrate_blocked, ON_GL_PCI },
 };

@@ -221,7 +221,10 @@ static void test_reentrancy(const void *data)
     qpci_io_writew(gpu->pci->pdev, gpu->pci->bar,
                    gpu->pci->common_cfg_offset +
                    offsetof(struct virtio_pci_common_cfg, queue_enable), 1);
-    qvirtio_set_driver_ok(gpu->vdev);
+    /* Later versions of QEMU find such a ring bad: they want a reset. */
+    gpu->vdev->bus->set_status(gpu->vdev,
+                               gpu->vdev->bus->get_status(gpu->vdev) |
+                               VIRTIO_CONFIG_S_DRIVER_OK);
     for (i = 0; i < 10; i++) {
         memcpy(gpu->ram + gpu->out, &cmd, sizeof(cmd));
         gpu->ctrl->free_head = 0;

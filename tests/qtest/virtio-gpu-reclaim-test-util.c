@@ -241,16 +241,30 @@ void reverse_pages(struct virtio_gpu_mem_entry *entries, uint32_t n,
     }
 }
 
+/* How QEMU names the files of 2D images, if it has them in files. */
+#define IMAGE_FILE "/memfd:virtio-gpu res"
+
 uint64_t rss_anon(QVirtioGPU *gpu)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/status", gpu->pid);
-    g_autofree char *text = NULL;
-    const char *line;
+    g_autofree char *status = g_strdup_printf("/proc/%d/status", gpu->pid);
+    g_autofree char *smaps = g_strdup_printf("/proc/%d/smaps", gpu->pid);
+    g_autofree char *text = NULL, *maps = NULL;
+    const char *line, *image;
+    uint64_t kib;
 
-    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_true(g_file_get_contents(status, &text, NULL, NULL));
     line = strstr(text, "RssAnon:");
     g_assert_nonnull(line);
-    return g_ascii_strtoull(line + strlen("RssAnon:"), NULL, 10) * KiB;
+    kib = g_ascii_strtoull(line + strlen("RssAnon:"), NULL, 10);
+
+    g_assert_true(g_file_get_contents(smaps, &maps, NULL, NULL));
+    for (image = strstr(maps, IMAGE_FILE); image;
+         image = strstr(line, IMAGE_FILE)) {
+        line = strstr(image, "\nRss:");
+        g_assert_nonnull(line);
+        kib += g_ascii_strtoull(line + strlen("\nRss:"), NULL, 10);
+    }
+    return kib * KiB;
 }
 
 uint32_t submit(QVirtioGPU *gpu, uint32_t ctx, const uint32_t *words,
@@ -278,19 +292,27 @@ uint32_t enqueue(QVirtioGPU *gpu, int slot, const void *cmd, size_t len)
     return head;
 }
 
-QVirtioGPU *start_with_blobs(const Device *dev, const char *options)
+bool preload_udmabuf(void)
 {
-    g_autofree char *all = g_strconcat(",blob=on -object memory-backend-memfd,"
-                                       "id=sealed,size=1M", options, NULL);
     const char *shim = g_getenv("VIRTIO_GPU_UDMABUF_SHIM");
-    QVirtioGPU *gpu;
 
     if (access("/dev/udmabuf", R_OK | W_OK)) {
         if (!shim || access(shim, R_OK)) {
             g_test_skip("neither /dev/udmabuf nor its shim is available");
-            return NULL;
+            return false;
         }
         g_setenv("LD_PRELOAD", shim, true);
+    }
+    return true;
+}
+
+QVirtioGPU *start_with_blobs(const Device *dev, const char *options)
+{
+    g_autofree char *all = g_strconcat(WITH_BLOBS, options, NULL);
+    QVirtioGPU *gpu;
+
+    if (!preload_udmabuf()) {
+        return NULL;
     }
     gpu = start_with(dev, all);
     g_unsetenv("LD_PRELOAD");

@@ -192,6 +192,13 @@ void check_contents(const Device *dev, QVirtioGPU *gpu, uint32_t id,
 /* Fill the host storage of a resource with backing at @addr with @pixel. */
 void set_contents(QVirtioGPU *gpu, uint32_t id, uint64_t addr, uint32_t pixel);
 
+/* What follows the device's properties for it to have blobs. */
+#define WITH_BLOBS ",blob=on -object memory-backend-memfd,id=sealed,size=1M"
+/*
+ * Have QEMU loaded with a stand-in for /dev/udmabuf, if there is none, until
+ * LD_PRELOAD is unset. Returns false if there is no stand-in: the test is skipped.
+ */
+bool preload_udmabuf(void);
 /*
  * Start a device with blob resources, with @options appended to its options.
  * QEMU requires /dev/udmabuf for blobs; on hosts without it
@@ -221,7 +228,10 @@ char *save(QVirtioGPU *gpu);
 QVirtioGPU *load(const char *args, const char *path);
 void wait_for_migration(QTestState *qts);
 
-/* RssAnon of QEMU in bytes, without guest RAM, which is mapped from a file. */
+/*
+ * RssAnon of QEMU in bytes, and what it has of 2D images in files of their own;
+ * without guest RAM, which is mapped from another file.
+ */
 uint64_t rss_anon(QVirtioGPU *gpu);
 
 /* Create an empty file, which the caller removes. */

@@ -11,6 +11,7 @@
 #ifndef HW_VIRTIO_GPU_RECLAIM_H
 #define HW_VIRTIO_GPU_RECLAIM_H
 
+#include "qemu/virtio-gpu-reclaim-compat.h"
 #include "standard-headers/linux/virtio_gpu_reclaim.h"
 
 typedef struct VirtIOGPU VirtIOGPU;
@@ -97,6 +98,12 @@ void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
  */
 bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
                                     struct virtio_gpu_ctrl_command *cmd);
+
+/**
+ * virtio_gpu_reclaim_has_2d: Whether 2D resources can be looked up by hash.
+ * @g: the device
+ */
+bool virtio_gpu_reclaim_has_2d(VirtIOGPU *g);
 
 /**
  * virtio_gpu_reclaim_find_resource: Look up a 2D resource by hash.
@@ -186,10 +193,5 @@ void virtio_gpu_reclaim_virgl_instance_init(Object *obj);
 void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g);
 /* The renderer has been reset. */
 void virtio_gpu_reclaim_virgl_reset_done(VirtIOGPU *g);
-
-/* virtio-gpu.c */
-void virtio_gpu_resource_destroy(VirtIOGPU *g,
-                                 struct virtio_gpu_simple_resource *res);
-void virtio_gpu_disable_scanout(VirtIOGPU *g, int scanout_id);
 
 #endif /* HW_VIRTIO_GPU_RECLAIM_H */

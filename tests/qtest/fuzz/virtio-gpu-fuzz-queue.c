@@ -21,7 +21,7 @@
 #define AREA_SIZE (OUT_SIZE + IN_SIZE + TABLES_SIZE)
 
 #define PAGE 4096
-#define MAX_COMMANDS 256
+#define MAX_COMMANDS 1024
 #define MAX_BUFFERS 6
 
 /* Generous: software rendering of arbitrary streams on a busy machine. */
