@@ -12,6 +12,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include <drm/drm_gem_shmem_reclaim_compat.h>
+
 struct drm_device;
 struct drm_gem_shmem_object;
 struct drm_gem_shmem_reclaim;
@@ -237,7 +239,7 @@ struct drm_gem_shmem_reclaim {
 	/** @ops: driver callbacks; constant */
 	const struct drm_gem_shmem_reclaim_ops *ops;
 	/** @shrinker: the shrinker registered with the memory manager */
-	struct shrinker shrinker;
+	struct compat_shrinker shrinker;
 	/** @lru_lock: protects the lists and @stats; innermost */
 	spinlock_t lru_lock;
 	/** @lru: a list for each state, least recently used first */

@@ -63,7 +63,7 @@ static inline bool reclaim_trylock(struct drm_gem_shmem_reclaim_object *sobj)
 {
 	if (!dma_resv_trylock(to_gem(sobj)->resv))
 		return false;
-	if (mutex_trylock(&sobj->shmem->pages_lock))
+	if (compat_trylock_pages(sobj->shmem))
 		return true;
 	dma_resv_unlock(to_gem(sobj)->resv);
 	return false;
@@ -71,7 +71,7 @@ static inline bool reclaim_trylock(struct drm_gem_shmem_reclaim_object *sobj)
 
 static inline void reclaim_unlock(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	mutex_unlock(&sobj->shmem->pages_lock);
+	compat_unlock_pages(sobj->shmem);
 	dma_resv_unlock(to_gem(sobj)->resv);
 }
 

@@ -7,9 +7,6 @@
 #include <linux/scatterlist.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
-#ifdef CONFIG_X86
-#include <asm/set_memory.h>
-#endif
 
 #include <drm/drm_device.h>
 #include <drm/drm_vma_manager.h>
@@ -116,7 +113,7 @@ int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj)
 	if (sobj->purged)
 		return -ENODATA;
 
-	sgt = drm_gem_shmem_get_pages_sgt(sobj->shmem);
+	sgt = compat_get_pages_sgt(sobj->shmem);
 	if (IS_ERR(sgt)) {
 		/* Free the pages that could be allocated. */
 		if (!sobj->evicted)
@@ -133,23 +130,6 @@ int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj)
 	}
 	reclaim_set_resident(sobj, true);
 	return 0;
-}
-
-/* drm_gem_shmem_put_pages() with pages_lock held. */
-static void reclaim_release_pages(struct drm_gem_shmem_object *shmem)
-{
-	lockdep_assert_held(&shmem->pages_lock);
-
-	if (--shmem->pages_use_count)
-		return;
-#ifdef CONFIG_X86
-	if (shmem->map_wc)
-		set_pages_array_wb(shmem->pages, shmem->base.size >> PAGE_SHIFT);
-#endif
-	drm_gem_put_pages(&shmem->base, shmem->pages,
-			  shmem->pages_mark_dirty_on_put,
-			  shmem->pages_mark_accessed_on_put);
-	shmem->pages = NULL;
 }
 
 /* Returns the number of pages that became swappable. */
@@ -171,7 +151,7 @@ reclaim_put_pages(struct drm_gem_shmem_reclaim_object *sobj)
 	sg_free_table(shmem->sgt);
 	kfree(shmem->sgt);
 	shmem->sgt = NULL;
-	reclaim_release_pages(shmem);
+	compat_put_pages(shmem);
 
 	reclaim_set_resident(sobj, false);
 	return obj->size >> PAGE_SHIFT;
@@ -265,9 +245,9 @@ drm_gem_shmem_reclaim_finish_pending(struct drm_gem_shmem_reclaim_object *sobj)
 	if (ret)
 		return ret;
 
-	mutex_lock(&sobj->shmem->pages_lock);
+	compat_lock_pages(sobj->shmem);
 	drm_gem_shmem_reclaim_complete(sobj, true);
-	mutex_unlock(&sobj->shmem->pages_lock);
+	compat_unlock_pages(sobj->shmem);
 	return 0;
 }
 

@@ -37,8 +37,8 @@
  * #. mmap_lock, when called from a page fault or mmap()
  * #. reservation lock of the object. Held while pages are allocated, so
  *    reclaim must only trylock it.
- * #. &drm_gem_shmem_object.pages_lock. Held while pages are allocated as well,
- *    so reclaim must only trylock it. A shrinkable object must be pinned with
+ * #. &drm_gem_shmem_object.pages_lock, in kernels that have it. Held while pages
+ *    are allocated as well, so reclaim must only trylock it. A shrinkable object must be pinned with
  *    drm_gem_shmem_reclaim_pin() before anything that calls drm_gem_shmem_pin()
  *    or drm_gem_shmem_vmap() by itself, such as exporting it.
  * #. i_mmap_rwsem of the DRM device's address space and the page table locks,
@@ -246,8 +246,7 @@ static unsigned long reclaim_run_stages(struct drm_gem_shmem_reclaim *reclaim,
 static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 					    struct shrink_control *sc)
 {
-	struct drm_gem_shmem_reclaim *reclaim =
-		container_of(shrinker, struct drm_gem_shmem_reclaim, shrinker);
+	struct drm_gem_shmem_reclaim *reclaim = compat_shrinker_data(shrinker);
 	struct drm_gem_shmem_reclaim_stats *stats = &reclaim->stats;
 	unsigned long nr;
 
@@ -263,8 +262,7 @@ static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 					   struct shrink_control *sc)
 {
-	struct drm_gem_shmem_reclaim *reclaim =
-		container_of(shrinker, struct drm_gem_shmem_reclaim, shrinker);
+	struct drm_gem_shmem_reclaim *reclaim = compat_shrinker_data(shrinker);
 	struct reclaim_scan scan = {
 		.nr = sc->nr_to_scan,
 		/*
@@ -284,8 +282,7 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	freed = reclaim_run_stages(reclaim, &scan);
 
 	/* These pages are free: report progress, or else the OOM killer runs. */
-	if (current->reclaim_state)
-		current->reclaim_state->reclaimed_slab += scan.purged;
+	compat_account_reclaimed(scan.purged);
 	trace_drm_gem_shmem_reclaim_scan(reclaim->dev, scan.nr, scan.purged,
 					 scan.evicted);
 
@@ -330,11 +327,10 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 	might_lock(&reclaim->lru_lock);
 	fs_reclaim_release(GFP_KERNEL);
 
-	reclaim->shrinker.count_objects = reclaim_shrinker_count;
-	reclaim->shrinker.scan_objects = reclaim_shrinker_scan;
-	reclaim->shrinker.seeks = DEFAULT_SEEKS;
-	return register_shrinker(&reclaim->shrinker, "drm-shmem:%s",
-				 dev->unique ?: dev_name(dev->dev));
+	return compat_shrinker_register(&reclaim->shrinker,
+					dev->unique ?: dev_name(dev->dev),
+					reclaim_shrinker_count,
+					reclaim_shrinker_scan, reclaim);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_init);
 
@@ -348,7 +344,7 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_init);
  */
 void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim)
 {
-	unregister_shrinker(&reclaim->shrinker);
+	compat_shrinker_unregister(&reclaim->shrinker);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_fini);
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Reclaim of drm_gem_shmem objects: what differs between kernel versions.
+ *
+ * The only place that asks for the version.
+ */
+#ifndef __DRM_GEM_SHMEM_RECLAIM_COMPAT_H__
+#define __DRM_GEM_SHMEM_RECLAIM_COMPAT_H__
+
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/scatterlist.h>
+#include <linux/sched.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/version.h>
+#ifdef CONFIG_X86
+#include <asm/set_memory.h>
+#endif
+
+#include <drm/drm_device.h>
+#include <drm/drm_gem_shmem_helper.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+
+/* The reservation lock protects the pages, too: there is no second lock. */
+static inline bool compat_trylock_pages(struct drm_gem_shmem_object *shmem)
+{
+	return true;
+}
+
+static inline void compat_lock_pages(struct drm_gem_shmem_object *shmem)
+{
+}
+
+static inline void compat_unlock_pages(struct drm_gem_shmem_object *shmem)
+{
+}
+
+/* drm_gem_shmem_get_pages_sgt() with the reservation lock held. */
+static inline struct sg_table *
+compat_get_pages_sgt(struct drm_gem_shmem_object *shmem)
+{
+	struct sg_table *sgt;
+	int ret;
+
+	ret = drm_gem_shmem_pin_locked(shmem);
+	if (ret)
+		return ERR_PTR(ret);
+
+	sgt = drm_gem_shmem_get_sg_table(shmem);
+	if (IS_ERR(sgt)) {
+		ret = PTR_ERR(sgt);
+		goto err_unpin;
+	}
+	ret = dma_map_sgtable(shmem->base.dev->dev, sgt, DMA_BIDIRECTIONAL, 0);
+	if (ret)
+		goto err_free;
+
+	shmem->sgt = sgt;
+	return sgt;
+
+err_free:
+	sg_free_table(sgt);
+	kfree(sgt);
+err_unpin:
+	drm_gem_shmem_unpin_locked(shmem);
+	return ERR_PTR(ret);
+}
+
+/* drm_gem_shmem_put_pages() with all locks held. */
+static inline void compat_put_pages(struct drm_gem_shmem_object *shmem)
+{
+	drm_gem_shmem_unpin_locked(shmem);
+}
+
+static inline void compat_vm_flags_set(struct vm_area_struct *vma,
+				       vm_flags_t flags)
+{
+	vm_flags_set(vma, flags);
+}
+
+static inline void compat_account_reclaimed(unsigned long pages)
+{
+	mm_account_reclaimed_pages(pages);
+}
+
+/* The core allocates shrinkers. */
+struct compat_shrinker {
+	struct shrinker *shrinker;
+};
+
+static inline void *compat_shrinker_data(struct shrinker *shrinker)
+{
+	return shrinker->private_data;
+}
+
+static inline int
+compat_shrinker_register(struct compat_shrinker *compat, const char *name,
+			 unsigned long (*count)(struct shrinker *shrinker,
+						struct shrink_control *sc),
+			 unsigned long (*scan)(struct shrinker *shrinker,
+					       struct shrink_control *sc),
+			 void *data)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "drm-shmem:%s", name);
+
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker->private_data = data;
+	shrinker_register(shrinker);
+	compat->shrinker = shrinker;
+	return 0;
+}
+
+static inline void compat_shrinker_unregister(struct compat_shrinker *compat)
+{
+	shrinker_free(compat->shrinker);
+}
+
+#else /* Linux 6.1 */
+
+static inline bool compat_trylock_pages(struct drm_gem_shmem_object *shmem)
+{
+	return mutex_trylock(&shmem->pages_lock);
+}
+
+static inline void compat_lock_pages(struct drm_gem_shmem_object *shmem)
+{
+	mutex_lock(&shmem->pages_lock);
+}
+
+static inline void compat_unlock_pages(struct drm_gem_shmem_object *shmem)
+{
+	mutex_unlock(&shmem->pages_lock);
+}
+
+static inline struct sg_table *
+compat_get_pages_sgt(struct drm_gem_shmem_object *shmem)
+{
+	return drm_gem_shmem_get_pages_sgt(shmem);
+}
+
+static inline void compat_put_pages(struct drm_gem_shmem_object *shmem)
+{
+	lockdep_assert_held(&shmem->pages_lock);
+
+	if (--shmem->pages_use_count)
+		return;
+#ifdef CONFIG_X86
+	if (shmem->map_wc)
+		set_pages_array_wb(shmem->pages, shmem->base.size >> PAGE_SHIFT);
+#endif
+	drm_gem_put_pages(&shmem->base, shmem->pages,
+			  shmem->pages_mark_dirty_on_put,
+			  shmem->pages_mark_accessed_on_put);
+	shmem->pages = NULL;
+}
+
+static inline void compat_vm_flags_set(struct vm_area_struct *vma,
+				       vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void compat_account_reclaimed(unsigned long pages)
+{
+	if (current->reclaim_state)
+		current->reclaim_state->reclaimed_slab += pages;
+}
+
+struct compat_shrinker {
+	struct shrinker shrinker;
+	void *data;
+};
+
+static inline void *compat_shrinker_data(struct shrinker *shrinker)
+{
+	return container_of(shrinker, struct compat_shrinker, shrinker)->data;
+}
+
+static inline int
+compat_shrinker_register(struct compat_shrinker *compat, const char *name,
+			 unsigned long (*count)(struct shrinker *shrinker,
+						struct shrink_control *sc),
+			 unsigned long (*scan)(struct shrinker *shrinker,
+					       struct shrink_control *sc),
+			 void *data)
+{
+	compat->shrinker.count_objects = count;
+	compat->shrinker.scan_objects = scan;
+	compat->shrinker.seeks = DEFAULT_SEEKS;
+	compat->data = data;
+	return register_shrinker(&compat->shrinker, "drm-shmem:%s", name);
+}
+
+static inline void compat_shrinker_unregister(struct compat_shrinker *compat)
+{
+	unregister_shrinker(&compat->shrinker);
+}
+
+#endif
+
+#endif /* __DRM_GEM_SHMEM_RECLAIM_COMPAT_H__ */
