@@ -43,11 +43,16 @@ char *vm_udmabuf_shim(void)
     return vm_build_path("meson/udmabuf-shim.so");
 }
 
-/* Path of @name as built by scripts/steps/guest for the kernel of @config. */
+/*
+ * Path of @name as built by scripts/steps/guest for the kernel of @config.
+ * VIRTIO_GPU_GUEST in the environment names another directory, that of a guest
+ * of another release.
+ */
 static char *guest_path(const VmConfig *config, const char *name)
 {
+    const char *guest = g_getenv("VIRTIO_GPU_GUEST") ?: "guest";
     g_autofree char *path = g_build_filename(config->debug_kernel
-                                             ? "guest-debug" : "guest",
+                                             ? "guest-debug" : guest,
                                              name, NULL);
 
     return vm_build_path(path);

@@ -430,7 +430,9 @@ static int read_pid(const char *path)
 static VmRun *run_new(const VmConfig *config, VmProgress *progress)
 {
     VmRun *run = g_new0(VmRun, 1);
-    g_autofree char *logs = vm_build_path("vm");
+    const char *guest = g_getenv("VIRTIO_GPU_GUEST");
+    g_autofree char *dir = g_strconcat("vm", guest ? "-" : "", guest, NULL);
+    g_autofree char *logs = vm_build_path(dir);
     g_autofree char *name = g_strdup(config->name);
     g_autofree char *file = NULL;
 
