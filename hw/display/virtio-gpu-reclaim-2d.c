@@ -211,14 +211,12 @@ static bool virtio_gpu_reclaim_2d_can_scanout(VirtIOGPU *g, void *opaque,
 }
 
 /*
- * Whether the image that @ss describes lies within the mapped blob, where
- * pixman reads it: rows are whole 32-bit words, and a stride is an int. The
+ * As pixman reads it: rows are whole 32-bit words, and a stride is an int. The
  * stock handler adds and multiplies in 32 bits.
  */
-static bool virtio_gpu_reclaim_2d_can_scanout_blob(
-    VirtIOGPU *g, void *opaque, const struct virtio_gpu_set_scanout_blob *ss)
+bool virtio_gpu_reclaim_2d_image_fits(
+    const struct virtio_gpu_set_scanout_blob *ss, uint64_t size)
 {
-    struct virtio_gpu_simple_resource *res = opaque;
     /* An unknown format, with 0 bytes per pixel, is left to the handler. */
     uint32_t bpp = PIXMAN_FORMAT_BPP(virtio_gpu_get_pixman_format(ss->format)) /
                    8;
@@ -227,15 +225,22 @@ static bool virtio_gpu_reclaim_2d_can_scanout_blob(
     uint32_t stride = ss->strides[0];
     uint64_t end;
 
-    if (!res->blob || !bottom || right > ss->width || bottom > ss->height ||
+    if (!bottom || right > ss->width || bottom > ss->height ||
         stride > INT_MAX || stride % sizeof(uint32_t) ||
         ss->width > stride / MAX(bpp, 1)) {
         return false;
     }
     /* Less than 2^63 + 2^31: @bottom has 32 bits, stride and row have 31. */
     end = (bottom - 1) * stride + right * bpp;
-    return ss->offsets[0] <= res->blob_size &&
-           end <= res->blob_size - ss->offsets[0];
+    return ss->offsets[0] <= size && end <= size - ss->offsets[0];
+}
+
+static bool virtio_gpu_reclaim_2d_can_scanout_blob(
+    VirtIOGPU *g, void *opaque, const struct virtio_gpu_set_scanout_blob *ss)
+{
+    struct virtio_gpu_simple_resource *res = opaque;
+
+    return res->blob && virtio_gpu_reclaim_2d_image_fits(ss, res->blob_size);
 }
 
 /* A blob is read where it is mapped: in one piece, or by udmabuf. */

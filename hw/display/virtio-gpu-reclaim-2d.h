@@ -31,6 +31,14 @@ int virtio_gpu_reclaim_2d_image_bytes(uint32_t format, uint32_t width,
                                       uint32_t height, uint64_t *bytes);
 
 /**
+ * virtio_gpu_reclaim_2d_image_fits: Whether an image lies within a blob.
+ * @ss: the image, in host byte order
+ * @size: of the blob in bytes
+ */
+bool virtio_gpu_reclaim_2d_image_fits(
+    const struct virtio_gpu_set_scanout_blob *ss, uint64_t size);
+
+/**
  * virtio_gpu_reclaim_2d_new: Make a resource that has no image yet.
  * @g: the device
  * @id: resource id, which is free

@@ -50,12 +50,26 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*create_3d)(VirtIOGPU *g,
                      const struct virtio_gpu_resource_create_3d *c3d,
                      void **res);
-    /* 2D only: a guest blob, whose memory is attached next; its overhead. */
+    /* Host memory of a blob besides its storage, in bytes. */
     uint64_t blob_overhead;
+    /* 2D only: a guest blob, whose memory is attached next. */
     int (*create_blob)(VirtIOGPU *g,
                        const struct virtio_gpu_resource_create_blob *cblob,
                        void **res);
     void (*destroy)(VirtIOGPU *g, void *res);
+
+    /*
+     * GL only: a blob, which the stock handlers create, map, unmap and destroy.
+     * Takes over the mapping of a new one, and returns what is *@res above.
+     */
+    void *(*blob_created)(VirtIOGPU *g,
+                          const struct virtio_gpu_resource_create_blob *cblob,
+                          uint64_t *backing_bytes, uint32_t *iov_cnt);
+    bool (*is_blob)(VirtIOGPU *g, void *res);
+    void (*blob_mapped)(VirtIOGPU *g, void *res);
+    /* Returns whether it was mapped, so that the command is suspended. */
+    bool (*blob_unmap)(VirtIOGPU *g, void *res);
+    void (*blob_destroyed)(VirtIOGPU *g, void *res);
 
     /* Takes what @map points to if it succeeds. */
     int (*attach)(VirtIOGPU *g, void *res, VirtIOGPUReclaimMapping *map);
@@ -81,12 +95,10 @@ typedef struct VirtIOGPUReclaimBackend {
     bool (*can_cursor)(VirtIOGPU *g, void *res);
     void (*disable_scanout)(VirtIOGPU *g, int scanout_id);
 
-    /*
-     * 2D only, which leaves these two to the stock handlers: whether they
-     * stay within the blob, or within the backing.
-     */
+    /* Whether the image that @ss describes stays within the blob. */
     bool (*can_scanout_blob)(VirtIOGPU *g, void *res,
                              const struct virtio_gpu_set_scanout_blob *ss);
+    /* 2D only: whether the transfer stays within the backing. */
     bool (*can_transfer_2d)(VirtIOGPU *g, void *res,
                             const struct virtio_gpu_transfer_to_host_2d *t2d);
 
@@ -100,8 +112,8 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*transfer_3d)(VirtIOGPU *g, void *res,
                        const struct virtio_gpu_transfer_host_3d *t3d,
                        bool to_host);
-    int (*ctx_create)(VirtIOGPU *g, uint32_t ctx, const char *name,
-                      uint32_t len);
+    int (*ctx_create)(VirtIOGPU *g, uint32_t ctx, uint32_t context_init,
+                      const char *name, uint32_t len);
     int (*ctx_destroy)(VirtIOGPU *g, uint32_t ctx);
     int (*ctx_attach)(VirtIOGPU *g, uint32_t ctx, void *res);
     int (*ctx_detach)(VirtIOGPU *g, uint32_t ctx, void *res);

@@ -60,12 +60,15 @@ static void virtio_gpu_reclaim_cmd_ctx_create(
     VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
     struct virtio_gpu_ctx_create cc;
+    bool has_capset = virtio_vdev_has_feature(VIRTIO_DEVICE(g),
+                                              VIRTIO_GPU_F_CONTEXT_INIT);
 
     virtio_gpu_reclaim_request_read(cmd, &cc, sizeof(cc));
     virtio_gpu_reclaim_trace_ctx_create(&cc);
     /* The renderer copies as many bytes as it is told. */
     virtio_gpu_reclaim_ctx_result(cmd, g->reclaim->backend->ctx_create(
-        g, cc.hdr.ctx_id, cc.debug_name,
+        g, cc.hdr.ctx_id, has_capset ? le32_to_cpu(cc.context_init) : 0,
+        cc.debug_name,
         MIN(le32_to_cpu(cc.nlen), sizeof(cc.debug_name))));
 }
 

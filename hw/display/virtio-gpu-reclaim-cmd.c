@@ -28,11 +28,10 @@
 
 /* Create. */
 
-/* Whether a resource of @size bytes may be created as @id: else reject @cmd. */
-static bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
-                                          struct virtio_gpu_ctrl_command *cmd,
-                                          uint32_t id, uint64_t size,
-                                          uint64_t overhead)
+bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
+                                   struct virtio_gpu_ctrl_command *cmd,
+                                   uint32_t id, uint64_t size,
+                                   uint64_t overhead)
 {
     VirtIOGPULedger *ledger = g->reclaim->ledger;
 

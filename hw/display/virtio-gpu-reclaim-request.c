@@ -104,6 +104,10 @@ static size_t virtio_gpu_reclaim_request_size(VirtIOGPU *g, uint32_t type)
         return sizeof(struct virtio_gpu_resource_create_blob);
     case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
         return sizeof(struct virtio_gpu_set_scanout_blob);
+    case VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB:
+        return sizeof(struct virtio_gpu_resource_map_blob);
+    case VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB:
+        return sizeof(struct virtio_gpu_resource_unmap_blob);
     case VIRTIO_GPU_CMD_CTX_CREATE:
         return sizeof(struct virtio_gpu_ctx_create);
     case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
@@ -237,17 +241,5 @@ void virtio_gpu_reclaim_prepare_response(struct virtio_gpu_ctrl_command *cmd,
     virtio_gpu_reclaim_release_request(cmd);
     if (cmd->reclaim.error) {
         resp->type = cmd->reclaim.error;
-    }
-}
-
-void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
-                                   struct virtio_gpu_ctrl_command *cmd)
-{
-    if (!g->reclaim) {
-        return;
-    }
-    virtio_gpu_reclaim_release_request(cmd);
-    if (cmd->error || cmd->reclaim.error) {
-        virtio_gpu_ledger_error(g->reclaim->ledger);
     }
 }

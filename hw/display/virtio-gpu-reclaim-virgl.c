@@ -12,7 +12,9 @@
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
 #include "qemu/timer.h"
+#include "virtio-gpu-reclaim-2d.h"
 #include "virtio-gpu-reclaim-backend.h"
+#include "virtio-gpu-reclaim-untracked.h"
 
 #include <virglreclaim.h>
 
@@ -22,12 +24,15 @@
 
 /* Deferred storage is looked for so long after some was added, and between steps. */
 #define COLLECT_MS 20
+/* Host memory of a blob besides its storage, in bytes. */
+#define BLOB_OVERHEAD 1024
 
 /* The only size of cursors that the device model shows. */
 #define CURSOR_SIDE 64
 
 typedef struct VirtIOGPUReclaimVirgl {
     struct virgl_reclaim *vr;
+    VirtIOGPUUntracked *untracked;
     QEMUBH *reset_bh;
     QEMUTimer *collect_timer;
 } VirtIOGPUReclaimVirgl;
@@ -40,6 +45,18 @@ static VirtIOGPUReclaimVirgl *virtio_gpu_reclaim_virgl_data(VirtIOGPU *g)
 static struct virgl_reclaim *virtio_gpu_reclaim_virgl_vr(VirtIOGPU *g)
 {
     return virtio_gpu_reclaim_virgl_data(g)->vr;
+}
+
+static VirtIOGPUUntracked *virtio_gpu_reclaim_virgl_untracked(VirtIOGPU *g)
+{
+    return virtio_gpu_reclaim_virgl_data(g)->untracked;
+}
+
+/* NULL if it is no blob. */
+static VirtIOGPUBlob *virtio_gpu_reclaim_virgl_blob(VirtIOGPU *g, void *res)
+{
+    return virtio_gpu_untracked_blob(virtio_gpu_reclaim_virgl_untracked(g),
+                                     GPOINTER_TO_UINT(res));
 }
 
 /* Resources. */
@@ -137,6 +154,8 @@ static int virtio_gpu_reclaim_virgl_create_3d(
 
 static void virtio_gpu_reclaim_virgl_destroy(VirtIOGPU *g, void *res)
 {
+    virtio_gpu_untracked_forget(virtio_gpu_reclaim_virgl_untracked(g),
+                                GPOINTER_TO_UINT(res));
     virgl_reclaim_resource_unref(virtio_gpu_reclaim_virgl_vr(g),
                                  GPOINTER_TO_UINT(res));
 }
@@ -144,10 +163,20 @@ static void virtio_gpu_reclaim_virgl_destroy(VirtIOGPU *g, void *res)
 static int virtio_gpu_reclaim_virgl_attach(VirtIOGPU *g, void *res,
                                            VirtIOGPUReclaimMapping *map)
 {
-    int ret = virgl_reclaim_resource_attach_iov(virtio_gpu_reclaim_virgl_vr(g),
+    const VirtIOGPUBlob *blob = virtio_gpu_reclaim_virgl_blob(g, res);
+    int ret;
+
+    if (!blob) {
+        ret = virgl_reclaim_resource_attach_iov(virtio_gpu_reclaim_virgl_vr(g),
                                                 GPOINTER_TO_UINT(res),
                                                 map->iov, map->iov_cnt);
-
+    } else if (!blob->has_backing || map->bytes < blob->size ||
+               virgl_renderer_resource_attach_iov(GPOINTER_TO_UINT(res),
+                                                  map->iov, map->iov_cnt)) {
+        ret = -EINVAL;
+    } else {
+        ret = 0;
+    }
     if (ret == 0) {
         /* Only the 2D device is migrated, and needs the addresses for that. */
         g_free(map->addrs);
@@ -158,19 +187,26 @@ static int virtio_gpu_reclaim_virgl_attach(VirtIOGPU *g, void *res,
 static void virtio_gpu_reclaim_virgl_detach(VirtIOGPU *g, void *res)
 {
     VirtIOGPUReclaimMapping map = { };
-    int n;
+    int n = 0;
 
-    if (virgl_reclaim_resource_detach_iov(virtio_gpu_reclaim_virgl_vr(g),
-                                          GPOINTER_TO_UINT(res), &map.iov,
-                                          &n) == 0) {
+    if (virtio_gpu_reclaim_virgl_blob(g, res)) {
+        virgl_renderer_resource_detach_iov(GPOINTER_TO_UINT(res), &map.iov, &n);
+    } else {
+        virgl_reclaim_resource_detach_iov(virtio_gpu_reclaim_virgl_vr(g),
+                                          GPOINTER_TO_UINT(res), &map.iov, &n);
+    }
+    if (map.iov) {
         map.iov_cnt = n;
         virtio_gpu_reclaim_unmap(g, &map);
     }
 }
 
+/* What an untracked context refers to is unknown. */
 static int virtio_gpu_reclaim_virgl_can_purge(VirtIOGPU *g, void *res)
 {
-    return 0;
+    return virtio_gpu_reclaim_virgl_blob(g, res) ||
+           virtio_gpu_untracked_is_shared(virtio_gpu_reclaim_virgl_untracked(g),
+                                          GPOINTER_TO_UINT(res)) ? -ENOTSUP : 0;
 }
 
 static uint64_t virtio_gpu_reclaim_virgl_purge(VirtIOGPU *g, void *res)
@@ -190,8 +226,66 @@ static int virtio_gpu_reclaim_virgl_restore(VirtIOGPU *g, void *res)
 
 static int virtio_gpu_reclaim_virgl_compress(VirtIOGPU *g, void *res)
 {
-    return virgl_reclaim_resource_compress(virtio_gpu_reclaim_virgl_vr(g),
+    int ret = virtio_gpu_reclaim_virgl_can_purge(g, res);
+
+    return ret ? ret :
+           virgl_reclaim_resource_compress(virtio_gpu_reclaim_virgl_vr(g),
                                            GPOINTER_TO_UINT(res));
+}
+
+/* Blobs. */
+
+/*
+ * The renderer has the mapping, and gives it back: the stock device must not
+ * unmap it once more. It has no use for the addresses.
+ */
+static void *virtio_gpu_reclaim_virgl_blob_created(
+    VirtIOGPU *g, const struct virtio_gpu_resource_create_blob *cblob,
+    uint64_t *backing_bytes, uint32_t *iov_cnt)
+{
+    struct virtio_gpu_simple_resource *res =
+        virtio_gpu_find_resource(g, cblob->resource_id);
+
+    *iov_cnt = res->iov_cnt;
+    *backing_bytes = iov_size(res->iov, res->iov_cnt);
+    g_clear_pointer(&res->addrs, g_free);
+    res->iov = NULL;
+    res->iov_cnt = 0;
+    virtio_gpu_untracked_add_blob(virtio_gpu_reclaim_virgl_untracked(g), cblob);
+    return GUINT_TO_POINTER(cblob->resource_id);
+}
+
+static bool virtio_gpu_reclaim_virgl_is_blob(VirtIOGPU *g, void *res)
+{
+    return virtio_gpu_reclaim_virgl_blob(g, res);
+}
+
+static void virtio_gpu_reclaim_virgl_blob_mapped(VirtIOGPU *g, void *res)
+{
+    virtio_gpu_reclaim_virgl_blob(g, res)->mapped = true;
+}
+
+static bool virtio_gpu_reclaim_virgl_blob_unmap(VirtIOGPU *g, void *res)
+{
+    VirtIOGPUBlob *blob = virtio_gpu_reclaim_virgl_blob(g, res);
+    bool mapped = blob->mapped;
+
+    blob->mapped = false;
+    return mapped;
+}
+
+static void virtio_gpu_reclaim_virgl_blob_destroyed(VirtIOGPU *g, void *res)
+{
+    virtio_gpu_untracked_remove_blob(virtio_gpu_reclaim_virgl_untracked(g),
+                                     GPOINTER_TO_UINT(res));
+}
+
+static bool virtio_gpu_reclaim_virgl_can_scanout_blob(
+    VirtIOGPU *g, void *res, const struct virtio_gpu_set_scanout_blob *ss)
+{
+    const VirtIOGPUBlob *blob = virtio_gpu_reclaim_virgl_blob(g, res);
+
+    return blob && virtio_gpu_reclaim_2d_image_fits(ss, blob->size);
 }
 
 /* Scanouts and cursors. */
@@ -207,7 +301,8 @@ static bool virtio_gpu_reclaim_virgl_can_scanout(
         virgl_reclaim_resource_args(virtio_gpu_reclaim_virgl_vr(g),
                                     GPOINTER_TO_UINT(res));
 
-    return args->target != GALLIUM_BUFFER &&
+    /* Blobs have none: there is SET_SCANOUT_BLOB. */
+    return args && args->target != GALLIUM_BUFFER &&
            r->x <= args->width && r->width <= args->width - r->x &&
            r->y <= args->height && r->height <= args->height - r->y;
 }
@@ -223,7 +318,7 @@ static bool virtio_gpu_reclaim_virgl_can_cursor(VirtIOGPU *g, void *res)
         virgl_reclaim_resource_args(virtio_gpu_reclaim_virgl_vr(g),
                                     GPOINTER_TO_UINT(res));
 
-    return args->target == GALLIUM_TEXTURE_2D &&
+    return args && args->target == GALLIUM_TEXTURE_2D &&
            args->width == CURSOR_SIDE && args->height == CURSOR_SIDE &&
            virgl_reclaim_args_bytes(args) ==
            CURSOR_SIDE * CURSOR_SIDE * sizeof(uint32_t);
@@ -241,6 +336,15 @@ static void virtio_gpu_reclaim_virgl_disable_scanout(VirtIOGPU *g,
 
 /* Transfers: the stock handlers ignore what the renderer says of them. */
 
+/* The contents of a blob are its own memory: there is nothing to transfer. */
+static int virtio_gpu_reclaim_virgl_transfer(
+    VirtIOGPU *g, void *res, const struct virgl_reclaim_transfer *transfer)
+{
+    return virtio_gpu_reclaim_virgl_blob(g, res) ? -EINVAL :
+           virgl_reclaim_resource_transfer(virtio_gpu_reclaim_virgl_vr(g),
+                                           GPOINTER_TO_UINT(res), transfer);
+}
+
 static int virtio_gpu_reclaim_virgl_transfer_2d(
     VirtIOGPU *g, void *res, const struct virtio_gpu_transfer_to_host_2d *t2d)
 {
@@ -254,8 +358,7 @@ static int virtio_gpu_reclaim_virgl_transfer_2d(
         .offset = t2d->offset,
     };
 
-    return virgl_reclaim_resource_transfer(virtio_gpu_reclaim_virgl_vr(g),
-                                           GPOINTER_TO_UINT(res), &transfer);
+    return virtio_gpu_reclaim_virgl_transfer(g, res, &transfer);
 }
 
 static int virtio_gpu_reclaim_virgl_transfer_3d(
@@ -277,8 +380,7 @@ static int virtio_gpu_reclaim_virgl_transfer_3d(
         .layer_stride = t3d->layer_stride,
     };
 
-    return virgl_reclaim_resource_transfer(virtio_gpu_reclaim_virgl_vr(g),
-                                           GPOINTER_TO_UINT(res), &transfer);
+    return virtio_gpu_reclaim_virgl_transfer(g, res, &transfer);
 }
 
 /* Contexts. */
@@ -290,15 +392,33 @@ static int virtio_gpu_reclaim_virgl_ctx_errno(int ret)
 }
 
 static int virtio_gpu_reclaim_virgl_ctx_create(VirtIOGPU *g, uint32_t ctx,
+                                               uint32_t context_init,
                                                const char *name, uint32_t len)
 {
-    return virtio_gpu_reclaim_virgl_ctx_errno(
-        virgl_reclaim_ctx_create(virtio_gpu_reclaim_virgl_vr(g), ctx, len,
-                                 name));
+    VirtIOGPUUntracked *u = virtio_gpu_reclaim_virgl_untracked(g);
+    int ret;
+
+    if ((context_init & VIRTIO_GPU_CONTEXT_INIT_CAPSET_ID_MASK) >
+        VIRTIO_GPU_CAPSET_VIRGL2) {
+        ret = virtio_gpu_untracked_ctx_create(u, ctx, context_init, name, len,
+                                              g->reclaim_conf.max_contexts);
+    } else if (virtio_gpu_untracked_has_ctx(u, ctx)) {
+        ret = -EEXIST;
+    } else {
+        ret = virgl_reclaim_ctx_create(virtio_gpu_reclaim_virgl_vr(g), ctx, len,
+                                       name);
+    }
+    return virtio_gpu_reclaim_virgl_ctx_errno(ret);
 }
 
 static int virtio_gpu_reclaim_virgl_ctx_destroy(VirtIOGPU *g, uint32_t ctx)
 {
+    VirtIOGPUUntracked *u = virtio_gpu_reclaim_virgl_untracked(g);
+
+    if (virtio_gpu_untracked_has_ctx(u, ctx)) {
+        virtio_gpu_untracked_ctx_destroy(u, ctx);
+        return 0;
+    }
     return virtio_gpu_reclaim_virgl_ctx_errno(
         virgl_reclaim_ctx_destroy(virtio_gpu_reclaim_virgl_vr(g), ctx));
 }
@@ -306,6 +426,13 @@ static int virtio_gpu_reclaim_virgl_ctx_destroy(VirtIOGPU *g, uint32_t ctx)
 static int virtio_gpu_reclaim_virgl_ctx_attach(VirtIOGPU *g, uint32_t ctx,
                                                void *res)
 {
+    VirtIOGPUUntracked *u = virtio_gpu_reclaim_virgl_untracked(g);
+
+    if (virtio_gpu_untracked_has_ctx(u, ctx) ||
+        virtio_gpu_reclaim_virgl_blob(g, res)) {
+        virtio_gpu_untracked_attach(u, ctx, GPOINTER_TO_UINT(res));
+        return 0;
+    }
     return virtio_gpu_reclaim_virgl_ctx_errno(
         virgl_reclaim_ctx_attach_resource(virtio_gpu_reclaim_virgl_vr(g), ctx,
                                           GPOINTER_TO_UINT(res)));
@@ -314,6 +441,12 @@ static int virtio_gpu_reclaim_virgl_ctx_attach(VirtIOGPU *g, uint32_t ctx,
 static int virtio_gpu_reclaim_virgl_ctx_detach(VirtIOGPU *g, uint32_t ctx,
                                                void *res)
 {
+    if (virtio_gpu_untracked_has_ctx(virtio_gpu_reclaim_virgl_untracked(g),
+                                     ctx) ||
+        virtio_gpu_reclaim_virgl_blob(g, res)) {
+        virgl_renderer_ctx_detach_resource(ctx, GPOINTER_TO_UINT(res));
+        return 0;
+    }
     return virtio_gpu_reclaim_virgl_ctx_errno(
         virgl_reclaim_ctx_detach_resource(virtio_gpu_reclaim_virgl_vr(g), ctx,
                                           GPOINTER_TO_UINT(res)));
@@ -322,9 +455,14 @@ static int virtio_gpu_reclaim_virgl_ctx_detach(VirtIOGPU *g, uint32_t ctx,
 static int virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx,
                                            void *commands, size_t words)
 {
-    int ret = virgl_reclaim_submit(virtio_gpu_reclaim_virgl_vr(g), ctx,
-                                   commands, words);
+    int ret;
 
+    if (virtio_gpu_untracked_has_ctx(virtio_gpu_reclaim_virgl_untracked(g),
+                                     ctx)) {
+        return virgl_renderer_submit_cmd(commands, ctx, words) ? -EINVAL : 0;
+    }
+    ret = virgl_reclaim_submit(virtio_gpu_reclaim_virgl_vr(g), ctx, commands,
+                               words);
     return ret == -ENOENT ? -ESRCH : ret;
 }
 
@@ -352,6 +490,8 @@ static void virtio_gpu_reclaim_virgl_ctx_foreach(VirtIOGPU *g,
     if (!compat_renderer_reset_is_due(VIRTIO_GPU_GL(g))) {
         virgl_reclaim_ctx_foreach(virtio_gpu_reclaim_virgl_vr(g),
                                   virtio_gpu_reclaim_virgl_ctx_call, &call);
+        virtio_gpu_untracked_ctx_foreach(virtio_gpu_reclaim_virgl_untracked(g),
+                                         func, opaque);
     }
 }
 
@@ -445,14 +585,29 @@ static void virtio_gpu_reclaim_virgl_reset_bh(void *opaque)
     VirtIOGPU *g = opaque;
     VirtIOGPUGL *gl = VIRTIO_GPU_GL(g);
 
-    if (compat_renderer_reset_is_due(gl)) {
-        compat_renderer_reset_done(gl);
-        virtio_gpu_virgl_reset(g);
+    if (!compat_renderer_reset_is_due(gl)) {
+        return;
     }
+    if (g->parent_obj.renderer_blocked) {
+        qemu_bh_schedule_idle(virtio_gpu_reclaim_virgl_data(g)->reset_bh);
+        return;
+    }
+    compat_renderer_reset_done(gl);
+    virtio_gpu_virgl_reset(g);
+    /* For commands that have come meanwhile. */
+    qemu_bh_schedule(g->ctrl_bh);
+}
+
+bool virtio_gpu_reclaim_virgl_is_blocked(VirtIOGPU *g)
+{
+    return g->reclaim && g->reclaim->backend &&
+           compat_renderer_reset_is_due(VIRTIO_GPU_GL(g)) &&
+           g->parent_obj.renderer_blocked;
 }
 
 static void virtio_gpu_reclaim_virgl_reset(VirtIOGPU *g)
 {
+    virtio_gpu_untracked_unmap_all(virtio_gpu_reclaim_virgl_untracked(g), g);
     qemu_bh_schedule(virtio_gpu_reclaim_virgl_data(g)->reset_bh);
 }
 
@@ -461,6 +616,7 @@ static void virtio_gpu_reclaim_virgl_free(VirtIOGPU *g)
     VirtIOGPUReclaimVirgl *data = virtio_gpu_reclaim_virgl_data(g);
 
     virgl_reclaim_free(data->vr);
+    virtio_gpu_untracked_free(data->untracked);
     qemu_bh_delete(data->reset_bh);
     timer_free(data->collect_timer);
     g_free(data);
@@ -474,6 +630,12 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .size_3d = virtio_gpu_reclaim_virgl_size_3d,
     .create_3d = virtio_gpu_reclaim_virgl_create_3d,
     .destroy = virtio_gpu_reclaim_virgl_destroy,
+    .blob_overhead = BLOB_OVERHEAD,
+    .blob_created = virtio_gpu_reclaim_virgl_blob_created,
+    .is_blob = virtio_gpu_reclaim_virgl_is_blob,
+    .blob_mapped = virtio_gpu_reclaim_virgl_blob_mapped,
+    .blob_unmap = virtio_gpu_reclaim_virgl_blob_unmap,
+    .blob_destroyed = virtio_gpu_reclaim_virgl_blob_destroyed,
     .attach = virtio_gpu_reclaim_virgl_attach,
     .detach = virtio_gpu_reclaim_virgl_detach,
     .can_purge = virtio_gpu_reclaim_virgl_can_purge,
@@ -481,6 +643,7 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .restore = virtio_gpu_reclaim_virgl_restore,
     .compress = virtio_gpu_reclaim_virgl_compress,
     .can_scanout = virtio_gpu_reclaim_virgl_can_scanout,
+    .can_scanout_blob = virtio_gpu_reclaim_virgl_can_scanout_blob,
     .can_cursor = virtio_gpu_reclaim_virgl_can_cursor,
     .disable_scanout = virtio_gpu_reclaim_virgl_disable_scanout,
     .transfer_2d = virtio_gpu_reclaim_virgl_transfer_2d,
@@ -524,6 +687,7 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
         virgl_reclaim_set_compress_max(data->vr,
                                        conf->compress_max ?: UINT64_MAX);
     }
+    data->untracked = virtio_gpu_untracked_new();
     data->reset_bh = qemu_bh_new_guarded(virtio_gpu_reclaim_virgl_reset_bh, g,
                                          &DEVICE(g)->mem_reentrancy_guard);
     data->collect_timer = timer_new_ms(QEMU_CLOCK_REALTIME,
@@ -536,6 +700,7 @@ void virtio_gpu_reclaim_virgl_reset_done(VirtIOGPU *g)
 {
     if (g->reclaim && g->reclaim->backend) {
         virgl_reclaim_reset(virtio_gpu_reclaim_virgl_vr(g));
+        virtio_gpu_untracked_reset(virtio_gpu_reclaim_virgl_untracked(g));
         g->reclaim->events->renderer_reset(g);
     }
 }

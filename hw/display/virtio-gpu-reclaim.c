@@ -25,6 +25,7 @@
 #include "virtio-gpu-reclaim-2d.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-cmd.h"
+#include "virtio-gpu-reclaim-cmd-blob.h"
 #include "virtio-gpu-reclaim-cmd-3d.h"
 #include "virtio-gpu-reclaim-compress.h"
 #include "virtio-gpu-reclaim-request.h"
@@ -114,6 +115,9 @@ static bool virtio_gpu_reclaim_carry_out(VirtIOGPU *g,
                                   "the renderer failed to start");
         return true;
     }
+    if (backend->blob_created && virtio_gpu_reclaim_cmd_blob(g, cmd)) {
+        return cmd->error;
+    }
     if (virtio_gpu_reclaim_cmd_resource(g, cmd) ||
         (backend->ctx_create && virtio_gpu_reclaim_cmd_3d(g, cmd))) {
         return true;
@@ -138,6 +142,22 @@ bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
         cmd->error = 0;
     }
     return true;
+}
+
+void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
+                                   struct virtio_gpu_ctrl_command *cmd)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+
+    if (!r) {
+        return;
+    }
+    if (cmd->error || cmd->reclaim.error) {
+        virtio_gpu_ledger_error(r->ledger);
+    } else if (r->backend && r->backend->blob_created) {
+        virtio_gpu_reclaim_cmd_blob_done(g, cmd);
+    }
+    virtio_gpu_reclaim_release_request(cmd);
 }
 
 bool virtio_gpu_reclaim_has_2d(VirtIOGPU *g)
@@ -189,11 +209,6 @@ bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
 {
     const VirtIOGPUReclaimConf *conf = &g->reclaim_conf;
 
-    if (virtio_gpu_reclaim_enabled(g->parent_obj.conf) &&
-        virtio_gpu_blob_enabled(g->parent_obj.conf)) {
-        error_setg(errp, "x-reclaim=on does not support blob=on with GL");
-        return false;
-    }
     if (conf->compress && !virtio_gpu_reclaim_enabled(g->parent_obj.conf)) {
         error_setg(errp, "x-evicted-compress=on needs x-reclaim=on");
         return false;

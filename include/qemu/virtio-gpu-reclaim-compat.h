@@ -18,7 +18,7 @@ struct virtio_gpu_simple_resource;
 #define DISPLAYGL_MODE_ES DISPLAY_GL_MODE_ES
 #define DISPLAYGL_MODE_CORE DISPLAY_GL_MODE_CORE
 
-/* The member of PropertyInfo that holds the type, and how properties are kept. */
+/* The member of PropertyInfo for the type, and how properties are kept. */
 #define COMPAT_PROP_TYPE type
 #define COMPAT_PROP const Property
 

@@ -1,12 +1,12 @@
 /*
  * Stand-in for /dev/udmabuf on hosts without it
  *
- * QEMU with blob=on requires /dev/udmabuf, and reads the image of a blob through
- * a udmabuf: if the blob has several mappings and, in later versions, always.
- * This library, loaded with LD_PRELOAD, opens /dev/null instead. A udmabuf of one
- * range of a memfd is then that memfd, and is mapped at the range's offset.
- * Creating one of several fails, as it may on any host, and QEMU rejects such
- * scanouts.
+ * QEMU with blob=on requires /dev/udmabuf, and reads the image of a blob
+ * through a udmabuf: if the blob has several mappings and, in later versions,
+ * always. This library, loaded with LD_PRELOAD, opens /dev/null instead. A
+ * udmabuf of one range of a memfd is then that memfd, and is mapped at the
+ * range's offset. Creating one of several fails, as it may on any host, and
+ * QEMU rejects such scanouts.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -56,5 +56,6 @@ int main(int argc, char **argv)
     add_blob_cases();
     add_hostile_cases();
     add_limit_cases();
+    add_untracked_cases();
     return g_test_run();
 }

@@ -116,6 +116,7 @@ void add_compress_cases(void);
 void add_fences_cases(void);
 void add_blob_cases(void);
 void add_hostile_cases(void);
+void add_untracked_cases(void);
 void add_limit_cases(void);
 
 /*
@@ -196,7 +197,8 @@ void set_contents(QVirtioGPU *gpu, uint32_t id, uint64_t addr, uint32_t pixel);
 #define WITH_BLOBS ",blob=on -object memory-backend-memfd,id=sealed,size=1M"
 /*
  * Have QEMU loaded with a stand-in for /dev/udmabuf, if there is none, until
- * LD_PRELOAD is unset. Returns false if there is no stand-in: the test is skipped.
+ * LD_PRELOAD is unset. Returns false, and skips the test, if there is no
+ * stand-in.
  */
 bool preload_udmabuf(void);
 /*

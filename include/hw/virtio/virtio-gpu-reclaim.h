@@ -77,14 +77,6 @@ void virtio_gpu_reclaim_release_request(struct virtio_gpu_ctrl_command *cmd);
 void virtio_gpu_reclaim_prepare_response(struct virtio_gpu_ctrl_command *cmd,
                                          struct virtio_gpu_ctrl_hdr *resp);
 
-/**
- * virtio_gpu_reclaim_finish_cmd: Account a command that was carried out.
- * @g: the device
- * @cmd: the command, answered or waiting for its fence
- */
-void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
-                                   struct virtio_gpu_ctrl_command *cmd);
-
 /* virtio-gpu-reclaim.c */
 
 /**
@@ -98,6 +90,14 @@ void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
  */
 bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
                                     struct virtio_gpu_ctrl_command *cmd);
+
+/**
+ * virtio_gpu_reclaim_finish_cmd: Account a command that was carried out.
+ * @g: the device
+ * @cmd: the command, answered or waiting for its fence
+ */
+void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
+                                   struct virtio_gpu_ctrl_command *cmd);
 
 /**
  * virtio_gpu_reclaim_has_2d: Whether 2D resources can be looked up by hash.
@@ -191,6 +191,8 @@ void virtio_gpu_reclaim_loaded(VirtIOGPU *g,
 void virtio_gpu_reclaim_virgl_instance_init(Object *obj);
 /* The renderer has started. */
 void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g);
+/* Whether commands have to wait until the renderer can be reset. */
+bool virtio_gpu_reclaim_virgl_is_blocked(VirtIOGPU *g);
 /* The renderer has been reset. */
 void virtio_gpu_reclaim_virgl_reset_done(VirtIOGPU *g);
 
