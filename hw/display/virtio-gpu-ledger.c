@@ -46,26 +46,67 @@ void virtio_gpu_ledger_free(VirtIOGPULedger *ledger)
     }
 }
 
-bool virtio_gpu_ledger_fits(const VirtIOGPULedger *ledger, guint64 more)
+guint64 virtio_gpu_ledger_used(const VirtIOGPULedger *ledger)
+{
+    return ledger->stats.host_bytes + ledger->stats.overhead_bytes;
+}
+
+/* Bytes that @used and @more are over the last byte below @limit. */
+static guint64 virtio_gpu_ledger_over(guint64 used, guint64 more,
+                                      guint64 limit)
+{
+    guint64 free_bytes = used < limit ? limit - 1 - used : 0;
+    guint64 over = used < limit ? 0 : used - (limit - 1);
+
+    if (more <= free_bytes) {
+        return over;
+    }
+    more -= free_bytes;
+    return over > G_MAXUINT64 - more ? G_MAXUINT64 : over + more;
+}
+
+guint64 virtio_gpu_ledger_lacks(const VirtIOGPULedger *ledger, guint64 more)
+{
+    return ledger->limit ?
+           virtio_gpu_ledger_over(virtio_gpu_ledger_used(ledger), more,
+                                  ledger->limit) : 0;
+}
+
+bool virtio_gpu_ledger_may_fit(const VirtIOGPULedger *ledger, guint64 more)
 {
     const VirtIOGPULedgerCompressed *c = &ledger->stats.compressed;
-    guint64 held = ledger->stats.host_bytes - c->compressed_bytes +
-                   c->uncompressed_bytes + ledger->stats.overhead_bytes;
+    guint64 used = virtio_gpu_ledger_used(ledger) - c->compressed_bytes +
+                   c->uncompressed_bytes +
+                   ledger->stats.in[VIRTIO_GPU_LEDGER_PURGED].size;
+    guint64 most = ledger->limit > G_MAXUINT64 / VIRTIO_GPU_LEDGER_OVERCOMMIT ?
+                   G_MAXUINT64 : ledger->limit * VIRTIO_GPU_LEDGER_OVERCOMMIT;
 
-    return !ledger->limit ||
-           (held < ledger->limit && more < ledger->limit - held);
+    return !ledger->limit || virtio_gpu_ledger_over(used, more, most) == 0;
+}
+
+bool virtio_gpu_ledger_fits(const VirtIOGPULedger *ledger, guint64 more)
+{
+    return virtio_gpu_ledger_lacks(ledger, more) == 0;
+}
+
+/* Host memory for the contents of the resources in one state. */
+static guint64 virtio_gpu_ledger_contents(const VirtIOGPULedgerTotals *in)
+{
+    return in->size - in->uncompressed_bytes + in->compressed_bytes;
 }
 
 /* Derive the total of all host memory from its parts. */
 static void virtio_gpu_ledger_sum_up(VirtIOGPULedger *ledger)
 {
     VirtIOGPULedgerStats *stats = &ledger->stats;
+    const VirtIOGPULedgerTotals *resident =
+        &stats->in[VIRTIO_GPU_LEDGER_RESIDENT];
+    const VirtIOGPULedgerTotals *evicted =
+        &stats->in[VIRTIO_GPU_LEDGER_EVICTED];
 
-    stats->host_bytes = stats->in[VIRTIO_GPU_LEDGER_RESIDENT].size +
-                        stats->in[VIRTIO_GPU_LEDGER_RESIDENT].iov_bytes +
-                        stats->in[VIRTIO_GPU_LEDGER_EVICTED].size -
-                        stats->compressed.uncompressed_bytes +
-                        stats->compressed.compressed_bytes +
+    stats->host_bytes = virtio_gpu_ledger_contents(resident) +
+                        resident->iov_bytes +
+                        virtio_gpu_ledger_contents(evicted) +
                         stats->deferred_bytes;
     stats->host_bytes_peak = MAX(stats->host_bytes_peak, stats->host_bytes);
 }
@@ -83,9 +124,14 @@ static void virtio_gpu_ledger_uncount(VirtIOGPULedger *ledger,
     in->iov_bytes -= entry->iov_bytes;
     in->released_bytes -= entry->released_bytes;
     if (entry->compressed_bytes) {
+        in->compressed_bytes -= entry->compressed_bytes;
+        in->uncompressed_bytes -= entry->size;
         c->resources--;
         c->compressed_bytes -= entry->compressed_bytes;
         c->uncompressed_bytes -= entry->size;
+    }
+    if (entry->skipped) {
+        c->skipped_bytes[entry->skip] -= entry->size;
     }
 }
 
@@ -102,26 +148,27 @@ static void virtio_gpu_ledger_count(VirtIOGPULedger *ledger,
     in->iov_bytes += entry->iov_bytes;
     in->released_bytes += entry->released_bytes;
     if (entry->compressed_bytes) {
+        in->compressed_bytes += entry->compressed_bytes;
+        in->uncompressed_bytes += entry->size;
         c->resources++;
         c->compressed_bytes += entry->compressed_bytes;
         c->uncompressed_bytes += entry->size;
     }
+    if (entry->skipped) {
+        c->skipped_bytes[entry->skip] += entry->size;
+    }
 }
 
 /*
- * The only place where a resource changes: it gets the state and the bytes of
- * @to; id, size and opaque stay.
+ * The only place where a resource changes: it becomes @to, a changed copy of
+ * it. Id, size, overhead and opaque stay.
  */
 static void virtio_gpu_ledger_change(VirtIOGPULedger *ledger,
                                      VirtIOGPULedgerEntry *entry,
                                      VirtIOGPULedgerEntry to)
 {
     virtio_gpu_ledger_uncount(ledger, entry);
-    entry->state = to.state;
-    entry->backing_bytes = to.backing_bytes;
-    entry->iov_bytes = to.iov_bytes;
-    entry->compressed_bytes = to.compressed_bytes;
-    entry->released_bytes = to.released_bytes;
+    *entry = to;
     virtio_gpu_ledger_count(ledger, entry);
     virtio_gpu_ledger_sum_up(ledger);
 }
@@ -146,6 +193,8 @@ void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer)
     stats->compressed.resources = 0;
     stats->compressed.compressed_bytes = 0;
     stats->compressed.uncompressed_bytes = 0;
+    memset(stats->compressed.skipped_bytes, 0,
+           sizeof(stats->compressed.skipped_bytes));
     virtio_gpu_ledger_sum_up(ledger);
 }
 
@@ -191,38 +240,47 @@ void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry, guint64 bytes,
                               guint64 iov_bytes)
 {
+    VirtIOGPULedgerEntry to = *entry;
+
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
     g_assert(!entry->backing_bytes && !entry->compressed_bytes);
 
-    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-        .state = VIRTIO_GPU_LEDGER_RESIDENT,
-        .backing_bytes = bytes,
-        .iov_bytes = iov_bytes,
-    });
+    to.state = VIRTIO_GPU_LEDGER_RESIDENT;
+    to.backing_bytes = bytes;
+    to.iov_bytes = iov_bytes;
+    virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.attaches++;
 }
 
 void virtio_gpu_ledger_detach(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry)
 {
+    VirtIOGPULedgerEntry to = *entry;
+
     g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
 
-    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-        .state = VIRTIO_GPU_LEDGER_EVICTED,
-    });
+    to.state = VIRTIO_GPU_LEDGER_EVICTED;
+    to.backing_bytes = 0;
+    to.iov_bytes = 0;
+    virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.detaches++;
 }
 
 void virtio_gpu_ledger_purge(VirtIOGPULedger *ledger,
                              VirtIOGPULedgerEntry *entry, guint64 released)
 {
+    VirtIOGPULedgerEntry to = *entry;
+
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
     g_assert(released <= entry->size);
 
-    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-        .state = VIRTIO_GPU_LEDGER_PURGED,
-        .released_bytes = released,
-    });
+    to.state = VIRTIO_GPU_LEDGER_PURGED;
+    to.backing_bytes = 0;
+    to.iov_bytes = 0;
+    to.compressed_bytes = 0;
+    to.skipped = false;
+    to.released_bytes = released;
+    virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.purges++;
     ledger->stats.released_bytes_total += released;
 }
@@ -230,11 +288,13 @@ void virtio_gpu_ledger_purge(VirtIOGPULedger *ledger,
 void virtio_gpu_ledger_restore(VirtIOGPULedger *ledger,
                                VirtIOGPULedgerEntry *entry)
 {
+    VirtIOGPULedgerEntry to = *entry;
+
     g_assert(entry->state == VIRTIO_GPU_LEDGER_PURGED);
 
-    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-        .state = VIRTIO_GPU_LEDGER_RESIDENT,
-    });
+    to.state = VIRTIO_GPU_LEDGER_RESIDENT;
+    to.released_bytes = 0;
+    virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.restores++;
 }
 
@@ -242,13 +302,14 @@ void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
                              VirtIOGPULedgerEntry *entry,
                              VirtIOGPULedgerState state)
 {
-    g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
-    g_assert(entry->backing_bytes == 0);
+    VirtIOGPULedgerEntry to = *entry;
 
-    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-        .state = state,
-        .released_bytes = state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0,
-    });
+    g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
+    g_assert(entry->backing_bytes == 0 && !entry->compressed_bytes);
+
+    to.state = state;
+    to.released_bytes = state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0;
+    virtio_gpu_ledger_change(ledger, entry, to);
 }
 
 static void virtio_gpu_ledger_set_deferred_overhead(VirtIOGPULedger *ledger,
@@ -286,10 +347,10 @@ void virtio_gpu_ledger_release(VirtIOGPULedger *ledger, guint32 id,
         ledger->stats.released_bytes_total += bytes;
     }
     if (entry && entry->state == VIRTIO_GPU_LEDGER_PURGED) {
-        virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-            .state = VIRTIO_GPU_LEDGER_PURGED,
-            .released_bytes = bytes,
-        });
+        VirtIOGPULedgerEntry to = *entry;
+
+        to.released_bytes = bytes;
+        virtio_gpu_ledger_change(ledger, entry, to);
     }
     virtio_gpu_ledger_sum_up(ledger);
 }
@@ -303,21 +364,25 @@ void virtio_gpu_ledger_release_all(VirtIOGPULedger *ledger)
 }
 
 void virtio_gpu_ledger_compress(VirtIOGPULedger *ledger,
-                                VirtIOGPULedgerEntry *entry, guint64 bytes)
+                                VirtIOGPULedgerEntry *entry, guint64 bytes,
+                                guint64 now)
 {
-    g_assert(entry->state == VIRTIO_GPU_LEDGER_EVICTED);
+    VirtIOGPULedgerEntry to = *entry;
+
+    g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
     g_assert(!entry->compressed_bytes && bytes);
 
-    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-        .state = VIRTIO_GPU_LEDGER_EVICTED,
-        .compressed_bytes = bytes,
-    });
+    to.compressed_bytes = bytes;
+    to.compressed_at = now;
+    to.skipped = false;
+    virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.compressed.compressions++;
 }
 
 void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
                                   VirtIOGPULedgerEntry *entry, guint64 us)
 {
+    VirtIOGPULedgerEntry to = *entry;
     int bucket = 0;
 
     g_assert(entry->compressed_bytes);
@@ -325,16 +390,24 @@ void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
     while (us >> (bucket + 1) && bucket < VIRTIO_GPU_LEDGER_TIME_BUCKETS - 1) {
         bucket++;
     }
-    virtio_gpu_ledger_change(ledger, entry, (VirtIOGPULedgerEntry) {
-        .state = VIRTIO_GPU_LEDGER_EVICTED,
-    });
+    to.compressed_bytes = 0;
+    virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.compressed.decompress_us[bucket]++;
     ledger->stats.compressed.decompressions++;
 }
 
 void virtio_gpu_ledger_skip(VirtIOGPULedger *ledger,
+                            VirtIOGPULedgerEntry *entry,
                             VirtIOGPULedgerSkip reason)
 {
+    VirtIOGPULedgerEntry to = *entry;
+
+    g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
+    g_assert(!entry->compressed_bytes);
+
+    to.skipped = true;
+    to.skip = reason;
+    virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.compressed.skipped[reason]++;
 }
 

@@ -30,15 +30,22 @@ typedef enum VirtIOGPULedgerState {
     VIRTIO_GPU_LEDGER_STATES,
 } VirtIOGPULedgerState;
 
-/* Why the contents of an evicted resource were not compressed. */
+/* Why the contents of a resource were not compressed. */
 typedef enum VirtIOGPULedgerSkip {
-    VIRTIO_GPU_LEDGER_SKIP_REFERENCED,  /* a context refers to them */
+    VIRTIO_GPU_LEDGER_SKIP_BUSY,        /* a context cannot do without them */
     VIRTIO_GPU_LEDGER_SKIP_FORMAT,      /* cannot be read back losslessly */
     VIRTIO_GPU_LEDGER_SKIP_NO_GAIN,     /* would hardly be smaller */
     VIRTIO_GPU_LEDGER_SKIP_LIMIT,       /* over the limit of compressed data */
     VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY,
     VIRTIO_GPU_LEDGER_SKIP_REASONS,
 } VirtIOGPULedgerSkip;
+
+/*
+ * Compressed and purged resources do not count with their storage for the
+ * limit, but with all others they may have this many times as much: that is
+ * what is taken, at worst, by a command that restores all that it names.
+ */
+#define VIRTIO_GPU_LEDGER_OVERCOMMIT 2
 
 /* Bucket i counts times below 2^(i+1) microseconds, the last one the rest. */
 #define VIRTIO_GPU_LEDGER_TIME_BUCKETS 24
@@ -55,8 +62,13 @@ typedef struct VirtIOGPULedgerEntry {
     guint64 backing_bytes;
     /* Host memory of the iovec and address arrays of that mapping. */
     guint64 iov_bytes;
-    /* EVICTED: compressed contents in place of storage; 0 if it has storage. */
+    /* Not PURGED: compressed contents in place of storage; 0 if it has some. */
     guint64 compressed_bytes;
+    /* When they were compressed, in the caller's time. */
+    guint64 compressed_at;
+    /* Not compressed, because of @skip. */
+    bool skipped;
+    VirtIOGPULedgerSkip skip;
     /* PURGED: how much of its storage is known to be released. */
     guint64 released_bytes;
     void *opaque;
@@ -70,6 +82,9 @@ typedef struct VirtIOGPULedgerTotals {
     guint64 backing_bytes;
     guint64 iov_bytes;
     guint64 released_bytes;
+    /* Of those that are compressed: what their contents and storage take. */
+    guint64 compressed_bytes;
+    guint64 uncompressed_bytes;
 } VirtIOGPULedgerTotals;
 
 /* Resources whose contents are compressed. */
@@ -77,6 +92,8 @@ typedef struct VirtIOGPULedgerCompressed {
     guint64 resources;
     guint64 compressed_bytes;       /* that their contents take now */
     guint64 uncompressed_bytes;     /* that their storage would take */
+    /* Storage of those that were skipped last, by the reason. */
+    guint64 skipped_bytes[VIRTIO_GPU_LEDGER_SKIP_REASONS];
     /* What follows is counted since the ledger was made. */
     guint64 compressions;
     guint64 decompressions;
@@ -126,14 +143,37 @@ VirtIOGPULedger *virtio_gpu_ledger_new(guint64 limit);
 void virtio_gpu_ledger_free(VirtIOGPULedger *ledger);
 
 /**
- * virtio_gpu_ledger_fits: Whether more host memory stays below the limit.
+ * virtio_gpu_ledger_lacks: Bytes that more host memory would be over the limit.
  * @ledger: the ledger
  * @more: bytes to be allocated on top of all that is counted, overhead included
  *
  * Like the stock 2D device this stops one byte short of the limit. Compressed
- * contents count in their uncompressed size, so that they can always come back.
+ * contents count with what they take.
+ */
+guint64 virtio_gpu_ledger_lacks(const VirtIOGPULedger *ledger, guint64 more);
+
+/**
+ * virtio_gpu_ledger_may_fit: Whether more could fit if others are compressed.
+ * @ledger: the ledger
+ * @more: as for virtio_gpu_ledger_lacks()
+ *
+ * Uncompressed, and with what purged resources had, all must stay below
+ * VIRTIO_GPU_LEDGER_OVERCOMMIT times the limit: so much can come back at once.
+ */
+bool virtio_gpu_ledger_may_fit(const VirtIOGPULedger *ledger, guint64 more);
+
+/**
+ * virtio_gpu_ledger_fits: Whether more host memory stays below the limit.
+ * @ledger: the ledger
+ * @more: as for virtio_gpu_ledger_lacks()
  */
 bool virtio_gpu_ledger_fits(const VirtIOGPULedger *ledger, guint64 more);
+
+/**
+ * virtio_gpu_ledger_used: Host memory that counts for the limit, in bytes.
+ * @ledger: the ledger
+ */
+guint64 virtio_gpu_ledger_used(const VirtIOGPULedger *ledger);
 
 /**
  * virtio_gpu_ledger_clear: All resources end; counters and the peak stay.
@@ -179,7 +219,8 @@ void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
 /**
  * virtio_gpu_ledger_attach: Guest memory was attached: RESIDENT.
  * @ledger: the ledger
- * @entry: a resource that is not PURGED and has nothing attached
+ * @entry: a resource that is neither PURGED nor compressed and has nothing
+ *         attached
  * @bytes: of guest memory
  * @iov_bytes: of host memory that the arrays of the mapping take
  */
@@ -254,11 +295,13 @@ void virtio_gpu_ledger_release_all(VirtIOGPULedger *ledger);
 /**
  * virtio_gpu_ledger_compress: Contents were compressed, storage released.
  * @ledger: the ledger
- * @entry: an EVICTED resource with storage
+ * @entry: a RESIDENT or EVICTED resource with storage; backing stays attached
  * @bytes: of the compressed contents, at least 1
+ * @now: the time, in any unit
  */
 void virtio_gpu_ledger_compress(VirtIOGPULedger *ledger,
-                                VirtIOGPULedgerEntry *entry, guint64 bytes);
+                                VirtIOGPULedgerEntry *entry, guint64 bytes,
+                                guint64 now);
 
 /**
  * virtio_gpu_ledger_decompress: Compressed contents are in storage again.
@@ -272,9 +315,14 @@ void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
 /**
  * virtio_gpu_ledger_skip: Contents were not compressed.
  * @ledger: the ledger
+ * @entry: a resource with storage
  * @reason: why
+ *
+ * Its storage counts under @reason until it is compressed, purged or skipped
+ * for another one.
  */
 void virtio_gpu_ledger_skip(VirtIOGPULedger *ledger,
+                            VirtIOGPULedgerEntry *entry,
                             VirtIOGPULedgerSkip reason);
 
 /**

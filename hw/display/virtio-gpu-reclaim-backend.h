@@ -19,15 +19,25 @@
 #include "hw/virtio/virtio-gpu.h"
 #include "virtio-gpu-reclaim-map.h"
 
-typedef void (*VirtIOGPUReclaimCtxFunc)(uint32_t id, const char *name,
-                                        uint64_t resources,
-                                        uint64_t host_bytes, void *opaque);
+/* A rendering context; @name is valid in the callback. */
+typedef struct VirtIOGPUReclaimCtx {
+    uint32_t id;
+    const char *name;
+    uint64_t resources;         /* number attached */
+    uint64_t host_bytes;        /* storage of those that have some */
+    uint64_t compressed_bytes;  /* of those whose contents are compressed */
+    uint64_t last_use;          /* ms as of set_time(); 0: never */
+} VirtIOGPUReclaimCtx;
+
+typedef void (*VirtIOGPUReclaimCtxFunc)(const VirtIOGPUReclaimCtx *ctx,
+                                        void *opaque);
 
 /*
  * A resource is what a create function has put in *@res. Functions that take
  * one are called in a state where they make sense: attach() when nothing is
- * attached, detach() with backing, destroy(), purge() and compress() without,
- * restore() when it has no storage. Optional functions may be NULL.
+ * attached and it has storage, detach() with backing, destroy() and purge()
+ * without, compress() with storage, restore() without. Optional functions may
+ * be NULL.
  */
 typedef struct VirtIOGPUReclaimBackend {
     /* Host memory kept for each entry of a mapping, in bytes. */
@@ -79,14 +89,38 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*can_purge)(VirtIOGPU *g, void *res);
     /* Returns the bytes of storage that are gone at once. */
     uint64_t (*purge)(VirtIOGPU *g, void *res);
-    /* Make storage again: with its contents if compressed, or all zero. */
-    int (*restore)(VirtIOGPU *g, void *res);
     /*
-     * Optional: compress the contents and release the storage. -EBUSY if
-     * something refers to it, -ENOTSUP if it cannot be read back, -EFBIG if it
-     * would hardly get smaller, -ENOSPC if over the limit, -ENOMEM.
+     * Make storage again: with its contents if compressed, or all zero. One
+     * that is being compressed is left as it is.
+     */
+    int (*restore)(VirtIOGPU *g, void *res);
+
+    /* Optional, all or none of the following five. */
+
+    /*
+     * Milliseconds that uses are stamped with from now on; never less. Stamps
+     * can be up to a tenth of a second later.
+     */
+    void (*set_time)(VirtIOGPU *g, uint64_t now);
+    /*
+     * The id of the least recently used resource with storage after @after (0:
+     * of all), and when that was; 0 if there is none. Without those that were
+     * found incompressible since their last use.
+     */
+    uint32_t (*lru_next)(VirtIOGPU *g, uint32_t after, uint64_t *last_use);
+    /*
+     * Compress the contents and release the storage; backing stays attached.
+     * -EBUSY if a context cannot do without it, -ENOTSUP if it cannot be read
+     * back, -EFBIG if it would hardly get smaller, -ENOSPC if over the limit,
+     * -ENODATA if there is nothing to compress, -ENOMEM.
      */
     int (*compress)(VirtIOGPU *g, void *res);
+    /*
+     * The same in slices, of one resource at a time: begin it, then run until
+     * the result is not -EAGAIN. -ECANCELED if it was used meanwhile.
+     */
+    int (*compress_begin)(VirtIOGPU *g, void *res);
+    int (*compress_run)(VirtIOGPU *g);
 
     /* Whether @r of the resource can be scanned out. */
     bool (*can_scanout)(VirtIOGPU *g, void *res,
@@ -151,6 +185,7 @@ typedef struct VirtIOGPUReclaimEvents {
 typedef struct VirtIOGPULedger VirtIOGPULedger;
 typedef struct VirtIOGPUTrim VirtIOGPUTrim;
 typedef struct VirtIOGPUReclaimCompress VirtIOGPUReclaimCompress;
+typedef struct VirtIOGPUReclaimControl VirtIOGPUReclaimControl;
 
 /* Of one device. Backends use the first three members only. */
 struct VirtIOGPUReclaim {
@@ -160,8 +195,10 @@ struct VirtIOGPUReclaim {
     const VirtIOGPUReclaimEvents *events;
     VirtIOGPULedger *ledger;
     VirtIOGPUTrim *trim;
-    /* NULL with x-evicted-compress=off. */
     VirtIOGPUReclaimCompress *compress;
+    /* The id of the resource that is being compressed in slices, or 0. */
+    uint32_t compressing;
+    VirtIOGPUReclaimControl *control;
     /* While migrating: resources that the stock stream cannot describe. */
     QTAILQ_HEAD(, VirtIOGPUReclaimSaved) saved;
 };

@@ -13,6 +13,7 @@
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-cmd-3d.h"
 #include "virtio-gpu-reclaim-request.h"
+#include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-validate.h"
 
 /* Reject @cmd if it failed because of its context. */
@@ -144,21 +145,32 @@ static void virtio_gpu_reclaim_transfer_result(
     }
 }
 
+/* Without backing there is nothing to restore for: it is going to fail. */
+static int virtio_gpu_reclaim_prepare_transfer(VirtIOGPU *g,
+                                               VirtIOGPULedgerEntry *entry)
+{
+    return entry->backing_bytes ? virtio_gpu_reclaim_restore(g, entry) : 0;
+}
+
 static void virtio_gpu_reclaim_cmd_transfer_2d(
     VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
     struct virtio_gpu_transfer_to_host_2d t2d;
     VirtIOGPULedgerEntry *entry;
+    int ret;
 
     virtio_gpu_reclaim_request_read(cmd, &t2d, sizeof(t2d));
     virtio_gpu_t2d_bswap(&t2d);
     trace_virtio_gpu_cmd_res_xfer_toh_2d(t2d.resource_id);
     entry = virtio_gpu_reclaim_lookup(g, cmd, t2d.resource_id);
-    if (entry) {
-        virtio_gpu_reclaim_transfer_result(
-            cmd, entry->id,
-            g->reclaim->backend->transfer_2d(g, entry->opaque, &t2d));
+    if (!entry) {
+        return;
     }
+    ret = virtio_gpu_reclaim_prepare_transfer(g, entry);
+    if (ret == 0) {
+        ret = g->reclaim->backend->transfer_2d(g, entry->opaque, &t2d);
+    }
+    virtio_gpu_reclaim_transfer_result(cmd, entry->id, ret);
 }
 
 static void virtio_gpu_reclaim_cmd_transfer_3d(
@@ -179,7 +191,11 @@ static void virtio_gpu_reclaim_cmd_transfer_3d(
     if (!entry) {
         return;
     }
-    ret = g->reclaim->backend->transfer_3d(g, entry->opaque, &t3d, to_host);
+    ret = virtio_gpu_reclaim_prepare_transfer(g, entry);
+    if (ret == 0) {
+        ret = g->reclaim->backend->transfer_3d(g, entry->opaque, &t3d,
+                                               to_host);
+    }
     if (ret == -EINVAL) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
                                   "resource %u: level %u, box %u,%u,%u+%u,%u,%u"

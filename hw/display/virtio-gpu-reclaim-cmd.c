@@ -19,7 +19,7 @@
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-cmd.h"
-#include "virtio-gpu-reclaim-compress.h"
+#include "virtio-gpu-reclaim-control.h"
 #include "virtio-gpu-reclaim-request.h"
 #include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-trim.h"
@@ -34,6 +34,8 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
                                    uint64_t overhead)
 {
     VirtIOGPULedger *ledger = g->reclaim->ledger;
+    /* All that leaves can come back at once, by a command stream. */
+    bool can_leave = g->reclaim->backend->lru_next;
 
     if (id == 0 || virtio_gpu_ledger_find(ledger, id)) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
@@ -42,7 +44,8 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
         return false;
     }
     if (size > UINT64_MAX - overhead ||
-        !virtio_gpu_ledger_fits(ledger, size + overhead)) {
+        (can_leave && !virtio_gpu_ledger_may_fit(ledger, size + overhead)) ||
+        !virtio_gpu_reclaim_make_room(g, size + overhead)) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
                                   "resource %u of %" PRIu64 " and %" PRIu64
                                   " bytes is over the limit of %" PRIu64,
@@ -162,7 +165,7 @@ static int virtio_gpu_reclaim_attach(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
     /* The arrays are host memory, too. */
     iov_bytes = iov_cnt * r->backend->iov_bytes;
     more = entry->state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0;
-    ret = virtio_gpu_ledger_fits(r->ledger, more + iov_bytes) ?
+    ret = virtio_gpu_reclaim_make_room(g, more + iov_bytes) ?
           virtio_gpu_reclaim_restore(g, entry) : -ENOMEM;
     if (ret == 0) {
         ret = r->backend->attach(g, entry->opaque, map);
@@ -269,7 +272,7 @@ virtio_gpu_reclaim_cmd_detach_backing(VirtIOGPU *g,
     trace_virtio_gpu_reclaim_detach(entry->id, entry->backing_bytes);
     g->reclaim->backend->detach(g, entry->opaque);
     virtio_gpu_ledger_detach(g->reclaim->ledger, entry);
-    virtio_gpu_reclaim_compress_queue(g, entry->id);
+    virtio_gpu_reclaim_control_evicted(g, entry->id);
 }
 
 static void virtio_gpu_reclaim_cmd_unref(VirtIOGPU *g,
@@ -332,6 +335,28 @@ virtio_gpu_reclaim_purge_id(VirtIOGPU *g, uint32_t id)
     return result;
 }
 
+/* Whether the driver may send @cmd, which comes with the feature. */
+static bool virtio_gpu_reclaim_may_send(VirtIOGPU *g,
+                                        struct virtio_gpu_ctrl_command *cmd)
+{
+    if (!virtio_vdev_has_feature(VIRTIO_DEVICE(g), VIRTIO_GPU_F_RECLAIM)) {
+        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
+                                  "the driver has not negotiated it");
+        return false;
+    }
+    if (cmd->cmd_hdr.flags & VIRTIO_GPU_FLAG_FENCE) {
+        /*
+         * A response with a fence says that all earlier fences of the context
+         * are signalled, too, and these commands wait for none of them.
+         */
+        cmd->cmd_hdr.flags &= ~VIRTIO_GPU_FLAG_FENCE;
+        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "it cannot carry a fence");
+        return false;
+    }
+    return true;
+}
+
 static void virtio_gpu_reclaim_cmd_purge(VirtIOGPU *g,
                                          struct virtio_gpu_ctrl_command *cmd)
 {
@@ -341,19 +366,7 @@ static void virtio_gpu_reclaim_cmd_purge(VirtIOGPU *g,
     size_t resp_size;
     uint32_t i;
 
-    if (!virtio_vdev_has_feature(VIRTIO_DEVICE(g), VIRTIO_GPU_F_RECLAIM)) {
-        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_UNSPEC,
-                                  "the driver has not negotiated it");
-        return;
-    }
-    if (cmd->cmd_hdr.flags & VIRTIO_GPU_FLAG_FENCE) {
-        /*
-         * A response with a fence says that all earlier fences of the context
-         * are signalled, too, and a purge waits for none of them.
-         */
-        cmd->cmd_hdr.flags &= ~VIRTIO_GPU_FLAG_FENCE;
-        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                                  "it cannot carry a fence");
+    if (!virtio_gpu_reclaim_may_send(g, cmd)) {
         return;
     }
     virtio_gpu_reclaim_request_read(cmd, &head, sizeof(head));
@@ -386,6 +399,27 @@ static void virtio_gpu_reclaim_cmd_purge(VirtIOGPU *g,
             virtio_gpu_reclaim_purge_id(g, le32_to_cpu(ids[i])));
     }
     virtio_gpu_ctrl_response(g, cmd, &resp->hdr, resp_size);
+}
+
+/* Target. */
+
+static void virtio_gpu_reclaim_cmd_get_target(
+    VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    struct virtio_gpu_resp_reclaim_target resp = {
+        .hdr.type = VIRTIO_GPU_RESP_OK_RECLAIM_TARGET,
+    };
+
+    if (!virtio_gpu_reclaim_may_send(g, cmd)) {
+        return;
+    }
+    if (iov_size(cmd->elem.in_sg, cmd->elem.in_num) < sizeof(resp)) {
+        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "the target does not fit the response");
+        return;
+    }
+    resp.bytes = cpu_to_le64(virtio_gpu_reclaim_control_ask(g));
+    virtio_gpu_ctrl_response(g, cmd, &resp.hdr, sizeof(resp));
 }
 
 bool virtio_gpu_reclaim_cmd_resource(VirtIOGPU *g,
@@ -421,6 +455,9 @@ bool virtio_gpu_reclaim_cmd_resource(VirtIOGPU *g,
         return true;
     case VIRTIO_GPU_CMD_RESOURCE_PURGE:
         virtio_gpu_reclaim_cmd_purge(g, cmd);
+        return true;
+    case VIRTIO_GPU_CMD_GET_RECLAIM_TARGET:
+        virtio_gpu_reclaim_cmd_get_target(g, cmd);
         return true;
     default:
         return false;

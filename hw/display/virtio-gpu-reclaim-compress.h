@@ -1,5 +1,5 @@
 /*
- * Virtio GPU: compress the contents of evicted resources
+ * Virtio GPU: compress resources in the background
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,27 +10,29 @@
 #include "virtio-gpu-ledger.h"
 #include "virtio-gpu-reclaim-backend.h"
 
-/*
- * All of these do nothing with x-evicted-compress=off, when
- * g->reclaim->compress is NULL.
- */
+/* Returns the id of the resource to be compressed next, or 0. */
+typedef uint32_t (*VirtIOGPUReclaimCompressNext)(VirtIOGPU *g);
 
 /**
- * virtio_gpu_reclaim_compress_init: Create the queue and its timer.
+ * virtio_gpu_reclaim_compress_init: Prepare for compressing.
  * @g: the device
+ * @next: chooses the resources, when one is to be begun
  */
-void virtio_gpu_reclaim_compress_init(VirtIOGPU *g);
+void virtio_gpu_reclaim_compress_init(VirtIOGPU *g,
+                                      VirtIOGPUReclaimCompressNext next);
 void virtio_gpu_reclaim_compress_free(VirtIOGPU *g);
 
 /**
- * virtio_gpu_reclaim_compress_queue: Compress a resource some time later.
+ * virtio_gpu_reclaim_compress_start: There may be something to compress.
  * @g: the device
- * @id: resource id; ignored then unless it is EVICTED
+ *
+ * Resources are compressed one after the other, in slices between which
+ * commands are carried out, until there is no next one.
  */
-void virtio_gpu_reclaim_compress_queue(VirtIOGPU *g, uint32_t id);
+void virtio_gpu_reclaim_compress_start(VirtIOGPU *g);
 
 /**
- * virtio_gpu_reclaim_compress_reset: Empty the queue.
+ * virtio_gpu_reclaim_compress_reset: All resources end; stop.
  * @g: the device
  */
 void virtio_gpu_reclaim_compress_reset(VirtIOGPU *g);

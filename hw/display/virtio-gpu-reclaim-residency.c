@@ -8,9 +8,105 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/units.h"
 #include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-trim.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
+
+/*
+ * How much a command may wait for others to be compressed: enough for one large
+ * texture that does not get smaller, for some resources that cannot leave, and
+ * for none that are not worth it.
+ */
+#define ROOM_BYTES (16 * MiB)
+#define ROOM_RESOURCES 64
+#define ROOM_MIN_BYTES (4 * KiB)
+
+void virtio_gpu_reclaim_compress_result(VirtIOGPU *g,
+                                        VirtIOGPULedgerEntry *entry, int ret,
+                                        int64_t us)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    VirtIOGPULedgerSkip reason;
+
+    trace_virtio_gpu_reclaim_compress(entry->id, entry->size, ret, us);
+    switch (ret) {
+    case 0:
+        virtio_gpu_trim_schedule(r->trim, entry->size, 1);
+        return;
+    case -EBUSY:
+        reason = VIRTIO_GPU_LEDGER_SKIP_BUSY;
+        break;
+    case -ENOTSUP:
+        reason = VIRTIO_GPU_LEDGER_SKIP_FORMAT;
+        break;
+    case -EFBIG:
+        reason = VIRTIO_GPU_LEDGER_SKIP_NO_GAIN;
+        break;
+    case -ENOSPC:
+        reason = VIRTIO_GPU_LEDGER_SKIP_LIMIT;
+        break;
+    case -ENOMEM:
+        reason = VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY;
+        break;
+    default:
+        /* -ENODATA: a staging buffer has no storage. -ECANCELED: it is used. */
+        return;
+    }
+    if (entry->state != VIRTIO_GPU_LEDGER_PURGED && !entry->compressed_bytes) {
+        virtio_gpu_ledger_skip(r->ledger, entry, reason);
+    }
+}
+
+static int virtio_gpu_reclaim_compress(VirtIOGPU *g,
+                                       VirtIOGPULedgerEntry *entry)
+{
+    int64_t start = g_get_monotonic_time();
+    int ret = g->reclaim->backend->compress(g, entry->opaque);
+
+    virtio_gpu_reclaim_compress_result(g, entry, ret,
+                                       g_get_monotonic_time() - start);
+    return ret;
+}
+
+bool virtio_gpu_reclaim_make_room(VirtIOGPU *g, uint64_t more)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    uint64_t lacks = virtio_gpu_ledger_lacks(r->ledger, more);
+    uint64_t budget, last_use;
+    VirtIOGPULedgerEntry *entry;
+    uint32_t after = 0, id;
+    int i;
+
+    if (lacks == 0 || !r->backend->lru_next) {
+        return lacks == 0;
+    }
+    /* One at a time: what is under way in slices would not be done in time. */
+    entry = virtio_gpu_ledger_find(r->ledger, r->compressing);
+    if (entry) {
+        r->backend->restore(g, entry->opaque);
+    }
+    budget = lacks > UINT64_MAX / 4 ? UINT64_MAX : 2 * lacks + ROOM_BYTES;
+    for (i = 0; i < ROOM_RESOURCES; i++) {
+        id = r->backend->lru_next(g, after, &last_use);
+        if (!id) {
+            break;
+        }
+        entry = virtio_gpu_ledger_find(r->ledger, id);
+        if (!entry || entry->size > budget || entry->size < ROOM_MIN_BYTES ||
+            virtio_gpu_reclaim_is_scanned_out(g, id)) {
+            after = id;
+            continue;
+        }
+        budget -= entry->size;
+        if (virtio_gpu_reclaim_compress(g, entry) < 0) {
+            after = id;
+        } else if (virtio_gpu_ledger_lacks(r->ledger, more) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
 {
@@ -20,10 +116,12 @@ int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     int ret;
 
     if (!purged && !entry->compressed_bytes) {
-        return 0;
+        /* A use ends compressing that is under way. */
+        return entry->id == r->compressing ?
+               r->backend->restore(g, entry->opaque) : 0;
     }
-    /* Compressed contents count in full, so they always fit. */
-    if (purged && !virtio_gpu_ledger_fits(r->ledger, entry->size)) {
+    /* Compressed contents have been accepted: they come back in any case. */
+    if (!virtio_gpu_reclaim_make_room(g, entry->size) && purged) {
         return -ENOMEM;
     }
     start = g_get_monotonic_time();

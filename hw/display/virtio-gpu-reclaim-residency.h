@@ -11,12 +11,40 @@
 #include "virtio-gpu-reclaim-backend.h"
 
 /**
+ * virtio_gpu_reclaim_make_room: Compress idle resources until more memory fits.
+ * @g: the device
+ * @more: bytes that are to be allocated
+ *
+ * The least recently used ones, as long as @more does not fit the limit. The
+ * storage that is tried to be compressed, at once and in the caller's time, is
+ * less than twice what was over the limit and 16 MiB.
+ *
+ * Returns: whether @more bytes stay below the limit.
+ */
+bool virtio_gpu_reclaim_make_room(VirtIOGPU *g, uint64_t more);
+
+/**
+ * virtio_gpu_reclaim_compress_result: Account an attempt to compress.
+ * @g: the device
+ * @entry: the resource
+ * @ret: what the backend returned
+ * @us: microseconds that it took
+ */
+void virtio_gpu_reclaim_compress_result(VirtIOGPU *g,
+                                        VirtIOGPULedgerEntry *entry, int ret,
+                                        int64_t us);
+
+/**
  * virtio_gpu_reclaim_restore: Give a resource its storage again.
  * @g: the device
- * @entry: the resource; left alone if it has storage
+ * @entry: the resource; left alone if it has storage, but for compressing that
+ *         is under way, which ends
  *
- * Returns: 0; -ENOMEM also if it would go over the limit. After an error the
- * resource is as it was.
+ * Room is made if there has to be. Compressed contents are restored even if
+ * there is none.
+ *
+ * Returns: 0; -ENOMEM also if a purged one would go over the limit. After an
+ * error the resource is as it was.
  */
 int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry);
 

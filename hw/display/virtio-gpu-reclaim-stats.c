@@ -13,7 +13,9 @@
 #include "qapi/visitor.h"
 #include "hw/qdev-properties.h"
 #include "virtio-gpu-ledger.h"
+#include "virtio-gpu-pressure.h"
 #include "virtio-gpu-reclaim-backend.h"
+#include "virtio-gpu-reclaim-control.h"
 #include "virtio-gpu-reclaim-trim.h"
 
 typedef struct VirtIOGPUStatsField {
@@ -53,16 +55,18 @@ static bool virtio_gpu_stats_visit_group(Visitor *v, const char *name,
 typedef struct VirtIOGPUStatsContexts {
     Visitor *v;
     Error **errp;
+    const VirtIOGPUReclaimControlStatus *status;
     bool ok;
 } VirtIOGPUStatsContexts;
 
-static void virtio_gpu_stats_visit_context(uint32_t id, const char *name,
-                                           uint64_t resources,
-                                           uint64_t host_bytes, void *opaque)
+static void virtio_gpu_stats_visit_context(const VirtIOGPUReclaimCtx *ctx,
+                                           void *opaque)
 {
     VirtIOGPUStatsContexts *vc = opaque;
-    uint64_t id64 = id;
-    char *str = (char *)name;
+    uint64_t id64 = ctx->id;
+    char *str = (char *)ctx->name;
+    uint64_t idle_ms = vc->status->now - MIN(vc->status->now, ctx->last_use);
+    bool active = ctx->last_use && idle_ms < VIRTIO_GPU_POLICY_PROTECT_MS;
 
     if (!vc->ok) {
         return;
@@ -71,20 +75,27 @@ static void virtio_gpu_stats_visit_context(uint32_t id, const char *name,
     if (vc->ok) {
         vc->ok = visit_type_uint64(vc->v, "id", &id64, vc->errp) &&
                  visit_type_str(vc->v, "name", &str, vc->errp) &&
+                 visit_type_bool(vc->v, "active", &active, vc->errp) &&
                  virtio_gpu_stats_visit_fields(vc->v, (VirtIOGPUStatsField[]) {
-                     { "resources", resources },
-                     { "host-bytes", host_bytes },
+                     { "idle-ms", idle_ms },
+                     { "resources", ctx->resources },
+                     { "host-bytes", ctx->host_bytes },
+                     { "compressed-bytes", ctx->compressed_bytes },
                      { } }, vc->errp) &&
                  visit_check_struct(vc->v, vc->errp);
         visit_end_struct(vc->v, NULL);
     }
 }
 
-static bool virtio_gpu_stats_visit_contexts(VirtIOGPU *g, Visitor *v,
-                                            Error **errp)
+static bool
+virtio_gpu_stats_visit_contexts(VirtIOGPU *g, Visitor *v,
+                                const VirtIOGPUReclaimControlStatus *status,
+                                Error **errp)
 {
     const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
-    VirtIOGPUStatsContexts vc = { .v = v, .errp = errp, .ok = true };
+    VirtIOGPUStatsContexts vc = {
+        .v = v, .errp = errp, .status = status, .ok = true,
+    };
 
     if (!visit_start_list(v, "contexts", NULL, 0, errp)) {
         return false;
@@ -138,7 +149,7 @@ virtio_gpu_stats_visit_compressed(Visitor *v,
              { } }, errp) &&
          virtio_gpu_stats_visit_times(v, c->decompress_us, errp) &&
          virtio_gpu_stats_visit_group(v, "skipped", (VirtIOGPUStatsField[]) {
-             { "referenced", skipped[VIRTIO_GPU_LEDGER_SKIP_REFERENCED] },
+             { "busy", skipped[VIRTIO_GPU_LEDGER_SKIP_BUSY] },
              { "format", skipped[VIRTIO_GPU_LEDGER_SKIP_FORMAT] },
              { "no-gain", skipped[VIRTIO_GPU_LEDGER_SKIP_NO_GAIN] },
              { "limit", skipped[VIRTIO_GPU_LEDGER_SKIP_LIMIT] },
@@ -159,15 +170,15 @@ static bool virtio_gpu_stats_visit_states(Visitor *v,
 
     return virtio_gpu_stats_visit_group(v, "resident", (VirtIOGPUStatsField[]) {
                { "resources", resident->resources },
-               { "host-bytes", resident->size },
+               { "host-bytes", resident->size - resident->uncompressed_bytes },
+               { "compressed-bytes", resident->compressed_bytes },
                { "backing-bytes", resident->backing_bytes },
                { "iov-bytes", resident->iov_bytes },
                { } }, errp) &&
            virtio_gpu_stats_visit_group(v, "evicted", (VirtIOGPUStatsField[]) {
                { "resources", evicted->resources },
-               { "host-bytes", evicted->size -
-                               s->compressed.uncompressed_bytes },
-               { "compressed-bytes", s->compressed.compressed_bytes },
+               { "host-bytes", evicted->size - evicted->uncompressed_bytes },
+               { "compressed-bytes", evicted->compressed_bytes },
                { } }, errp) &&
            virtio_gpu_stats_visit_compressed(v, &s->compressed, errp) &&
            virtio_gpu_stats_visit_group(v, "purged", (VirtIOGPUStatsField[]) {
@@ -180,10 +191,39 @@ static bool virtio_gpu_stats_visit_states(Visitor *v,
                { } }, errp);
 }
 
+/* What the host wants, and why storage stays in spite of it. */
+static bool
+virtio_gpu_stats_visit_reclaim(VirtIOGPU *g, Visitor *v,
+                               const VirtIOGPUReclaimControlStatus *status,
+                               Error **errp)
+{
+    const guint64 *skipped =
+        virtio_gpu_ledger_stats(g->reclaim->ledger)->compressed.skipped_bytes;
+    char *pressure = (char *)virtio_gpu_pressure_name(status->pressure);
+
+    return virtio_gpu_stats_visit_fields(v, (VirtIOGPUStatsField[]) {
+               { "used-bytes", virtio_gpu_ledger_used(g->reclaim->ledger) },
+               { "target-bytes", g->reclaim_conf.target },
+               { "asked-bytes", status->ask_bytes },
+               { "protect-ms", status->protect_ms },
+               { } }, errp) &&
+           visit_type_str(v, "pressure", &pressure, errp) &&
+           virtio_gpu_stats_visit_group(v, "stays", (VirtIOGPUStatsField[]) {
+               { "recently-used", status->recent_bytes },
+               { "scanned-out", status->scanned_out_bytes },
+               { "busy", skipped[VIRTIO_GPU_LEDGER_SKIP_BUSY] },
+               { "format", skipped[VIRTIO_GPU_LEDGER_SKIP_FORMAT] },
+               { "no-gain", skipped[VIRTIO_GPU_LEDGER_SKIP_NO_GAIN] },
+               { "limit", skipped[VIRTIO_GPU_LEDGER_SKIP_LIMIT] },
+               { "no-memory", skipped[VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY] },
+               { } }, errp);
+}
+
 static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
                                  void *opaque, Error **errp)
 {
     VirtIOGPU *g = VIRTIO_GPU(obj);
+    VirtIOGPUReclaimControlStatus status;
     const VirtIOGPULedgerStats *s;
     uint64_t trims, trim_us;
 
@@ -193,6 +233,7 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
     }
     trims = virtio_gpu_trim_count(g->reclaim->trim, &trim_us);
     s = virtio_gpu_ledger_stats(g->reclaim->ledger);
+    status = virtio_gpu_reclaim_control_status(g);
 
     if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return;
@@ -212,7 +253,8 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
             { "trims", trims },
             { "trim-us", trim_us },
             { } }, errp) &&
-        virtio_gpu_stats_visit_contexts(g, v, errp)) {
+        virtio_gpu_stats_visit_reclaim(g, v, &status, errp) &&
+        virtio_gpu_stats_visit_contexts(g, v, &status, errp)) {
         visit_check_struct(v, errp);
     }
     visit_end_struct(v, NULL);

@@ -85,7 +85,10 @@ void virtio_gpu_untracked_ctx_foreach(const VirtIOGPUUntracked *u,
 
     g_hash_table_iter_init(&i, u->contexts);
     while (g_hash_table_iter_next(&i, &id, &name)) {
-        func(GPOINTER_TO_UINT(id), name, 0, 0, opaque);
+        func(&(VirtIOGPUReclaimCtx) {
+            .id = GPOINTER_TO_UINT(id),
+            .name = name,
+        }, opaque);
     }
 }
 

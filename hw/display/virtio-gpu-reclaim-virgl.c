@@ -233,6 +233,49 @@ static int virtio_gpu_reclaim_virgl_compress(VirtIOGPU *g, void *res)
                                            GPOINTER_TO_UINT(res));
 }
 
+/*
+ * The library records a use once for each of its times, so these are tenths of
+ * a second: with milliseconds it would move resources in its list all the time.
+ * What counts for the layers above is the end of that tenth.
+ */
+static uint64_t virtio_gpu_reclaim_virgl_ms(uint64_t tenths)
+{
+    return tenths ? tenths * 100 - 1 : 0;
+}
+
+static void virtio_gpu_reclaim_virgl_set_time(VirtIOGPU *g, uint64_t now)
+{
+    virgl_reclaim_set_time(virtio_gpu_reclaim_virgl_vr(g), now / 100 + 1);
+}
+
+static uint32_t virtio_gpu_reclaim_virgl_lru_next(VirtIOGPU *g, uint32_t after,
+                                                  uint64_t *last_use)
+{
+    uint32_t id = 0;
+
+    /* After a reset of the device there are none; the renderer's is due. */
+    if (!compat_renderer_reset_is_due(VIRTIO_GPU_GL(g))) {
+        id = virgl_reclaim_lru_next(virtio_gpu_reclaim_virgl_vr(g), after,
+                                    last_use);
+        *last_use = virtio_gpu_reclaim_virgl_ms(*last_use);
+    }
+    return id;
+}
+
+static int virtio_gpu_reclaim_virgl_compress_begin(VirtIOGPU *g, void *res)
+{
+    int ret = virtio_gpu_reclaim_virgl_can_purge(g, res);
+
+    return ret ? ret :
+           virgl_reclaim_compress_begin(virtio_gpu_reclaim_virgl_vr(g),
+                                        GPOINTER_TO_UINT(res));
+}
+
+static int virtio_gpu_reclaim_virgl_compress_run(VirtIOGPU *g)
+{
+    return virgl_reclaim_compress_run(virtio_gpu_reclaim_virgl_vr(g));
+}
+
 /* Blobs. */
 
 /*
@@ -477,7 +520,14 @@ virtio_gpu_reclaim_virgl_ctx_call(const struct virgl_reclaim_ctx *ctx,
 {
     VirtIOGPUReclaimVirglCtx *call = opaque;
 
-    call->func(ctx->id, ctx->name, ctx->resources, ctx->bytes, call->opaque);
+    call->func(&(VirtIOGPUReclaimCtx) {
+        .id = ctx->id,
+        .name = ctx->name,
+        .resources = ctx->resources,
+        .host_bytes = ctx->bytes,
+        .compressed_bytes = ctx->compressed_bytes,
+        .last_use = virtio_gpu_reclaim_virgl_ms(ctx->last_use),
+    }, call->opaque);
 }
 
 static void virtio_gpu_reclaim_virgl_ctx_foreach(VirtIOGPU *g,
@@ -641,7 +691,11 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .can_purge = virtio_gpu_reclaim_virgl_can_purge,
     .purge = virtio_gpu_reclaim_virgl_purge,
     .restore = virtio_gpu_reclaim_virgl_restore,
+    .set_time = virtio_gpu_reclaim_virgl_set_time,
+    .lru_next = virtio_gpu_reclaim_virgl_lru_next,
     .compress = virtio_gpu_reclaim_virgl_compress,
+    .compress_begin = virtio_gpu_reclaim_virgl_compress_begin,
+    .compress_run = virtio_gpu_reclaim_virgl_compress_run,
     .can_scanout = virtio_gpu_reclaim_virgl_can_scanout,
     .can_scanout_blob = virtio_gpu_reclaim_virgl_can_scanout_blob,
     .can_cursor = virtio_gpu_reclaim_virgl_can_cursor,
@@ -683,10 +737,8 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     g_assert(data->vr);
     virgl_reclaim_set_events(data->vr, &virtio_gpu_reclaim_virgl_events, g);
     virgl_reclaim_set_max_contexts(data->vr, conf->max_contexts);
-    if (conf->compress) {
-        virgl_reclaim_set_compress_max(data->vr,
-                                       conf->compress_max ?: UINT64_MAX);
-    }
+    virgl_reclaim_set_compress_max(data->vr,
+                                   conf->compressed_max ?: UINT64_MAX);
     data->untracked = virtio_gpu_untracked_new();
     data->reset_bh = qemu_bh_new_guarded(virtio_gpu_reclaim_virgl_reset_bh, g,
                                          &DEVICE(g)->mem_reentrancy_guard);

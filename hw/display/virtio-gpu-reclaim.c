@@ -8,8 +8,9 @@
  * Usage:
  *
  *     -device virtio-gpu-gl-pci,id=gpu0,x-reclaim=on[,max_hostmem=SIZE]
- *             [,x-max-contexts=N]
- *             [,x-evicted-compress=on[,x-evicted-compress-max=SIZE]]
+ *             [,hostmem-target=SIZE][,x-idle-compress=SECONDS]
+ *             [,x-reclaim-pressure=psi][,x-evicted-compress=on]
+ *             [,x-compressed-max=SIZE][,x-max-contexts=N]
  *
  * and, in the monitor, qom-get /machine/peripheral/gpu0 reclaim-stats.
  *
@@ -27,7 +28,7 @@
 #include "virtio-gpu-reclaim-cmd.h"
 #include "virtio-gpu-reclaim-cmd-blob.h"
 #include "virtio-gpu-reclaim-cmd-3d.h"
-#include "virtio-gpu-reclaim-compress.h"
+#include "virtio-gpu-reclaim-control.h"
 #include "virtio-gpu-reclaim-request.h"
 #include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-trim.h"
@@ -53,30 +54,25 @@ static void virtio_gpu_reclaim_storage_released(VirtIOGPU *g, uint32_t id,
 static void virtio_gpu_reclaim_compressed(VirtIOGPU *g, uint32_t id,
                                           uint64_t bytes)
 {
-    VirtIOGPULedger *ledger = g->reclaim->ledger;
-
-    virtio_gpu_ledger_compress(ledger, virtio_gpu_ledger_find(ledger, id),
-                               bytes);
+    virtio_gpu_reclaim_control_compressed(
+        g, virtio_gpu_ledger_find(g->reclaim->ledger, id), bytes);
 }
 
 static void virtio_gpu_reclaim_decompressed(VirtIOGPU *g, uint32_t id,
                                             uint64_t us)
 {
-    VirtIOGPULedger *ledger = g->reclaim->ledger;
-
-    virtio_gpu_ledger_decompress(ledger, virtio_gpu_ledger_find(ledger, id),
-                                 us);
+    virtio_gpu_reclaim_control_decompressed(
+        g, virtio_gpu_ledger_find(g->reclaim->ledger, id), us);
 }
 
 /*
  * A context draws with a surface or view of a purged resource. That it counts
- * again cannot be refused here; the limit then refuses what comes next.
+ * again cannot be refused here: others leave for it.
  */
 static void virtio_gpu_reclaim_restored(VirtIOGPU *g, uint32_t id)
 {
-    VirtIOGPULedger *ledger = g->reclaim->ledger;
-
-    virtio_gpu_ledger_restore(ledger, virtio_gpu_ledger_find(ledger, id));
+    virtio_gpu_reclaim_control_restored(
+        g, virtio_gpu_ledger_find(g->reclaim->ledger, id));
 }
 
 static void virtio_gpu_reclaim_renderer_reset(VirtIOGPU *g)
@@ -94,7 +90,7 @@ static const VirtIOGPUReclaimEvents virtio_gpu_reclaim_events = {
     .compressed = virtio_gpu_reclaim_compressed,
     .decompressed = virtio_gpu_reclaim_decompressed,
     .restored = virtio_gpu_reclaim_restored,
-    .unreferenced = virtio_gpu_reclaim_compress_queue,
+    .unreferenced = virtio_gpu_reclaim_control_evicted,
     .renderer_reset = virtio_gpu_reclaim_renderer_reset,
 };
 
@@ -105,6 +101,7 @@ static bool virtio_gpu_reclaim_carry_out(VirtIOGPU *g,
                                          struct virtio_gpu_ctrl_command *cmd)
 {
     const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
+    bool done;
 
     if (cmd->error) {
         /* The request was too short. */
@@ -115,15 +112,17 @@ static bool virtio_gpu_reclaim_carry_out(VirtIOGPU *g,
                                   "the renderer failed to start");
         return true;
     }
+    virtio_gpu_reclaim_control_begin_cmd(g);
     if (backend->blob_created && virtio_gpu_reclaim_cmd_blob(g, cmd)) {
         return cmd->error;
     }
-    if (virtio_gpu_reclaim_cmd_resource(g, cmd) ||
-        (backend->ctx_create && virtio_gpu_reclaim_cmd_3d(g, cmd))) {
-        return true;
+    done = virtio_gpu_reclaim_cmd_resource(g, cmd) ||
+           (backend->ctx_create && virtio_gpu_reclaim_cmd_3d(g, cmd));
+    virtio_gpu_reclaim_control_end_cmd(g);
+    if (!done) {
+        virtio_gpu_reclaim_validate(g, cmd);
     }
-    virtio_gpu_reclaim_validate(g, cmd);
-    return cmd->error;
+    return done || cmd->error;
 }
 
 bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
@@ -208,14 +207,26 @@ void virtio_gpu_reclaim_get_config(VirtIOGPUBase *b, uint8_t *config)
 bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
 {
     const VirtIOGPUReclaimConf *conf = &g->reclaim_conf;
+    const struct {
+        const char *option;
+        bool is_set;
+    } needs_reclaim[] = {
+        { "hostmem-target", conf->target },
+        { "x-compressed-max", conf->compressed_max },
+        { "x-evicted-compress=on", conf->compress_evicted },
+        { "x-idle-compress", conf->idle_s },
+        { "x-reclaim-pressure=psi", conf->pressure },
+    };
+    int i;
 
-    if (conf->compress && !virtio_gpu_reclaim_enabled(g->parent_obj.conf)) {
-        error_setg(errp, "x-evicted-compress=on needs x-reclaim=on");
-        return false;
+    if (virtio_gpu_reclaim_enabled(g->parent_obj.conf)) {
+        return virtio_gpu_reclaim_control_check(conf, errp);
     }
-    if (conf->compress_max && !conf->compress) {
-        error_setg(errp, "x-evicted-compress-max needs x-evicted-compress=on");
-        return false;
+    for (i = 0; i < ARRAY_SIZE(needs_reclaim); i++) {
+        if (needs_reclaim[i].is_set) {
+            error_setg(errp, "%s needs x-reclaim=on", needs_reclaim[i].option);
+            return false;
+        }
     }
     return true;
 }
@@ -245,7 +256,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
         r->backend = &virtio_gpu_reclaim_2d;
     }
     g->reclaim = r;
-    virtio_gpu_reclaim_compress_init(g);
+    virtio_gpu_reclaim_control_init(g);
 }
 
 void virtio_gpu_reclaim_finalize(Object *obj)
@@ -258,7 +269,7 @@ void virtio_gpu_reclaim_finalize(Object *obj)
             r->backend->free(g);
         }
         virtio_gpu_reclaim_vmstate_free(r);
-        virtio_gpu_reclaim_compress_free(g);
+        virtio_gpu_reclaim_control_free(g);
         virtio_gpu_trim_free(r->trim);
         virtio_gpu_ledger_free(r->ledger);
         g_free(r);
@@ -294,7 +305,7 @@ void virtio_gpu_reclaim_reset(VirtIOGPU *g)
     virtio_gpu_ledger_foreach(r->ledger, virtio_gpu_reclaim_reset_entry, g);
     bytes = virtio_gpu_ledger_stats(r->ledger)->host_bytes;
     virtio_gpu_ledger_clear(r->ledger, defer);
-    virtio_gpu_reclaim_compress_reset(g);
+    virtio_gpu_reclaim_control_reset(g);
     for (i = 0; i < g->parent_obj.conf.max_outputs; i++) {
         g->parent_obj.scanout[i].cursor.resource_id = 0;
     }

@@ -24,6 +24,7 @@ typedef struct Reference {
     bool live;
     VirtIOGPULedgerState state;
     guint64 size, overhead, backing, iov, released, compressed;
+    int skip;       /* the reason, or -1 */
 } Reference;
 
 typedef struct Model {
@@ -63,14 +64,14 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
     guint64 value = number(op), overhead;
 
     g_assert(!e == !n->live);
-    switch (op[0] % 12) {
+    switch (op[0] % 13) {
     case 0:
         e = virtio_gpu_ledger_add(ledger, id, value, op[2], n);
         g_assert(!e == (!id || n->live));
         if (e) {
             g_assert(e->opaque == n && e->id == id);
             *n = (Reference) { .live = true, .state = RESIDENT, .size = value,
-                               .overhead = op[2] };
+                               .overhead = op[2], .skip = -1 };
         }
         break;
     case 1:
@@ -108,6 +109,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
             virtio_gpu_ledger_purge(ledger, e, value);
             n->state = PURGED;
             n->backing = n->iov = n->compressed = 0;
+            n->skip = -1;
             n->released = value;
             b->deferred += n->size - value;
             b->released += value;
@@ -142,7 +144,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         b->errors++;
         break;
     case 8:
-        if (e && n->state == RESIDENT && !n->backing) {
+        if (e && n->state == RESIDENT && !n->backing && !n->compressed) {
             n->state = value % VIRTIO_GPU_LEDGER_STATES;
             n->released = n->state == PURGED ? n->size : 0;
             virtio_gpu_ledger_enter(ledger, e, n->state);
@@ -156,9 +158,11 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         }
         break;
     case 10:
-        if (e && n->state == EVICTED && !n->compressed && value) {
-            virtio_gpu_ledger_compress(ledger, e, value);
+        if (e && n->state != PURGED && !n->compressed && value) {
+            virtio_gpu_ledger_compress(ledger, e, value, op[5]);
+            g_assert(e->compressed_at == op[5]);
             n->compressed = value;
+            n->skip = -1;
             b->compressions++;
         }
         break;
@@ -167,6 +171,12 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
             virtio_gpu_ledger_decompress(ledger, e, value);
             n->compressed = 0;
             b->decompressions++;
+        }
+        break;
+    case 12:
+        if (e && n->state != PURGED && !n->compressed) {
+            n->skip = value % VIRTIO_GPU_LEDGER_SKIP_REASONS;
+            virtio_gpu_ledger_skip(ledger, e, n->skip);
         }
         break;
     }
@@ -179,6 +189,7 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES] = { 0 };
     guint64 host = b->deferred, compressed = 0;
     guint64 overhead = b->deferred_overhead;
+    guint64 skipped[VIRTIO_GPU_LEDGER_SKIP_REASONS] = { 0 };
     int i;
 
     for (i = 0; i < IDS; i++) {
@@ -191,12 +202,21 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
             in[n->state].iov_bytes += n->iov;
             in[n->state].released_bytes += n->released;
             compressed += n->compressed;
+            if (n->compressed) {
+                in[n->state].compressed_bytes += n->compressed;
+                in[n->state].uncompressed_bytes += n->size;
+            }
+            if (n->skip >= 0) {
+                skipped[n->skip] += n->size;
+            }
             overhead += n->overhead;
             host += n->iov + (n->state == PURGED ? 0 :
                               n->compressed ?: n->size);
         }
     }
     g_assert(memcmp(in, s->in, sizeof(in)) == 0);
+    g_assert(memcmp(skipped, s->compressed.skipped_bytes,
+                    sizeof(skipped)) == 0);
     g_assert(s->deferred == b->n_deferred);
     g_assert(s->deferred_bytes == b->deferred);
     g_assert(s->compressed.compressed_bytes == compressed);

@@ -63,7 +63,7 @@ static void test_unknown_command(const void *data)
 {
     static const uint32_t types[] = {
         0, VIRTIO_GPU_RESP_OK_NODATA, VIRTIO_GPU_RESP_OK_PURGE,
-        VIRTIO_GPU_CMD_RESOURCE_PURGE + 1, UINT32_MAX,
+        VIRTIO_GPU_CMD_GET_RECLAIM_TARGET + 1, UINT32_MAX,
     };
     const Device *dev = data;
     g_autofree char *on = g_strconcat(dev->args, ",x-reclaim=on", NULL);

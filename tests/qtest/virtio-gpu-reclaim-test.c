@@ -53,6 +53,7 @@ int main(int argc, char **argv)
     add_migration_error_cases();
     add_rss_cases();
     add_compress_cases();
+    add_control_cases();
     add_blob_cases();
     add_hostile_cases();
     add_limit_cases();

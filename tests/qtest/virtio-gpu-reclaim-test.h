@@ -113,6 +113,7 @@ void add_migration_cases(void);
 void add_migration_error_cases(void);
 void add_rss_cases(void);
 void add_compress_cases(void);
+void add_control_cases(void);
 void add_fences_cases(void);
 void add_blob_cases(void);
 void add_hostile_cases(void);

@@ -229,8 +229,9 @@ static void test_compress(Fixture *f, gconstpointer data)
 
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     virtio_gpu_ledger_detach(f->ledger, e);
-    virtio_gpu_ledger_compress(f->ledger, e, 30);
+    virtio_gpu_ledger_compress(f->ledger, e, 30, 77);
     check_in(f, EVICTED, 1, 100, 0);
+    g_assert_cmpuint(e->compressed_at, ==, 77);
     g_assert_cmpuint(f->stats->host_bytes, ==, 30);
     g_assert_cmpuint(c->resources, ==, 1);
     g_assert_cmpuint(c->compressed_bytes, ==, 30);
@@ -247,18 +248,49 @@ static void test_compress(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
 
     /* A purge or a removal frees the compressed contents. */
-    virtio_gpu_ledger_compress(f->ledger, e, 30);
+    virtio_gpu_ledger_compress(f->ledger, e, 30, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 100);
     g_assert_cmpuint(c->resources, ==, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 0);
     virtio_gpu_ledger_restore(f->ledger, e);
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 0);
     virtio_gpu_ledger_detach(f->ledger, e);
-    virtio_gpu_ledger_compress(f->ledger, e, 40);
+    virtio_gpu_ledger_compress(f->ledger, e, 40, 0);
     virtio_gpu_ledger_remove(f->ledger, e);
     g_assert_cmpuint(c->compressed_bytes, ==, 0);
     g_assert_cmpuint(c->uncompressed_bytes, ==, 0);
     g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+}
+
+/* The backing of a compressed resource stays, and can be detached. */
+static void test_compress_attached(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
+    const VirtIOGPULedgerTotals *resident = &f->stats->in[RESIDENT];
+    const VirtIOGPULedgerTotals *evicted = &f->stats->in[EVICTED];
+
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 16);
+    virtio_gpu_ledger_compress(f->ledger, e, 30, 0);
+    check_in(f, RESIDENT, 1, 100, 4096);
+    g_assert_cmpuint(resident->compressed_bytes, ==, 30);
+    g_assert_cmpuint(resident->uncompressed_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 46);
+
+    virtio_gpu_ledger_detach(f->ledger, e);
+    check_in(f, EVICTED, 1, 100, 0);
+    g_assert_cmpuint(resident->compressed_bytes, ==, 0);
+    g_assert_cmpuint(evicted->compressed_bytes, ==, 30);
+    g_assert_cmpuint(evicted->uncompressed_bytes, ==, 100);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 30);
+
+    virtio_gpu_ledger_decompress(f->ledger, e, 0);
+    check_in(f, EVICTED, 1, 100, 0);
+    virtio_gpu_ledger_attach(f->ledger, e, 4096, 16);
+    virtio_gpu_ledger_compress(f->ledger, e, 30, 0);
+    virtio_gpu_ledger_decompress(f->ledger, e, 0);
+    check_in(f, RESIDENT, 1, 100, 4096);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 116);
+    g_assert_cmpuint(resident->uncompressed_bytes, ==, 0);
 }
 
 static void test_times(Fixture *f, gconstpointer data)
@@ -276,7 +308,7 @@ static void test_times(Fixture *f, gconstpointer data)
 
     virtio_gpu_ledger_detach(f->ledger, e);
     for (i = 0; i < G_N_ELEMENTS(times); i++) {
-        virtio_gpu_ledger_compress(f->ledger, e, 1);
+        virtio_gpu_ledger_compress(f->ledger, e, 1, 0);
         virtio_gpu_ledger_decompress(f->ledger, e, times[i].us);
         want[times[i].bucket]++;
         g_assert_cmpmem(f->stats->compressed.decompress_us, sizeof(want),
@@ -284,22 +316,42 @@ static void test_times(Fixture *f, gconstpointer data)
     }
 }
 
+/* A resource counts under the last reason, until it is compressed or gone. */
 static void test_skip(Fixture *f, gconstpointer data)
 {
-    virtio_gpu_ledger_skip(f->ledger, VIRTIO_GPU_LEDGER_SKIP_NO_GAIN);
-    virtio_gpu_ledger_skip(f->ledger, VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY);
-    virtio_gpu_ledger_skip(f->ledger, VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY);
-    g_assert_cmpuint(f->stats->compressed.skipped[
-                         VIRTIO_GPU_LEDGER_SKIP_NO_GAIN], ==, 1);
-    g_assert_cmpuint(f->stats->compressed.skipped[
-                         VIRTIO_GPU_LEDGER_SKIP_NO_MEMORY], ==, 2);
+    VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
+    VirtIOGPULedgerEntry *e2 = virtio_gpu_ledger_add(f->ledger, 8, 50, 0, NULL);
+    const VirtIOGPULedgerCompressed *c = &f->stats->compressed;
+
+    virtio_gpu_ledger_skip(f->ledger, e, VIRTIO_GPU_LEDGER_SKIP_NO_GAIN);
+    g_assert_cmpuint(c->skipped_bytes[VIRTIO_GPU_LEDGER_SKIP_NO_GAIN], ==, 100);
+    virtio_gpu_ledger_skip(f->ledger, e, VIRTIO_GPU_LEDGER_SKIP_BUSY);
+    virtio_gpu_ledger_skip(f->ledger, e, VIRTIO_GPU_LEDGER_SKIP_BUSY);
+    virtio_gpu_ledger_skip(f->ledger, e2, VIRTIO_GPU_LEDGER_SKIP_BUSY);
+    g_assert_cmpuint(c->skipped[VIRTIO_GPU_LEDGER_SKIP_NO_GAIN], ==, 1);
+    g_assert_cmpuint(c->skipped[VIRTIO_GPU_LEDGER_SKIP_BUSY], ==, 3);
+    g_assert_cmpuint(c->skipped_bytes[VIRTIO_GPU_LEDGER_SKIP_NO_GAIN], ==, 0);
+    g_assert_cmpuint(c->skipped_bytes[VIRTIO_GPU_LEDGER_SKIP_BUSY], ==, 150);
+
+    virtio_gpu_ledger_compress(f->ledger, e2, 1, 0);
+    g_assert_cmpuint(c->skipped_bytes[VIRTIO_GPU_LEDGER_SKIP_BUSY], ==, 100);
+    virtio_gpu_ledger_purge(f->ledger, e, 100);
+    g_assert_cmpuint(c->skipped_bytes[VIRTIO_GPU_LEDGER_SKIP_BUSY], ==, 0);
+    virtio_gpu_ledger_decompress(f->ledger, e2, 0);
+    virtio_gpu_ledger_skip(f->ledger, e2, VIRTIO_GPU_LEDGER_SKIP_LIMIT);
+    virtio_gpu_ledger_clear(f->ledger, false);
+    g_assert_cmpuint(c->skipped_bytes[VIRTIO_GPU_LEDGER_SKIP_LIMIT], ==, 0);
+    g_assert_cmpuint(c->skipped[VIRTIO_GPU_LEDGER_SKIP_LIMIT], ==, 1);
 }
 
-/* The limit is exclusive; compressed resources count in full size. */
+/*
+ * The limit is exclusive. Compressed contents make room, up to twice the limit
+ * of what they are uncompressed.
+ */
 static void test_limit(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedger *ledger = virtio_gpu_ledger_new(1000);
-    VirtIOGPULedgerEntry *e;
+    VirtIOGPULedgerEntry *e, *e2;
 
     g_assert_true(virtio_gpu_ledger_fits(ledger, 999));
     g_assert_false(virtio_gpu_ledger_fits(ledger, 1000));
@@ -308,15 +360,43 @@ static void test_limit(Fixture *f, gconstpointer data)
     g_assert_true(virtio_gpu_ledger_fits(ledger, 399));
     g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
     g_assert_false(virtio_gpu_ledger_fits(ledger, G_MAXUINT64));
-    virtio_gpu_ledger_detach(ledger, e);
-    virtio_gpu_ledger_compress(ledger, e, 10);
-    g_assert_true(virtio_gpu_ledger_fits(ledger, 399));
-    g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
+    g_assert_cmpuint(virtio_gpu_ledger_used(ledger), ==, 600);
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(ledger, 399), ==, 0);
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(ledger, 410), ==, 11);
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(ledger, 1399), ==, 1000);
+    g_assert_true(virtio_gpu_ledger_may_fit(ledger, 1399));
+    g_assert_false(virtio_gpu_ledger_may_fit(ledger, 1400));
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(ledger, G_MAXUINT64), ==,
+                     G_MAXUINT64 - 399);
+    virtio_gpu_ledger_compress(ledger, e, 10, 0);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 989));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, 990));
+    e2 = virtio_gpu_ledger_add(ledger, 2, 900, 0, NULL);
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(ledger, 100), ==, 11);
+    virtio_gpu_ledger_compress(ledger, e2, 20, 0);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, 499));
+    g_assert_true(virtio_gpu_ledger_may_fit(ledger, 499));
+    g_assert_false(virtio_gpu_ledger_may_fit(ledger, 500));
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(ledger, 500), ==, 0);
+    /* What was restored may be over the limit. */
+    virtio_gpu_ledger_decompress(ledger, e, 0);
+    virtio_gpu_ledger_decompress(ledger, e2, 0);
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(ledger, 0), ==, 501);
+    virtio_gpu_ledger_remove(ledger, e2);
     virtio_gpu_ledger_defer(ledger, 600, 0);
     virtio_gpu_ledger_purge(ledger, e, 0);
     g_assert_false(virtio_gpu_ledger_fits(ledger, 400));
+    /* What was purged can come back, too. */
+    g_assert_true(virtio_gpu_ledger_may_fit(ledger, 799));
+    g_assert_false(virtio_gpu_ledger_may_fit(ledger, 800));
     virtio_gpu_ledger_release(ledger, 1, 600, 0, true);
     g_assert_true(virtio_gpu_ledger_fits(ledger, 999));
+    virtio_gpu_ledger_free(ledger);
+
+    ledger = virtio_gpu_ledger_new(G_MAXUINT64 - 1);
+    virtio_gpu_ledger_add(ledger, 1, 100, 0, NULL);
+    g_assert_true(virtio_gpu_ledger_fits(ledger, G_MAXUINT64 - 102));
+    g_assert_false(virtio_gpu_ledger_fits(ledger, G_MAXUINT64 - 101));
     virtio_gpu_ledger_free(ledger);
 
     ledger = virtio_gpu_ledger_new(0);
@@ -429,7 +509,7 @@ static void test_clear_deferred(Fixture *f, gconstpointer data)
     virtio_gpu_ledger_attach(f->ledger, e, 4096, 16);
     e = virtio_gpu_ledger_add(f->ledger, 8, 50, 0, NULL);
     virtio_gpu_ledger_detach(f->ledger, e);
-    virtio_gpu_ledger_compress(f->ledger, e, 20);
+    virtio_gpu_ledger_compress(f->ledger, e, 20, 0);
     virtio_gpu_ledger_defer(f->ledger, 5, 0);
     virtio_gpu_ledger_clear(f->ledger, true);
     check_in(f, RESIDENT, 0, 0, 0);
@@ -499,6 +579,7 @@ static void test_foreach(Fixture *f, gconstpointer data)
 typedef struct Sums {
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
     guint64 compressed, uncompressed;
+    guint64 skipped[VIRTIO_GPU_LEDGER_SKIP_REASONS];
 } Sums;
 
 static void add_up(VirtIOGPULedgerEntry *entry, void *opaque)
@@ -513,6 +594,11 @@ static void add_up(VirtIOGPULedgerEntry *entry, void *opaque)
     if (entry->compressed_bytes) {
         sums->compressed += entry->compressed_bytes;
         sums->uncompressed += entry->size;
+        sums->in[entry->state].compressed_bytes += entry->compressed_bytes;
+        sums->in[entry->state].uncompressed_bytes += entry->size;
+    }
+    if (entry->skipped) {
+        sums->skipped[entry->skip] += entry->size;
     }
 }
 
@@ -525,7 +611,7 @@ static void random_step(Fixture *f, GRand *rand)
         virtio_gpu_ledger_add(f->ledger, id, g_rand_int(rand), 0, NULL);
         return;
     }
-    switch (g_rand_int_range(rand, 0, 7)) {
+    switch (g_rand_int_range(rand, 0, 8)) {
     case 0:
         virtio_gpu_ledger_remove(f->ledger, e);
         break;
@@ -556,13 +642,19 @@ static void random_step(Fixture *f, GRand *rand)
         }
         break;
     case 5:
-        if (e->state == EVICTED && !e->compressed_bytes) {
-            virtio_gpu_ledger_compress(f->ledger, e, e->size / 3 + 1);
+        if (e->state != PURGED && !e->compressed_bytes) {
+            virtio_gpu_ledger_compress(f->ledger, e, e->size / 3 + 1, 0);
         }
         break;
     case 6:
         if (e->compressed_bytes) {
             virtio_gpu_ledger_decompress(f->ledger, e, g_rand_int(rand));
+        }
+        break;
+    case 7:
+        if (e->state != PURGED && !e->compressed_bytes) {
+            virtio_gpu_ledger_skip(f->ledger, e,
+                g_rand_int_range(rand, 0, VIRTIO_GPU_LEDGER_SKIP_REASONS));
         }
         break;
     }
@@ -581,7 +673,12 @@ static void test_random(Fixture *f, gconstpointer data)
         for (state = 0; state < VIRTIO_GPU_LEDGER_STATES; state++) {
             check_in(f, state, sums.in[state].resources, sums.in[state].size,
                      sums.in[state].backing_bytes);
+            g_assert_cmpmem(&f->stats->in[state], sizeof(sums.in[state]),
+                            &sums.in[state], sizeof(sums.in[state]));
         }
+        g_assert_cmpmem(f->stats->compressed.skipped_bytes,
+                        sizeof(sums.skipped), sums.skipped,
+                        sizeof(sums.skipped));
         g_assert_cmpuint(f->stats->host_bytes, ==,
                          sums.in[RESIDENT].size +
                          sums.in[RESIDENT].iov_bytes +
@@ -617,6 +714,7 @@ int main(int argc, char **argv)
     ADD(deferred);
     ADD(release);
     ADD(compress);
+    ADD(compress_attached);
     ADD(times);
     ADD(skip);
     ADD(limit);

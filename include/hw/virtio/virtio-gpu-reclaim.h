@@ -29,11 +29,44 @@ struct virtio_gpu_simple_resource;
 #define virtio_gpu_reclaim_enabled(_cfg) \
     (_cfg.flags & (1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED))
 
+/* Properties; sizes in bytes. */
 typedef struct VirtIOGPUReclaimConf {
-    bool compress;              /* contents of evicted resources */
+    bool compress_evicted;      /* what the guest evicts, soon after */
+    int pressure;               /* VirtIOGPUReclaimPressure */
+    char *pressure_file;        /* to read in place of the host's; for tests */
+    uint32_t idle_s;            /* compress what was not used; 0: off */
     uint32_t max_contexts;      /* GL contexts; 0: no limit */
-    uint64_t compress_max;      /* bytes of compressed contents; 0: no limit */
+    uint64_t compressed_max;    /* of compressed contents; 0: no limit */
+    uint64_t target;            /* of host memory; 0: none */
 } VirtIOGPUReclaimConf;
+
+/* What is watched for the host's memory pressure. */
+typedef enum VirtIOGPUReclaimPressure {
+    VIRTIO_GPU_RECLAIM_PRESSURE_OFF,
+    VIRTIO_GPU_RECLAIM_PRESSURE_PSI,
+} VirtIOGPUReclaimPressure;
+
+/* Of all devices, and of GL devices besides. */
+#define VIRTIO_GPU_RECLAIM_PROPERTIES \
+    DEFINE_PROP_BIT("x-reclaim", VirtIOGPU, parent_obj.conf.flags, \
+                    VIRTIO_GPU_FLAG_RECLAIM_ENABLED, false), \
+    DEFINE_PROP("reclaim-stats", VirtIOGPU, reclaim, \
+                virtio_gpu_reclaim_prop_stats, VirtIOGPUReclaim *), \
+    DEFINE_PROP("hostmem-target", VirtIOGPU, reclaim_conf.target, \
+                virtio_gpu_reclaim_prop_target, uint64_t), \
+    DEFINE_PROP("x-reclaim-pressure", VirtIOGPU, reclaim_conf.pressure, \
+                virtio_gpu_reclaim_prop_pressure, int), \
+    DEFINE_PROP_STRING("x-reclaim-pressure-file", VirtIOGPU, \
+                       reclaim_conf.pressure_file)
+
+#define VIRTIO_GPU_RECLAIM_GL_PROPERTIES \
+    DEFINE_PROP_BOOL("x-evicted-compress", VirtIOGPU, \
+                     reclaim_conf.compress_evicted, false), \
+    DEFINE_PROP_SIZE("x-compressed-max", VirtIOGPU, \
+                     reclaim_conf.compressed_max, 0), \
+    DEFINE_PROP_UINT32("x-idle-compress", VirtIOGPU, reclaim_conf.idle_s, 0), \
+    DEFINE_PROP_UINT32("x-max-contexts", VirtIOGPU, \
+                       reclaim_conf.max_contexts, 512)
 
 /*
  * Of a command: while @out_sg is not NULL, the element's out_sg is @iov, a
@@ -116,7 +149,7 @@ virtio_gpu_reclaim_find_resource(VirtIOGPU *g, uint32_t resource_id);
 /**
  * virtio_gpu_reclaim_prepare_cursor: Whether a cursor image can be read.
  * @g: the device
- * @resource_id: resource id; restored if it is purged; 0 for no cursor
+ * @resource_id: resource id; restored if it has no storage; 0 for no cursor
  */
 bool virtio_gpu_reclaim_prepare_cursor(VirtIOGPU *g, uint32_t resource_id);
 
@@ -140,6 +173,7 @@ void virtio_gpu_reclaim_get_config(VirtIOGPUBase *b, uint8_t *config);
  */
 bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp);
 
+/* To be called when virtio_gpu_reclaim_check_conf() has said yes. */
 void virtio_gpu_reclaim_realize(VirtIOGPU *g);
 void virtio_gpu_reclaim_finalize(Object *obj);
 /* To be called before the device model destroys its own resources. */
@@ -147,6 +181,10 @@ void virtio_gpu_reclaim_reset(VirtIOGPU *g);
 
 /* virtio-gpu-reclaim-stats.c: the property "reclaim-stats". */
 extern const PropertyInfo virtio_gpu_reclaim_prop_stats;
+
+/* virtio-gpu-reclaim-control.c: "hostmem-target" and "x-reclaim-pressure". */
+extern const PropertyInfo virtio_gpu_reclaim_prop_target;
+extern const PropertyInfo virtio_gpu_reclaim_prop_pressure;
 
 /* virtio-gpu-reclaim-vmstate.c: migration of the 2D device. */
 

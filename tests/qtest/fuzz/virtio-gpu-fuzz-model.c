@@ -314,6 +314,18 @@ static uint32_t want_purge(const FuzzModel *m, const FuzzCommand *c)
     return VIRTIO_GPU_RESP_OK_PURGE;
 }
 
+static uint32_t want_get_target(const FuzzModel *m, const FuzzCommand *c)
+{
+    if (!m->negotiated) {
+        return UNSPEC;
+    }
+    if (FIELD(c, struct virtio_gpu_ctrl_hdr, flags) & VIRTIO_GPU_FLAG_FENCE ||
+        c->in_len < sizeof(struct virtio_gpu_resp_reclaim_target)) {
+        return BAD_PARAMETER;
+    }
+    return VIRTIO_GPU_RESP_OK_RECLAIM_TARGET;
+}
+
 static char *follow_purge(FuzzModel *m, const FuzzCommand *c)
 {
     uint32_t n = FIELD(c, struct virtio_gpu_resource_purge, count), i;
@@ -506,6 +518,8 @@ static uint32_t wanted(const FuzzModel *m, const FuzzCommand *c, uint32_t type)
         return want_detach(m, c);
     case VIRTIO_GPU_CMD_RESOURCE_PURGE:
         return want_purge(m, c);
+    case VIRTIO_GPU_CMD_GET_RECLAIM_TARGET:
+        return want_get_target(m, c);
     case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
         return want_to_host_2d(m, c);
     case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
@@ -699,7 +713,7 @@ char *fuzz_model_compare(const FuzzModel *m, QDict *stats)
     }
     got_size += qdict_get_int(qdict_get_qdict(stats, "deferred"),
                               "host-bytes");
-    got_size += qdict_get_int(qdict_get_qdict(stats, "evicted"),
+    got_size += qdict_get_int(qdict_get_qdict(stats, "compressed"),
                               "compressed-bytes");
     if (host != got_size) {
         return g_strdup_printf("reclaim-stats: host-bytes is %" PRIu64

@@ -288,6 +288,8 @@ static void run_round(Fuzz *f)
         }
         if (++batch % 8 == 0) {
             check_stats(f);
+            /* What has not been used since leaves, little by little. */
+            qtest_clock_step(f->gpu->qts, 2000000000);
         }
     }
     check_stats(f);
@@ -353,7 +355,8 @@ static void test_fuzz(const void *data)
     args = g_strdup_printf("%s -device %s,id=" QVIRTIO_GPU_ID ",x-reclaim=on,"
                            "max_hostmem=%dM,max_outputs=%d 2>>%s",
                            f.gl ? "-display egl-headless" : "",
-                           f.gl ? "virtio-gpu-gl-pci,x-evicted-compress=on"
+                           f.gl ? "virtio-gpu-gl-pci,x-evicted-compress=on,"
+                                  "hostmem-target=1"
                                 : "virtio-gpu-pci",
                            LIMIT_MB, FUZZ_SCANOUTS, f.stderr_path);
     f.gpu = qvirtio_gpu_boot(args);

@@ -23,6 +23,17 @@
 /* Its response: struct virtio_gpu_resp_purge. */
 #define VIRTIO_GPU_RESP_OK_PURGE 0x11f0
 
+/* Control queue: struct virtio_gpu_ctrl_hdr alone, no fence. */
+#define VIRTIO_GPU_CMD_GET_RECLAIM_TARGET 0x01f1
+/* Its response: struct virtio_gpu_resp_reclaim_target. */
+#define VIRTIO_GPU_RESP_OK_RECLAIM_TARGET 0x11f1
+
+/*
+ * In events_read of the configuration space: the device wants memory back, and
+ * VIRTIO_GPU_CMD_GET_RECLAIM_TARGET says how much.
+ */
+#define VIRTIO_GPU_EVENT_RECLAIM (1 << 8)
+
 /*
  * With the feature, the configuration space has one more field at this offset
  * (16 to 19 are left to other features): __le32, the most resources in one
@@ -56,6 +67,12 @@ struct virtio_gpu_resp_purge {
 	__le32 count;			/* as in the request */
 	__le32 padding;
 	__le32 result[];		/* enum virtio_gpu_purge_result */
+};
+
+/* VIRTIO_GPU_RESP_OK_RECLAIM_TARGET */
+struct virtio_gpu_resp_reclaim_target {
+	struct virtio_gpu_ctrl_hdr hdr;
+	__le64 bytes;			/* of host memory; 0: none any more */
 };
 
 #endif /* _UAPI_LINUX_VIRTIO_GPU_RECLAIM_H */
