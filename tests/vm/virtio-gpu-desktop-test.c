@@ -19,6 +19,9 @@
 #define TEXTURES    30
 #define TEXTURE_MIB 4
 
+/* For what depends on how fast the guest is: enough for any machine. */
+#define MAX_TRIES   200
+
 typedef struct Case {
     VmConfig config;
     void (*run)(VmRun *run);
@@ -29,28 +32,14 @@ static void show_progress(const VmConfig *config, const char *text)
     g_test_message("%s: %s", config->name, text);
 }
 
-static char *shell(VmRun *run, const char *command)
-{
-    char *output = vm_desktop_shell(run, "%s", command);
+#define CLIENT_OPTIONS "--textures " stringify(TEXTURES) \
+    " --mib " stringify(TEXTURE_MIB)
 
-    g_assert_nonnull(output);
-    return output;
-}
-
-static void start_client(VmRun *run, const char *environment)
-{
-    g_autofree char *options = g_strdup_printf("--textures %u --mib %u",
-                                               TEXTURES, TEXTURE_MIB);
-
-    vm_desktop_start_client(run, "client", environment, options);
-}
-
-/* Every pixel so far must be right. */
+/* Every pixel so far must be right. NULL if the run has a problem. */
 static char *ask_client(VmRun *run, const char *line)
 {
     char *totals = vm_desktop_ask_client(run, "client", line);
 
-    g_assert_nonnull(totals);
     g_assert_cmpuint(vm_number_of(totals, "wrong"), ==, 0);
     g_assert_cmpuint(vm_number_of(totals, "errors"), ==, 0);
     return totals;
@@ -63,7 +52,7 @@ static void test_textures(VmRun *run)
     g_autofree char *totals = NULL;
     uint64_t rise;
 
-    start_client(run, "");
+    vm_desktop_start_client(run, "client", "", CLIENT_OPTIONS);
     totals = ask_client(run, "draw 20");
     g_assert_cmpuint(vm_number_of(totals, "frames"), ==, 20);
     g_assert_cmpuint(vm_number_of(totals, "pixels"), ==,
@@ -80,15 +69,126 @@ static void test_weston(VmRun *run)
     g_autofree char *output = NULL;
 
     vm_desktop_start_weston(run);
-    output = shell(run, "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland "
-                   "--validate -b texture -b build -b shading | "
-                   "grep -c 'Validation: Success'");
+    output = vm_desktop_shell(
+        run, "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland --validate "
+        "-b texture -b build -b shading | grep -c 'Validation: Success'");
     g_assert_cmpstr(output, ==, "3");
+}
+
+/*
+ * Mesa whose cache is purgeable (subprojects/mesa)
+ */
+
+#define TRACE_MADVISE "/src/tests/desktop/trace-madvise"
+
+static void start_client_with_our_mesa(VmRun *run, const char *options)
+{
+    g_autofree char *drivers = vm_build_path("mesa/dri");
+    g_autofree char *variable = g_strconcat("LIBGL_DRIVERS_PATH=", drivers,
+                                            NULL);
+
+    vm_desktop_start_client(run, "client", variable, options);
+    g_free(ask_client(run, "draw 5"));
+    /* Fails if it has the distribution's driver. */
+    g_free(vm_desktop_shell(
+        run, "grep -q mesa/dri /proc/$(cat /run/client.pid)/maps"));
+}
+
+/* Upload and draw; returns the counts of tests/desktop/trace-madvise. */
+static char *trace_upload(VmRun *run)
+{
+    char *counts;
+
+    g_free(vm_desktop_shell(
+        run, TRACE_MADVISE " start $(cat /run/client.pid)"));
+    g_free(ask_client(run, "upload"));
+    g_free(ask_client(run, "draw 20"));
+    counts = vm_desktop_shell(run, TRACE_MADVISE " stop");
+    g_test_message("%s", counts);
+    g_assert_cmpuint(vm_number_of(counts, "lost"), ==, 0);
+    g_assert_cmpuint(vm_number_of(counts, "commands"), >, 0);
+    return counts;
+}
+
+/* No command to the device to mark what enters the cache or what leaves it. */
+static void test_mesa_commands(VmRun *run)
+{
+    g_autofree char *counts = NULL;
+
+    start_client_with_our_mesa(run, CLIENT_OPTIONS);
+    counts = trace_upload(run);
+    g_assert_cmpuint(vm_number_of(counts, "calls"), >=, TEXTURES);
+    g_assert_cmpuint(vm_number_of(counts, "inside"), ==, 0);
+}
+
+/* The stock driver does not know the ioctl: it is not called. */
+static void test_mesa_stock_driver(VmRun *run)
+{
+    g_autofree char *counts = NULL;
+
+    start_client_with_our_mesa(run, CLIENT_OPTIONS);
+    counts = trace_upload(run);
+    g_assert_cmpuint(vm_number_of(counts, "calls"), ==, 0);
+}
+
+/*
+ * The staging buffers of a burst of uploads stay in the cache as long as the
+ * client does nothing: a program that needs memory gets theirs.
+ */
+static void test_mesa_purge(VmRun *run)
+{
+    start_client_with_our_mesa(run, CLIENT_OPTIONS);
+    g_free(ask_client(run, "upload"));
+    g_assert_cmpuint(vm_desktop_driver_stat(run, "dontneed_bytes"), >=,
+                     100 * MiB);
+
+    /* More than there is without them. */
+    g_free(vm_desktop_shell(
+        run, "dd if=/dev/zero of=/dev/null count=1 bs=$(awk "
+        "'/MemAvailable/ { print int($2 / 1024) + 100 }' /proc/meminfo)M"));
+    g_assert_cmpuint(vm_desktop_driver_stat(run, "purged_bytes"), >=,
+                     100 * MiB);
+
+    g_free(ask_client(run, "upload"));
+    g_free(ask_client(run, "verify"));
+}
+
+/*
+ * What was purged in the cache is used again. Mesa does so within a second
+ * only: try until it happens.
+ */
+static void test_mesa_reuse(VmRun *run)
+{
+    unsigned tries;
+
+    start_client_with_our_mesa(run, "--textures 8 --mib 1");
+    for (tries = 0; tries < MAX_TRIES &&
+         !vm_run_result(run)->problem &&
+         !vm_desktop_driver_stat(run, "willneed_purged"); tries++) {
+        g_free(ask_client(run, "upload"));
+        g_free(vm_desktop_shell(
+            run, "echo 100000 >/sys/kernel/debug/dri/0/virtio-gpu-shrink"));
+        g_free(ask_client(run, "upload"));
+    }
+    g_test_message("after %u tries", tries);
+    g_assert_cmpuint(vm_desktop_driver_stat(run, "willneed_purged"), >, 0);
+    g_free(ask_client(run, "draw 20"));
+    g_free(ask_client(run, "verify"));
 }
 
 static const Case cases[] = {
     { { .name = "desktop/textures", DESKTOP, OUR_DEVICE }, test_textures },
     { { .name = "desktop/weston", DESKTOP, OUR_DEVICE }, test_weston },
+    { { .name = "desktop/mesa/commands", DESKTOP, OUR_DRIVER, OUR_DEVICE },
+      test_mesa_commands },
+    { { .name = "desktop/mesa/stock-driver", DESKTOP, OUR_DEVICE },
+      test_mesa_stock_driver },
+    { { .name = "desktop/mesa/purge", DESKTOP, OUR_DRIVER, OUR_DEVICE },
+      test_mesa_purge },
+    { { .name = "desktop/mesa/reuse", DESKTOP, OUR_DRIVER, OUR_DEVICE },
+      test_mesa_reuse },
+    { { .name = "desktop/mesa/reuse-driver-only", DESKTOP, OUR_DRIVER },
+      test_mesa_reuse },
 };
 
 static void run_case(const void *data)
