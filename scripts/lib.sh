@@ -78,7 +78,9 @@ chroot=("$top/scripts/chroot")
 #                  case, and "build" with it, the release's build directory
 #   mirror         passed on to scripts/chroot
 #   out            a directory
-#   minutes, seed  whole numbers
+#   minutes, seconds, seed
+#                  whole numbers
+#   screen         a size in pixels
 parse_options() {
     local names=" $1 " name value
     shift
@@ -102,8 +104,11 @@ parse_options() {
         case $name in
         release) ;;
         mirror)  chroot+=(--mirror "$value") ;;
-        minutes) [[ $value =~ ^[1-9][0-9]*$ ]] ||
-                     die "--minutes takes a whole number, not '$value'" ;;
+        minutes|seconds)
+                 [[ $value =~ ^[1-9][0-9]*$ ]] ||
+                     die "--$name takes a whole number, not '$value'" ;;
+        screen)  [[ $value =~ ^[1-9][0-9]*x[1-9][0-9]*$ ]] ||
+                     die "--screen takes a size like 1280x800, not '$value'" ;;
         seed)    [[ $value =~ ^[0-9]+$ ]] ||
                      die "--seed takes a number, not '$value'" ;;
         esac

@@ -177,7 +177,8 @@ static void test_mesa_reuse(VmRun *run)
 }
 
 static const Case cases[] = {
-    { { .name = "desktop/textures", DESKTOP, OUR_DEVICE }, test_textures },
+    { { .name = "desktop/textures", DESKTOP, OUR_DEVICE, .zram_mib = 64 },
+      test_textures },
     { { .name = "desktop/weston", DESKTOP, OUR_DEVICE }, test_weston },
     { { .name = "desktop/mesa/commands", DESKTOP, OUR_DRIVER, OUR_DEVICE },
       test_mesa_commands },

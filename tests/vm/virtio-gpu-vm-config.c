@@ -195,6 +195,10 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
         g_string_append_printf(options, ",max_hostmem=%uM",
                                config->hostmem_mib);
     }
+    if (config->width) {
+        g_string_append_printf(options, ",xres=%u,yres=%u", config->width,
+                               config->height);
+    }
     g_string_append_c(options, ' ');
     append_disks(options, config, dir);
     append_shares(options, config);

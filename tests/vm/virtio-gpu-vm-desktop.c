@@ -51,11 +51,16 @@ void vm_desktop_start_weston(VmRun *run)
     }
 }
 
+char *vm_desktop_driver_stats(VmRun *run)
+{
+    return vm_desktop_shell(
+        run, "awk '{ print $1 \"=\" $2 }' "
+        "/sys/kernel/debug/dri/0/virtio-gpu-reclaim");
+}
+
 uint64_t vm_desktop_driver_stat(VmRun *run, const char *name)
 {
-    g_autofree char *value = vm_desktop_shell(
-        run, "awk '$1 == \"%s\" { print $2 }' "
-        "/sys/kernel/debug/dri/0/virtio-gpu-reclaim", name);
+    g_autofree char *stats = vm_desktop_driver_stats(run);
 
-    return value ? g_ascii_strtoull(value, NULL, 10) : 0;
+    return vm_number_of(stats, name);
 }

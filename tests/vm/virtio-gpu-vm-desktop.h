@@ -34,7 +34,13 @@ char *vm_desktop_ask_client(VmRun *run, const char *name, const char *line);
 /* Start weston on the GPU's screen; its socket is wayland-1. */
 void vm_desktop_start_weston(VmRun *run);
 
-/* A statistic of our driver (docs/devel/guest-driver.rst), or 0. */
+/*
+ * The statistics of our driver (docs/devel/guest-driver.rst), for
+ * vm_number_of(), to be freed with g_free(); NULL if there are none.
+ */
+char *vm_desktop_driver_stats(VmRun *run);
+
+/* One of them, or 0. */
 uint64_t vm_desktop_driver_stat(VmRun *run, const char *name);
 
 #endif

@@ -1,0 +1,131 @@
+/*
+ * Memory of a desktop: weston and four windows
+ *
+ * Usage: virtio-gpu-desktop-memory SECONDS WIDTH HEIGHT
+ *
+ * Boots a guest with our driver on our device and a screen of WIDTH x HEIGHT,
+ * and prints the buffers in the guest and on the host, in MiB, of weston alone,
+ * with four windows of 800 x 600 that glmark2 draws in for SECONDS, and
+ * SECONDS after those have stopped. Then the frame rates.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "qemu/units.h"
+#include "virtio-gpu-vm-desktop.h"
+
+#define WINDOWS 4
+
+static void show_progress(const VmConfig *config, const char *text)
+{
+    fprintf(stderr, "%s: %s\n", config->name, text);
+}
+
+/* Columns of the driver's statistics. */
+static const char *const names[] = {
+    "bo", "resident", "pinned", "willneed", "dontneed", "unpopulated",
+    "evicted",
+};
+
+static void print_head(void)
+{
+    size_t i;
+
+    printf("%-13s", "MiB");
+    for (i = 0; i < G_N_ELEMENTS(names); i++) {
+        printf(" %11s", names[i]);
+    }
+    printf(" %11s %11s\n", "host", "RssAnon");
+}
+
+static void print_row(VmRun *run, const char *what)
+{
+    g_autofree char *stats = vm_desktop_driver_stats(run);
+    size_t i;
+
+    printf("%-13s", what);
+    for (i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *name = g_strconcat(names[i], "_bytes", NULL);
+
+        printf(" %11.1f", vm_number_of(stats, name) / (double)MiB);
+    }
+    printf(" %11.1f %11.1f\n",
+           vm_run_result(run)->stats.host_bytes / (double)MiB,
+           vm_run_rss_anon(run) / (double)MiB);
+    fflush(stdout);
+}
+
+static void run_windows(VmRun *run, unsigned seconds)
+{
+    unsigned i;
+
+    for (i = 0; i < WINDOWS; i++) {
+        g_free(vm_desktop_shell(
+            run, "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland -s 800x600 "
+            "-b texture:duration=%u >/tmp/window%u 2>/dev/console & "
+            "echo $! >>/run/windows.pids", 2 * seconds, i));
+    }
+}
+
+static void measure(VmRun *run, unsigned seconds)
+{
+    g_autofree char *rates = NULL;
+
+    print_head();
+    vm_desktop_start_weston(run);
+    print_row(run, "weston");
+    run_windows(run, seconds);
+    vm_run_for(run, 1000 * seconds);
+    print_row(run, "four windows");
+    g_free(vm_desktop_shell(run, "kill -STOP $(cat /run/windows.pids)"));
+    vm_run_for(run, 1000 * seconds);
+    print_row(run, "stopped");
+    g_free(vm_desktop_shell(run, "kill -CONT $(cat /run/windows.pids)"));
+    g_free(vm_desktop_shell(run, "while pidof glmark2-es2-wayland >/dev/null; "
+                            "do sleep 1; done"));
+    rates = vm_desktop_shell(run, "grep -ho 'FPS: [0-9]*' /tmp/window*");
+    print_row(run, "closed");
+    printf("%s\n", rates ?: "");
+}
+
+int main(int argc, char **argv)
+{
+    VmConfig config = {
+        .name = "desktop-memory", .scenario = VM_SCENARIO_DESKTOP,
+        .our_driver = true, .our_device = true, .cpus = 2, .ram_mib = 1024,
+        .zram_mib = 512,
+    };
+    g_autofree char *missing = NULL;
+    unsigned seconds;
+    VmRun *run;
+    bool passed;
+
+    if (argc != 4 || qemu_strtoui(argv[1], NULL, 10, &seconds) ||
+        qemu_strtoui(argv[2], NULL, 10, &config.width) ||
+        qemu_strtoui(argv[3], NULL, 10, &config.height)) {
+        fprintf(stderr, "Usage: virtio-gpu-desktop-memory SECONDS WIDTH "
+                "HEIGHT\n");
+        return EXIT_FAILURE;
+    }
+    missing = vm_config_missing(&config);
+    if (missing) {
+        fprintf(stderr, "%s\n", missing);
+        return EXIT_FAILURE;
+    }
+
+    g_set_print_handler(vm_print_nothing);
+    run = vm_run_start_desktop(&config, show_progress);
+    if (!vm_run_result(run)->problem) {
+        measure(run, seconds);
+    }
+    vm_run_stop(run);
+    passed = !vm_run_result(run)->problem;
+    if (!passed) {
+        fprintf(stderr, "%s (log: %s)\n", vm_run_result(run)->problem,
+                vm_run_log(run));
+    }
+    vm_run_free(run);
+    return passed ? EXIT_SUCCESS : EXIT_FAILURE;
+}
