@@ -107,36 +107,42 @@ static int create_resource(int gpu, const Bo *bo, uint32_t *handle)
     return ret;
 }
 
-int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo)
+int bo_create_unmapped(int gpu, BoKind kind, size_t bytes, Bo *bo)
 {
-    struct drm_virtgpu_map map = { 0 };
-    struct drm_gem_close close = { 0 };
-    uint32_t handle;
-    int ret;
-
     *bo = (Bo) { .kind = kind, .bytes = bytes };
     if (kind == BO_BLOB) {
-        ret = create_blob(gpu, bytes, &handle);
-    } else {
-        ret = create_resource(gpu, bo, &handle);
+        return create_blob(gpu, bytes, &bo->handle);
     }
+    return create_resource(gpu, bo, &bo->handle);
+}
+
+int bo_map(int gpu, Bo *bo)
+{
+    struct drm_virtgpu_map map = { .handle = bo->handle };
+    int ret = gpu_ioctl(gpu, DRM_IOCTL_VIRTGPU_MAP, &map);
+
     if (ret < 0) {
         return ret;
     }
+    bo->map = mmap(NULL, bo->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, gpu,
+                   map.offset);
+    return bo->map == MAP_FAILED ? -errno : 0;
+}
 
-    map.handle = handle;
-    ret = gpu_ioctl(gpu, DRM_IOCTL_VIRTGPU_MAP, &map);
-    if (ret == 0) {
-        bo->map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, gpu,
-                       map.offset);
-        if (bo->map != MAP_FAILED) {
-            bo->handle = handle;
-            return 0;
-        }
-        ret = -errno;
+int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo)
+{
+    struct drm_gem_close close = { 0 };
+    int ret = bo_create_unmapped(gpu, kind, bytes, bo);
+
+    if (ret < 0) {
+        return ret;
     }
-    close.handle = handle;
-    gpu_ioctl(gpu, DRM_IOCTL_GEM_CLOSE, &close);
+    ret = bo_map(gpu, bo);
+    if (ret < 0) {
+        close.handle = bo->handle;
+        bo->handle = 0;
+        gpu_ioctl(gpu, DRM_IOCTL_GEM_CLOSE, &close);
+    }
     return ret;
 }
 

@@ -26,6 +26,9 @@ typedef struct Bo {
 /* These return 0, or -errno. */
 int gpu_open(void);
 int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo);
+/* bo_create() is these two. */
+int bo_create_unmapped(int gpu, BoKind kind, size_t bytes, Bo *bo);
+int bo_map(int gpu, Bo *bo);
 int bo_upload(int gpu, const Bo *bo);   /* guest pages -> host copy; queued */
 int bo_download(int gpu, const Bo *bo); /* host copy -> guest pages; queued */
 int bo_wait(int gpu, const Bo *bo);     /* until queued transfers complete */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <drm.h>
 #include <drm/virtgpu_drm.h>
@@ -12,6 +13,8 @@
 #define VIRGL_COMMAND(what, words)  ((what) | (words) << 16)
 #define VIRGL_NOP                   0
 #define VIRGL_COPY_REGION           17
+#define VIRGL_TRANSFER3D            43
+#define VIRGL_TRANSFER_TO_HOST      1
 
 #define MAX_HANDLES 16
 
@@ -43,6 +46,17 @@ int submit_nothing(int gpu, const TestBo *const *tbo, unsigned count)
     return submit(gpu, &nop, 1, tbo, count);
 }
 
+int submit_many_nothing(int gpu, const TestBo *tbo, unsigned count)
+{
+    uint32_t *nops = calloc(count, sizeof(*nops));  /* a NOP is 0 */
+    int ret;
+
+    CHECK(nops);
+    ret = submit(gpu, nops, count, &tbo, 1);
+    free(nops);
+    return ret;
+}
+
 /* Get the resource id of a buffer. */
 static int resource_of(int gpu, const TestBo *tbo, uint32_t *resource)
 {
@@ -71,4 +85,21 @@ int submit_copy(int gpu, const TestBo *from, const TestBo *to)
         target, 0, 0, 0, 0,                 /* level, x, y, z */
         source, 0, 0, 0, 0, width, height, 1,
     }, 14, both, 2);
+}
+
+int submit_upload(int gpu, const TestBo *tbo)
+{
+    uint32_t resource, width, height;
+    int ret = resource_of(gpu, tbo, &resource);
+
+    if (ret < 0) {
+        return ret;
+    }
+    bo_extent(&tbo->bo, &width, &height);
+    return submit(gpu, (const uint32_t[]) {
+        VIRGL_COMMAND(VIRGL_TRANSFER3D, 13),
+        resource, 0, 0, 0, 0,               /* level, usage, strides */
+        0, 0, 0, width, height, 1,
+        0, VIRGL_TRANSFER_TO_HOST,          /* offset in the backing */
+    }, 14, &tbo, 1);
 }

@@ -12,7 +12,13 @@
 /* Submit a NOP that refers to @count buffers. */
 int submit_nothing(int gpu, const TestBo *const *tbo, unsigned count);
 
+/* The same with @count NOPs, for one buffer. */
+int submit_many_nothing(int gpu, const TestBo *tbo, unsigned count);
+
 /* Copy @from to @to on the host, both of the same type and size. */
 int submit_copy(int gpu, const TestBo *from, const TestBo *to);
+
+/* Upload a texture by a command in the stream. */
+int submit_upload(int gpu, const TestBo *tbo);
 
 #endif

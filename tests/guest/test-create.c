@@ -40,8 +40,15 @@ static int create_untouched(int gpu, size_t bytes, uint32_t *handle)
         .width = 1, .height = 1, .depth = 1, .array_size = 1,
         .size = bytes,
     };
-    int ret = drm_request(gpu, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &create);
+    int ret;
 
+    if (env.is_3d) {        /* textures have no pages: see on-demand/ */
+        create.target = 0;  /* a buffer */
+        create.format = 64; /* R8_UNORM */
+        create.bind = 1 << 4;   /* vertices */
+    }
+
+    ret = drm_request(gpu, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &create);
     *handle = create.bo_handle;
     return ret;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exported buffers are neither evicted nor purged.
+ * Exported buffers are never purged. They are pinned while a device is attached
+ * to the dma-buf; on 2D devices, which use the pages as the image, for life.
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,6 +19,9 @@
 #include "test.h"
 
 #define BYTES (256 * KIB)
+
+/* A bound that only a hang exceeds. */
+#define VGEM_MS 60000
 
 static int export_of(int gpu, const TestBo *tbo)
 {
@@ -50,28 +56,115 @@ static void test_dontneed_ebusy(void)
     CHECK_INT(madvise_as(env.gpu, &tbo, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
 }
 
-static void test_exported_stays_resident(void)
+/* Bytes of exported buffers that reclaim evicts. */
+static long long evictable(long long bytes)
 {
-    long long evictions, purges;
-    TestBo tbo, through;
-    int fd;
+    return env.is_3d ? bytes : 0;
+}
 
-    make(&tbo, BYTES);
-    fd = export_of(env.gpu, &tbo);
-    CHECK_INT(fd, >=, 0);
-    through = tbo;
+/* The same buffer, mapped through its dma-buf. */
+static TestBo map_dmabuf(const TestBo *tbo, int fd)
+{
+    TestBo through = *tbo;
+
     through.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
                           0);
     CHECK(through.bo.map != MAP_FAILED);
+    return through;
+}
+
+/*
+ * Mappings of the dma-buf are cleared by eviction like those of the device, and
+ * populate the buffer again: they never show freed pages.
+ */
+static void test_mapping_of_dmabuf(void)
+{
+    long long evictions, purges, pinned;
+    TestBo tbo, through;
+    uint8_t *part;
+    int fd;
+
+    make(&tbo, BYTES);
+    pinned = stat_of("pinned_bytes");
+    fd = export_of(env.gpu, &tbo);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES - evictable(BYTES));
+    through = map_dmabuf(&tbo, fd);
+    part = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, BYTES / 2);
+    CHECK(part != MAP_FAILED);
+    close(fd);
     evictions = stat_of("evictions");
     purges = stat_of("purges");
     test_bo_fill(&through, 5);
+    CHECK(!memcmp(part, through.bo.map + BYTES / 2, PAGE_BYTES));
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions + env.is_3d);
+    CHECK_INT(stat_of("purges"), ==, purges);
+    if (env.has_swap) {
+        /* Its pages are swapped, and used for something else. */
+        check_memory_hog(100);
+    }
+    tbo.generation = tbo.rewritten = 5;
+    CHECK(!memcmp(part, through.bo.map + BYTES / 2, PAGE_BYTES));
+    check_intact(&through);
+    check_intact(&tbo);
+
+    /* Both mappings are of the same pages. */
+    test_bo_fill(&tbo, 6);
+    through.generation = through.rewritten = 6;
+    check_intact(&through);
+    check_upload(&tbo);
+}
+
+/* vgem, loaded for the case. */
+static int vgem_open(void)
+{
+    int fd = -1, waited;
+
+    if (access("/modules/stock/vgem.ko", R_OK) < 0) {
+        test_skip("this kernel has no vgem");
+    }
+    CHECK_INT(system("insmod /modules/stock/vgem.ko"), ==, 0);
+    for (waited = 0; waited < VGEM_MS && fd < 0; waited += 10) {
+        fd = open("/dev/dri/renderD129", O_RDWR | O_CLOEXEC);
+        usleep(10000);
+    }
+    CHECK_INT(fd, >=, 0);
+    return fd;
+}
+
+static void vgem_close(int vgem)
+{
+    close(vgem);
+    CHECK_INT(system("rmmod vgem"), ==, 0);
+}
+
+/* Pages are pinned while another device is attached, and not after that. */
+static void test_attached_is_pinned(void)
+{
+    long long pinned = stat_of("pinned_bytes"), evictions;
+    struct drm_gem_close imported = { 0 };
+    int fd, vgem = vgem_open();
+    TestBo tbo;
+
+    make(&tbo, BYTES);
+    shrink_all();
+    fd = export_of(env.gpu, &tbo);
+    CHECK_INT(fd, >=, 0);
+    imported.handle = import_to(vgem, fd);
+    close(fd);
+    CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
+    evictions = stat_of("evictions");
     shrink_all();
     CHECK_INT(stat_of("evictions"), ==, evictions);
-    CHECK_INT(stat_of("purges"), ==, purges);
-    tbo.generation = tbo.rewritten = 5;
     check_intact(&tbo);
-    check_intact(&through);
+
+    CHECK_INT(drm_request(vgem, DRM_IOCTL_GEM_CLOSE, &imported), ==, 0);
+    wait_for_stat("pinned_bytes", pinned + BYTES - evictable(BYTES));
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions + env.is_3d);
+    check_upload(&tbo);
+    vgem_close(vgem);
 }
 
 static void test_dontneed_is_retained(void)
@@ -134,10 +227,7 @@ static void test_evicted_swaps_in(void)
     shrink_all();
     fd = export_of(env.gpu, &tbo);
     CHECK_INT(fd, >=, 0);
-    through = tbo;
-    through.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                          0);
-    CHECK(through.bo.map != MAP_FAILED);
+    through = map_dmabuf(&tbo, fd);
     shrink_all();
     check_intact(&through);
     check_host(&tbo);
@@ -155,7 +245,8 @@ static void test_imported_dontneed_ebusy(void)
     CHECK_INT(madvise_as(other, &imported, VIRTGPU_MADV_WILLNEED), ==, 0);
 }
 
-static void test_imported_stays_resident(void)
+/* The contents survive the exporter. */
+static void test_imported_survives(void)
 {
     TestBo tbo, imported;
     struct drm_virtgpu_map map = { 0 };
@@ -181,12 +272,13 @@ static void test_imported_stays_resident(void)
 
 const TestCase tests_export[] = {
     { "export/dontneed-ebusy", test_dontneed_ebusy, 0 },
-    { "export/exported-stays-resident", test_exported_stays_resident, 0 },
+    { "export/mapping-of-dmabuf", test_mapping_of_dmabuf, 0 },
+    { "export/attached-is-pinned", test_attached_is_pinned, 0 },
     { "export/dontneed-is-retained", test_dontneed_is_retained, 0 },
     { "export/failed-is-not-pinned", test_failed_is_not_pinned, 0 },
     { "export/purged-enodata", test_purged_enodata, 0 },
     { "export/evicted-swaps-in", test_evicted_swaps_in, 0 },
     { "export/imported-dontneed-ebusy", test_imported_dontneed_ebusy, 0 },
-    { "export/imported-stays-resident", test_imported_stays_resident, 0 },
+    { "export/imported-survives", test_imported_survives, 0 },
     { NULL, NULL, 0 },
 };

@@ -43,8 +43,8 @@
 #define EXIT_SKIP 77
 
 static const TestCase *const groups[] = {
-    tests_madvise, tests_create, tests_purge, tests_evict, tests_mapping,
-    tests_export, tests_display, tests_report, tests_queue, tests_host, tests_stall,
+    tests_madvise, tests_create, tests_on_demand, tests_purge, tests_evict,
+    tests_mapping, tests_export, tests_display, tests_report, tests_queue, tests_host, tests_stall,
     tests_blob, tests_stress, tests_inject, tests_lifecycle, tests_kernel,
 };
 

@@ -38,6 +38,7 @@ typedef struct TestCase {
 /* Each ends with an entry without a name. */
 extern const TestCase tests_madvise[];
 extern const TestCase tests_create[];
+extern const TestCase tests_on_demand[];
 extern const TestCase tests_purge[];
 extern const TestCase tests_evict[];
 extern const TestCase tests_mapping[];

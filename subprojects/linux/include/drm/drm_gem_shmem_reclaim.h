@@ -43,7 +43,7 @@ enum drm_gem_shmem_reclaim_state {
 	/**
 	 * @DRM_GEM_SHMEM_RECLAIM_DONTNEED: has contents that user space does
 	 * not need: purging takes no I/O and frees all pages, in memory or in
-	 * swap.
+	 * swap, and storage of the device.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_DONTNEED,
 	/**
@@ -72,6 +72,12 @@ enum drm_gem_shmem_reclaim_state {
 	 * is still DONTNEED.
 	 */
 	DRM_GEM_SHMEM_RECLAIM_PURGED,
+	/**
+	 * @DRM_GEM_SHMEM_RECLAIM_UNBACKED: has no pages and needs none: the
+	 * contents are in storage of the device. See
+	 * drm_gem_shmem_reclaim_require().
+	 */
+	DRM_GEM_SHMEM_RECLAIM_UNBACKED,
 	/** @DRM_GEM_SHMEM_RECLAIM_NR_STATES: number of states */
 	DRM_GEM_SHMEM_RECLAIM_NR_STATES
 };
@@ -116,6 +122,8 @@ struct drm_gem_shmem_reclaim_object {
 	bool counted;
 	/** @pin_count: while not 0, neither evicted nor purged */
 	unsigned int pin_count;
+	/** @retain_count: while not 0, not purged; it may be evicted */
+	unsigned int retain_count;
 	/** @dontneed: the last advice was DONTNEED */
 	bool dontneed;
 	/**
@@ -124,6 +132,11 @@ struct drm_gem_shmem_reclaim_object {
 	 * the device completes a purge with -EOPNOTSUPP; never cleared
 	 */
 	bool unpurgeable;
+	/**
+	 * @unbacked: no pages were needed so far; may be set by the driver
+	 * before drm_gem_shmem_reclaim_add(), never again after it was cleared
+	 */
+	bool unbacked;
 	/** @resident: the pages are pinned and mapped for DMA */
 	bool resident;
 	/** @evicted: the contents are in the page cache or in swap */
@@ -291,9 +304,12 @@ void drm_gem_shmem_reclaim_add(struct drm_gem_shmem_reclaim *reclaim,
 			       struct drm_gem_shmem_reclaim_object *sobj,
 			       struct drm_gem_shmem_object *shmem);
 void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *sobj);
+int drm_gem_shmem_reclaim_require(struct drm_gem_shmem_reclaim_object *sobj);
 int drm_gem_shmem_reclaim_prepare(struct drm_gem_shmem_reclaim_object *sobj);
 int drm_gem_shmem_reclaim_pin(struct drm_gem_shmem_reclaim_object *sobj);
 void drm_gem_shmem_reclaim_unpin(struct drm_gem_shmem_reclaim_object *sobj);
+int drm_gem_shmem_reclaim_retain(struct drm_gem_shmem_reclaim_object *sobj);
+void drm_gem_shmem_reclaim_unretain(struct drm_gem_shmem_reclaim_object *sobj);
 int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained);
 int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,

@@ -88,7 +88,7 @@ static inline bool reclaim_completed(struct drm_gem_shmem_reclaim_object *sobj)
 static inline bool
 reclaim_is_purgeable(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	return sobj->dontneed && !sobj->unpurgeable;
+	return sobj->dontneed && !sobj->unpurgeable && !sobj->retain_count;
 }
 
 /* The LRU list of the objects that @op applies to. */

@@ -35,8 +35,9 @@
  * drm_gem_vm_open() and drm_gem_vm_close(). An object that is not shrinkable
  * must stay populated for its lifetime.
  *
- * Returns: 0; -ENODATA if the object is DONTNEED, purged or not; another
- * negative error code if it cannot be mapped.
+ * Returns: 0; -ENODATA if the object is DONTNEED, purged or not; -ENOMEM if it
+ * was unbacked and memory is unlikely to suffice; another negative error code if
+ * it cannot be mapped.
  */
 int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 			       struct drm_gem_shmem_object *shmem,
@@ -53,6 +54,8 @@ int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 			return ret;
 		if (reclaim_is_purgeable(sobj) && !sobj->pin_count)
 			ret = -ENODATA;
+		else
+			ret = drm_gem_shmem_reclaim_require(sobj);
 		dma_resv_unlock(shmem->base.resv);
 		if (ret)
 			return ret;

@@ -23,12 +23,15 @@ reclaim_state(struct drm_gem_shmem_reclaim_object *sobj)
 		return DRM_GEM_SHMEM_RECLAIM_PINNED;
 	if (sobj->purged)
 		return DRM_GEM_SHMEM_RECLAIM_PURGED;
-	if (reclaim_is_purgeable(sobj) && (sobj->resident || sobj->evicted))
+	if (reclaim_is_purgeable(sobj) &&
+	    (sobj->resident || sobj->evicted || sobj->unbacked))
 		return DRM_GEM_SHMEM_RECLAIM_DONTNEED;
 	if (sobj->resident)
 		return DRM_GEM_SHMEM_RECLAIM_WILLNEED;
 	if (sobj->evicted)
 		return DRM_GEM_SHMEM_RECLAIM_EVICTED;
+	if (sobj->unbacked)
+		return DRM_GEM_SHMEM_RECLAIM_UNBACKED;
 	return DRM_GEM_SHMEM_RECLAIM_UNPOPULATED;
 }
 
@@ -254,7 +257,7 @@ drm_gem_shmem_reclaim_finish_pending(struct drm_gem_shmem_reclaim_object *sobj)
 /**
  * drm_gem_shmem_reclaim_add - make an object shrinkable
  * @reclaim: the device instance
- * @sobj: the shmem object, zeroed
+ * @sobj: the shmem object, zeroed but for @unbacked
  * @shmem: the object, which must be unpopulated
  *
  * From here on its pages must only be populated through this module.
@@ -273,7 +276,7 @@ void drm_gem_shmem_reclaim_add(struct drm_gem_shmem_reclaim *reclaim,
 
 	sobj->shmem = shmem;
 	sobj->reclaim = reclaim;
-	sobj->state = DRM_GEM_SHMEM_RECLAIM_UNPOPULATED;
+	sobj->state = reclaim_state(sobj);
 	spin_lock(&reclaim->lru_lock);
 	reclaim->stats.objects[sobj->state]++;
 	reclaim->stats.bytes[sobj->state] += shmem->base.size;
@@ -306,11 +309,37 @@ void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *sobj)
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_remove);
 
 /**
+ * drm_gem_shmem_reclaim_require - have an object populated when it is used
+ * @sobj: the shmem object
+ *
+ * An object that the driver adds as unbacked has no pages and is not charged:
+ * the device uses storage of its own. To be called with the reservation lock
+ * held before anybody uses the pages: for a mapping, an attachment, a transfer.
+ * It is an object like any other from there on.
+ *
+ * Returns: 0 or -ENOMEM, see drm_gem_shmem_reclaim_may_add().
+ */
+int drm_gem_shmem_reclaim_require(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	dma_resv_assert_held(to_gem(sobj)->resv);
+
+	if (!sobj->unbacked)
+		return 0;
+	if (!drm_gem_shmem_reclaim_may_add(sobj->reclaim, to_gem(sobj)->size))
+		return -ENOMEM;
+	sobj->unbacked = false;
+	drm_gem_shmem_reclaim_update(sobj);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_require);
+
+/**
  * drm_gem_shmem_reclaim_prepare - populate an object for use by the device
  * @sobj: the shmem object
  *
  * The pages stay until the reservation lock, which the caller holds, is
- * released and all fences added to it have signaled. May sleep.
+ * released and all fences added to it have signaled. An unbacked object stays
+ * so. May sleep.
  *
  * Returns: 0; -ENODATA if the object is purged; -ERESTARTSYS if a signal ended
  * the wait for the device to complete a pending operation; another negative
@@ -321,7 +350,9 @@ int drm_gem_shmem_reclaim_prepare(struct drm_gem_shmem_reclaim_object *sobj)
 	int ret;
 
 	ret = drm_gem_shmem_reclaim_finish_pending(sobj);
-	if (!ret)
+	if (!ret && sobj->unbacked)
+		ret = sobj->purged ? -ENODATA : 0;
+	else if (!ret)
 		ret = drm_gem_shmem_reclaim_populate(sobj);
 	drm_gem_shmem_reclaim_update(sobj);
 	return ret;
@@ -332,7 +363,8 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_prepare);
  * drm_gem_shmem_reclaim_pin - populate an object and exclude it from reclaim
  * @sobj: the shmem object
  *
- * To be called with the reservation lock held. May sleep.
+ * To be called with the reservation lock held, after
+ * drm_gem_shmem_reclaim_require(). May sleep.
  *
  * Returns: as drm_gem_shmem_reclaim_prepare().
  */
@@ -365,6 +397,45 @@ void drm_gem_shmem_reclaim_unpin(struct drm_gem_shmem_reclaim_object *sobj)
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_unpin);
 
 /**
+ * drm_gem_shmem_reclaim_retain - exclude an object from purges
+ * @sobj: the shmem object
+ *
+ * For an object whose contents somebody else relies on. Unlike a pinned one it
+ * may be evicted. To be called with the reservation lock held. May sleep until
+ * the device has completed a pending operation.
+ *
+ * Returns: 0; -ENODATA if the object is purged; -ERESTARTSYS if a signal ended
+ * the wait.
+ */
+int drm_gem_shmem_reclaim_retain(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	int ret;
+
+	ret = drm_gem_shmem_reclaim_finish_pending(sobj);
+	if (!ret && sobj->purged)
+		ret = -ENODATA;
+	if (!ret)
+		sobj->retain_count++;
+	drm_gem_shmem_reclaim_update(sobj);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_retain);
+
+/**
+ * drm_gem_shmem_reclaim_unretain - undo drm_gem_shmem_reclaim_retain()
+ * @sobj: the shmem object
+ *
+ * To be called with the reservation lock held.
+ */
+void drm_gem_shmem_reclaim_unretain(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	if (!WARN_ON(!sobj->retain_count))
+		sobj->retain_count--;
+	drm_gem_shmem_reclaim_update(sobj);
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_unretain);
+
+/**
  * drm_gem_shmem_reclaim_madvise - mark an object as DONTNEED or WILLNEED
  * @sobj: the shmem object, shrinkable or not
  * @dontneed: whether the contents may be purged
@@ -375,8 +446,8 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_unpin);
  * operation.
  *
  * Returns: 0; for DONTNEED -EOPNOTSUPP if the object is not shrinkable or is
- * unpurgeable, or -EBUSY if it is pinned; for WILLNEED -ERESTARTSYS if a signal
- * ended the wait for the device to complete a pending operation.
+ * unpurgeable, or -EBUSY if it is pinned or retained; for WILLNEED -ERESTARTSYS
+ * if a signal ended the wait for the device to complete a pending operation.
  */
 int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained)
@@ -388,7 +459,7 @@ int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 		return dontneed ? -EOPNOTSUPP : 0;
 	if (dontneed && sobj->unpurgeable)
 		return -EOPNOTSUPP;
-	if (dontneed && sobj->pin_count)
+	if (dontneed && (sobj->pin_count || sobj->retain_count))
 		return -EBUSY;
 
 	if (!dontneed) {

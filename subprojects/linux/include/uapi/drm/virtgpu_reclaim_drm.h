@@ -58,8 +58,8 @@ extern "C" {
  * no such handle. VIRTGPU_MADV_DONTNEED only: -EOPNOTSUPP if the object is of a
  * type that cannot be purged (dumb buffer, blob, and without
  * VIRTIO_GPU_F_RECLAIM one of more than 64 MiB), or the device cannot purge it;
- * -EBUSY if it is pinned because it is a framebuffer or was ever exported as a
- * dma-buf. VIRTGPU_PARAM_MADVISE says whether the ioctl is supported.
+ * -EBUSY if it is a framebuffer or was ever exported as a dma-buf.
+ * VIRTGPU_PARAM_MADVISE says whether the ioctl is supported.
  */
 struct drm_virtgpu_madvise {
 	/** @bo_handle: in: the object */

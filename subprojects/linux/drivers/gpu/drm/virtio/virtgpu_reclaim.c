@@ -2,8 +2,9 @@
 /*
  * virtio-gpu reclaim: lifecycle of the device and of objects.
  *
- * Classic resources are populated at first use. Under memory pressure their
- * pages are released once the device has detached them; see
+ * Classic resources are populated at first use, textures when somebody uses
+ * their pages, see virtgpu_reclaim_on_demand.c. Under memory pressure the pages
+ * are released once the device has detached them; see
  * drm_gem_shmem_reclaim_shrinker.c for the policy. The commands are:
  *
  * =======  ==========================  ====================================
@@ -21,7 +22,9 @@
  * never purged; without it they keep their pages, because a stock device does
  * not show them again after a reattach. Other blobs and dumb buffers keep their
  * pages for life and are not shrinkable. Framebuffers and exported objects are
- * pinned.
+ * never purged. They are pinned while another device is attached to the dma-buf
+ * or the kernel maps it, and as long as they live if the device scans out their
+ * pages rather than storage of its own.
  *
  * The device processes the control queue in order, so the position of a command
  * decides which state of an object it finds. A command that needs the pages is
@@ -138,7 +141,8 @@ int virtio_gpu_reclaim_init_object(struct virtio_gpu_device *vgdev,
 {
 	if (!virtio_gpu_reclaim_may_shrink(vgdev, params))
 		return virtio_gpu_object_shmem_init(vgdev, bo, ents, nents);
-	if (!drm_gem_shmem_reclaim_may_add(&vgdev->reclaim->base, params->size))
+	if (!virtio_gpu_reclaim_is_unbacked(params) &&
+	    !drm_gem_shmem_reclaim_may_add(&vgdev->reclaim->base, params->size))
 		return -ENOMEM;
 	if (params->blob)
 		return virtio_gpu_reclaim_init_blob(vgdev, bo, ents, nents);
@@ -176,6 +180,8 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 	if (!reclaim->has_feature)
 		bo->reclaim.params = kmemdup(params, sizeof(*params),
 					     GFP_KERNEL);
+	bo->reclaim.has_host_image = params->virgl;
+	bo->reclaim.base.unbacked = virtio_gpu_reclaim_is_unbacked(params);
 	drm_gem_shmem_reclaim_add(&reclaim->base, &bo->reclaim.base, &bo->base);
 }
 

@@ -11,12 +11,14 @@
 #include <uapi/drm/virtgpu_reclaim_drm.h>
 #include <uapi/linux/virtio_gpu_reclaim.h>
 
+struct dma_buf;
 struct drm_device;
 struct drm_file;
 struct drm_framebuffer;
 struct drm_gem_object;
 struct drm_minor;
 struct file;
+struct iosys_map;
 struct seq_file;
 struct virtio_gpu_device;
 struct virtio_gpu_mem_entry;
@@ -57,8 +59,15 @@ struct virtio_gpu_object_reclaim {
 	int error;
 	/** @attached_before: attaching is a reattach, not the first one */
 	bool attached_before;
-	/** @exported: pinned for life because it was exported */
+	/**
+	 * @purged_on_device: the device restores its storage when backing is
+	 * attached; set with @backing by a purge, never cleared
+	 */
+	bool purged_on_device;
+	/** @exported: kept for life because it was exported */
 	bool exported;
+	/** @has_host_image: the device scans out storage of its own; constant */
+	bool has_host_image;
 	/**
 	 * @params: parameters to recreate the resource after a purge by
 	 * RESOURCE_UNREF; constant, NULL with VIRTIO_GPU_F_RECLAIM or if the
@@ -88,16 +97,29 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo);
 int virtio_gpu_reclaim_open(struct drm_gem_object *obj, u32 ctx_id);
 void virtio_gpu_reclaim_close(struct drm_gem_object *obj, u32 ctx_id);
 
+/* virtgpu_reclaim_on_demand.c */
+bool virtio_gpu_reclaim_is_unbacked(const struct virtio_gpu_object_params *params);
+int virtio_gpu_reclaim_require(struct virtio_gpu_object_array *objs);
+int virtio_gpu_reclaim_require_submit(struct virtio_gpu_object_array *objs,
+				      u32 context_init, const u32 *commands,
+				      u32 size);
+
 /* virtgpu_reclaim_prepare.c */
 int virtio_gpu_reclaim_prepare(struct virtio_gpu_object_array *objs);
 int virtio_gpu_reclaim_begin_access(struct virtio_gpu_object *bo);
 void virtio_gpu_reclaim_end_access(struct virtio_gpu_object *bo);
 int virtio_gpu_reclaim_pin(struct drm_gem_object *obj);
 void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj);
+int virtio_gpu_reclaim_vmap(struct drm_gem_object *obj, struct iosys_map *map);
+void virtio_gpu_reclaim_vunmap(struct drm_gem_object *obj,
+			       struct iosys_map *map);
+int virtio_gpu_reclaim_fb_init(struct drm_gem_object *obj);
+void virtio_gpu_reclaim_fb_fini(struct drm_gem_object *obj);
 void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb);
 int virtio_gpu_reclaim_handle_to_fd(struct drm_device *dev,
 				    struct drm_file *file, u32 handle, u32 flags,
 				    int *fd);
+struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj, int flags);
 int virtio_gpu_reclaim_mmap(struct drm_gem_object *obj,
 			    struct vm_area_struct *vma);
 extern const struct vm_operations_struct virtio_gpu_reclaim_vm_ops;

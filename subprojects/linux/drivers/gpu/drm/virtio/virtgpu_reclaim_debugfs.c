@@ -99,6 +99,7 @@ static const char *const virtio_gpu_state_names[] = {
 	[DRM_GEM_SHMEM_RECLAIM_UNPOPULATED] = "unpopulated",
 	[DRM_GEM_SHMEM_RECLAIM_EVICTED] = "evicted",
 	[DRM_GEM_SHMEM_RECLAIM_PURGED] = "purged",
+	[DRM_GEM_SHMEM_RECLAIM_UNBACKED] = "unbacked",
 };
 
 static void virtio_gpu_print(struct seq_file *m, const char *name,

@@ -4,9 +4,11 @@
  * dma-bufs and mappings.
  */
 
+#include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/slab.h>
 
+#include <drm/drm_device.h>
 #include <drm/drm_gem_framebuffer_helper.h>
 #include <drm/drm_prime.h>
 
@@ -116,10 +118,14 @@ static int virtio_gpu_reattach(struct virtio_gpu_device *vgdev,
 static int virtio_gpu_prepare_one(struct virtio_gpu_device *vgdev,
 				  struct virtio_gpu_object *bo, bool *wait)
 {
-	int ret;
+	int ret = 0;
 
-	ret = drm_gem_shmem_reclaim_prepare(&bo->reclaim.base);
-	if (ret)
+	/* The device creates its storage again when pages are attached. */
+	if (bo->reclaim.purged_on_device)
+		ret = drm_gem_shmem_reclaim_require(&bo->reclaim.base);
+	if (!ret)
+		ret = drm_gem_shmem_reclaim_prepare(&bo->reclaim.base);
+	if (ret || bo->reclaim.base.unbacked)
 		return ret;
 
 	if (virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_NONE) {
@@ -175,7 +181,7 @@ static int virtio_gpu_wait_attached(struct virtio_gpu_device *vgdev,
 	for (i = 0; i < nents; i++) {
 		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(objs[i]);
 
-		if (is_shrinkable(bo) &&
+		if (is_shrinkable(bo) && !bo->reclaim.base.unbacked &&
 		    virtio_gpu_backing(bo) == VIRTIO_GPU_BACKING_NONE)
 			return bo->reclaim.error;
 	}
@@ -210,6 +216,7 @@ static int virtio_gpu_prepare(struct drm_gem_object **objs, u32 nents)
  * @objs: the objects, with their reservation locks held
  *
  * Evicted objects are swapped in and reattached, with one wait for all of them.
+ * Unbacked ones stay so, see virtio_gpu_reclaim_require().
  * The locks are released on failure. An object that the device failed to attach
  * can be prepared again later. May sleep.
  *
@@ -250,7 +257,8 @@ int virtio_gpu_reclaim_begin_access(struct virtio_gpu_object *bo)
 	ret = dma_resv_lock_interruptible(obj->resv, NULL);
 	if (ret)
 		return ret;
-	ret = virtio_gpu_prepare(&obj, 1);
+	ret = drm_gem_shmem_reclaim_require(&bo->reclaim.base) ?:
+	      virtio_gpu_prepare(&obj, 1);
 	if (ret) {
 		dma_resv_unlock(obj->resv);
 		return ret;
@@ -271,10 +279,11 @@ void virtio_gpu_reclaim_end_access(struct virtio_gpu_object *bo)
 }
 
 /**
- * virtio_gpu_reclaim_pin - prepare an object and exclude it from reclaim
+ * virtio_gpu_reclaim_pin - &drm_gem_object_funcs.pin
  * @obj: the object
  *
- * May sleep.
+ * Prepares the object and excludes it from reclaim, while another device is
+ * attached to its dma-buf. May sleep.
  *
  * Returns: as virtio_gpu_reclaim_prepare().
  */
@@ -284,7 +293,7 @@ int virtio_gpu_reclaim_pin(struct drm_gem_object *obj)
 	int ret;
 
 	if (!is_shrinkable(bo))
-		return 0;
+		return drm_gem_shmem_object_pin(obj);
 
 	ret = virtio_gpu_reclaim_begin_access(bo);
 	if (ret)
@@ -295,10 +304,109 @@ int virtio_gpu_reclaim_pin(struct drm_gem_object *obj)
 }
 
 /**
- * virtio_gpu_reclaim_unpin - undo virtio_gpu_reclaim_pin()
+ * virtio_gpu_reclaim_unpin - &drm_gem_object_funcs.unpin
  * @obj: the object
  */
 void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	if (!is_shrinkable(bo)) {
+		drm_gem_shmem_object_unpin(obj);
+		return;
+	}
+
+	dma_resv_lock(obj->resv, NULL);
+	drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
+	dma_resv_unlock(obj->resv);
+}
+
+/**
+ * virtio_gpu_reclaim_vmap - &drm_gem_object_funcs.vmap
+ * @obj: the object
+ * @map: set to where it is mapped
+ *
+ * The pages are pinned while they are mapped. May sleep.
+ *
+ * Returns: as virtio_gpu_reclaim_prepare().
+ */
+int virtio_gpu_reclaim_vmap(struct drm_gem_object *obj, struct iosys_map *map)
+{
+	int ret;
+
+	ret = virtio_gpu_reclaim_pin(obj);
+	if (ret)
+		return ret;
+	ret = drm_gem_shmem_object_vmap(obj, map);
+	if (ret)
+		virtio_gpu_reclaim_unpin(obj);
+	return ret;
+}
+
+/**
+ * virtio_gpu_reclaim_vunmap - &drm_gem_object_funcs.vunmap
+ * @obj: the object
+ * @map: where it is mapped
+ */
+void virtio_gpu_reclaim_vunmap(struct drm_gem_object *obj,
+			       struct iosys_map *map)
+{
+	drm_gem_shmem_object_vunmap(obj, map);
+	virtio_gpu_reclaim_unpin(obj);
+}
+
+/*
+ * Keep the contents of an object for other users, and the pages as well if
+ * @pin. Returns as virtio_gpu_reclaim_prepare().
+ */
+static int virtio_gpu_reclaim_keep(struct virtio_gpu_object *bo, bool pin)
+{
+	struct dma_resv *resv = bo->base.base.resv;
+	int ret;
+
+	if (!is_shrinkable(bo))
+		return 0;
+	if (pin)
+		return virtio_gpu_reclaim_pin(&bo->base.base);
+
+	ret = dma_resv_lock_interruptible(resv, NULL);
+	if (ret)
+		return ret;
+	ret = drm_gem_shmem_reclaim_retain(&bo->reclaim.base);
+	dma_resv_unlock(resv);
+	return ret;
+}
+
+/* Undo virtio_gpu_reclaim_keep() with the reservation lock held. */
+static void virtio_gpu_reclaim_unkeep(struct virtio_gpu_object *bo, bool pin)
+{
+	if (pin)
+		drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
+	else
+		drm_gem_shmem_reclaim_unretain(&bo->reclaim.base);
+}
+
+/**
+ * virtio_gpu_reclaim_fb_init - keep an object while it is a framebuffer
+ * @obj: the object
+ *
+ * A device that renders scans out its own storage. The pages are only pinned if
+ * the device scans out those: on a 2D device, and of a guest blob.
+ *
+ * Returns: as virtio_gpu_reclaim_prepare().
+ */
+int virtio_gpu_reclaim_fb_init(struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	return virtio_gpu_reclaim_keep(bo, !bo->reclaim.has_host_image);
+}
+
+/**
+ * virtio_gpu_reclaim_fb_fini - undo virtio_gpu_reclaim_fb_init()
+ * @obj: the object
+ */
+void virtio_gpu_reclaim_fb_fini(struct drm_gem_object *obj)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 
@@ -306,7 +414,7 @@ void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj)
 		return;
 
 	dma_resv_lock(obj->resv, NULL);
-	drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
+	virtio_gpu_reclaim_unkeep(bo, !bo->reclaim.has_host_image);
 	dma_resv_unlock(obj->resv);
 }
 
@@ -316,24 +424,36 @@ void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj)
  */
 void virtio_gpu_reclaim_fb_destroy(struct drm_framebuffer *fb)
 {
-	virtio_gpu_reclaim_unpin(fb->obj[0]);
+	virtio_gpu_reclaim_fb_fini(fb->obj[0]);
 	drm_gem_fb_destroy(fb);
 }
 
-/* Keep the pin of an export that succeeded, unless there is one already. */
-static void virtio_gpu_reclaim_end_export(struct drm_gem_object *obj, bool ok)
+/*
+ * Whether the pages of an exported object are pinned for life: those of blobs
+ * and on 2D devices, which are its image, and those of a resource with a UUID,
+ * through which another virtio device can use it without attaching.
+ */
+static bool virtio_gpu_reclaim_export_pins(struct virtio_gpu_object *bo)
 {
-	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_device *vgdev = bo->base.base.dev->dev_private;
+
+	return !bo->reclaim.has_host_image || vgdev->has_resource_assign_uuid;
+}
+
+/* Keep the contents after an export that succeeded, unless they are already. */
+static void virtio_gpu_reclaim_end_export(struct virtio_gpu_object *bo, bool ok)
+{
+	struct dma_resv *resv = bo->base.base.resv;
 
 	if (!is_shrinkable(bo))
 		return;
 
-	dma_resv_lock(obj->resv, NULL);
+	dma_resv_lock(resv, NULL);
 	if (ok && !bo->reclaim.exported)
 		bo->reclaim.exported = true;
 	else
-		drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
-	dma_resv_unlock(obj->resv);
+		virtio_gpu_reclaim_unkeep(bo, virtio_gpu_reclaim_export_pins(bo));
+	dma_resv_unlock(resv);
 }
 
 /**
@@ -344,29 +464,51 @@ static void virtio_gpu_reclaim_end_export(struct drm_gem_object *obj, bool ok)
  * @flags: flags of the dma-buf's file
  * @fd: set to the file descriptor
  *
- * Importers expect the pages to stay, and there is no notification when the last
- * of them is done, so the object stays pinned for life. It is pinned here, not
+ * Importers expect the contents to stay, and there is no notification when the
+ * last of them is done, so the object is not purged any more. Its pages are
+ * pinned by who uses them, see virtio_gpu_reclaim_pin(). This is done here, not
  * in &drm_gem_object_funcs.export: that runs under object_name_lock, which all
- * clients need, and swapping in or reattaching an object takes time.
+ * clients need, and waiting for a pending operation takes time.
  *
- * Returns: 0 or a negative error code; then the object is not pinned.
+ * Returns: 0 or a negative error code; then nothing has changed.
  */
 int virtio_gpu_reclaim_handle_to_fd(struct drm_device *dev,
 				    struct drm_file *file, u32 handle, u32 flags,
 				    int *fd)
 {
 	struct drm_gem_object *obj = drm_gem_object_lookup(file, handle);
+	struct virtio_gpu_object *bo;
 	int ret;
 
 	if (!obj)
 		return -ENOENT;
-	ret = virtio_gpu_reclaim_pin(obj);
+	bo = gem_to_virtio_gpu_obj(obj);
+	ret = virtio_gpu_reclaim_keep(bo, virtio_gpu_reclaim_export_pins(bo));
 	if (!ret) {
 		ret = drm_gem_prime_handle_to_fd(dev, file, handle, flags, fd);
-		virtio_gpu_reclaim_end_export(obj, !ret);
+		virtio_gpu_reclaim_end_export(bo, !ret);
 	}
 	drm_gem_object_put(obj);
 	return ret;
+}
+
+/**
+ * virtio_gpu_reclaim_export - &drm_gem_object_funcs.export
+ * @obj: the object
+ * @flags: flags of the dma-buf's file
+ *
+ * Mappings of the dma-buf lie in the device's address space, like those of the
+ * device's file, so that reclaim clears both.
+ *
+ * Returns: the dma-buf or an error pointer.
+ */
+struct dma_buf *virtio_gpu_reclaim_export(struct drm_gem_object *obj, int flags)
+{
+	struct dma_buf *buf = virtgpu_gem_prime_export(obj, flags);
+
+	if (!IS_ERR(buf))
+		buf->file->f_mapping = obj->dev->anon_inode->i_mapping;
+	return buf;
 }
 
 /**

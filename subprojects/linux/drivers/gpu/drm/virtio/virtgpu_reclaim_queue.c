@@ -66,8 +66,11 @@ void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 static void virtio_gpu_reclaim_object_done(struct virtio_gpu_reclaim_request *req,
 					   struct virtio_gpu_object *bo, int result)
 {
-	if (!result)
+	if (!result) {
 		bo->reclaim.backing = VIRTIO_GPU_BACKING_NONE;
+		if (req->base.op == DRM_GEM_SHMEM_RECLAIM_PURGE)
+			bo->reclaim.purged_on_device = true;
+	}
 	drm_gem_shmem_reclaim_done(&req->base, &bo->reclaim.base, result);
 }
 
