@@ -5,9 +5,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <drm.h>
 #include <drm/virtgpu_drm.h>
@@ -18,7 +15,6 @@
 
 #define BYTES (256 * KIB)
 #define PAGES (BYTES / PAGE_BYTES)
-#define ON_DEMAND "/sys/module/virtio_gpu/parameters/pages_on_demand"
 
 /* A texture that is not mapped. */
 static TestBo make_unmapped(size_t bytes)
@@ -227,23 +223,14 @@ static void test_charged_when_mapped(void)
     CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
 }
 
-static void set_on_demand(bool on)
-{
-    FILE *file = fopen(ON_DEMAND, "w");
-
-    CHECK(file);
-    CHECK(fprintf(file, "%d\n", on) > 0);
-    CHECK_INT(fclose(file), ==, 0);
-}
-
 /* The parameter of the module turns it off for new textures. */
 static void test_parameter(void)
 {
     TestBo source, tbo;
 
-    set_on_demand(false);
+    CHECK(write_file(ON_DEMAND, "0"));
     tbo = make_drawn(&source);
-    set_on_demand(true);
+    CHECK(write_file(ON_DEMAND, "1"));
     CHECK_INT(stat_of("unbacked_bytes"), ==, 0);
     CHECK_INT(stat_of("willneed_bytes"), ==, 2 * BYTES);
     check_drawn(&tbo);

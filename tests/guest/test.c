@@ -43,8 +43,8 @@
 #define EXIT_SKIP 77
 
 static const TestCase *const groups[] = {
-    tests_madvise, tests_create, tests_on_demand, tests_purge, tests_evict,
-    tests_mapping, tests_export, tests_display, tests_report, tests_queue, tests_host, tests_stall,
+    tests_madvise, tests_create, tests_on_demand, tests_idle, tests_purge,
+    tests_evict, tests_mapping, tests_export, tests_display, tests_report, tests_queue, tests_host, tests_stall,
     tests_blob, tests_stress, tests_inject, tests_lifecycle, tests_kernel,
 };
 
@@ -70,6 +70,18 @@ void test_skip(const char *why)
 {
     strncpy(reason, why, PAGE_BYTES - 1);
     _exit(EXIT_SKIP);
+}
+
+bool write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool ok;
+
+    if (fd < 0) {
+        return false;
+    }
+    ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    return close(fd) == 0 && ok;
 }
 
 int drm_request(int fd, unsigned long request, void *arg)
@@ -448,6 +460,9 @@ static bool env_init(void)
     env.has_blob = value;
     /* There is no page cache to speak of: free memory is all there is. */
     env.memory = meminfo_of("MemFree");
+    env.has_movable = system("grep -qx Movable "
+                             "/sys/devices/system/memory/memory*/valid_zones "
+                             "2>/dev/null") == 0;
     env.is_debug = kernel && !strcmp(kernel, "debug");
     close(env.gpu);
     return true;
@@ -466,6 +481,9 @@ static const char *missing(const TestCase *test)
     }
     if ((test->needs & NEEDS_BLOB) && !env.has_blob) {
         return "needs blobs";
+    }
+    if ((test->needs & NEEDS_MOVABLE) && !env.has_movable) {
+        return "needs a block of movable memory";
     }
     return NULL;
 }
@@ -531,6 +549,9 @@ static bool run_case(const TestCase *test)
         report("ok - %s # SKIP %s", test->name, lack);
         return true;
     }
+    /* There are none while the driver is not loaded. */
+    write_file(IDLE_MS, "0");
+    write_file(ON_DEMAND, "1");
     memset(reason, 0, PAGE_BYTES);
     pid = fork();
     if (pid == 0) {

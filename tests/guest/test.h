@@ -25,6 +25,7 @@ enum {
     CHANGES_DRIVER  = 1 << 3,
     NEEDS_NO_GPU  = 1 << 4,     /* no process may have it open */
     NEEDS_BLOB    = 1 << 5,
+    NEEDS_MOVABLE = 1 << 7,     /* a block of movable memory */
     /* The debug kernel; others do not list the case. */
     NEEDS_DEBUG   = 1 << 6,
 };
@@ -39,6 +40,7 @@ typedef struct TestCase {
 extern const TestCase tests_madvise[];
 extern const TestCase tests_create[];
 extern const TestCase tests_on_demand[];
+extern const TestCase tests_idle[];
 extern const TestCase tests_purge[];
 extern const TestCase tests_evict[];
 extern const TestCase tests_mapping[];
@@ -70,6 +72,7 @@ typedef struct TestEnv {
     bool has_feature;
     bool has_swap;
     bool has_blob;
+    bool has_movable;           /* memory for movable pages only */
     bool is_debug;              /* a debug kernel */
     size_t memory;              /* bytes available to buffers and programs */
 } TestEnv;
@@ -95,6 +98,13 @@ void test_skip(const char *why) __attribute__((noreturn));
                       #op, #right, l_, r_); \
         } \
     } while (0)
+
+/* Parameters of the modules; set to their defaults before each case. */
+#define IDLE_MS   "/sys/module/drm_gem_shmem_reclaim/parameters/idle_ms"
+#define ON_DEMAND "/sys/module/virtio_gpu/parameters/pages_on_demand"
+
+/* Write @text to a file that exists. */
+bool write_file(const char *path, const char *text);
 
 /* A DRM ioctl; returns 0 or -errno. */
 int drm_request(int fd, unsigned long request, void *arg);

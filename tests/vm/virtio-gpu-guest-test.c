@@ -136,6 +136,8 @@ static const VmConfig configs[] = {
       .tests = "host/", .provoked = REJECTED },
     { .name = "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
       .tests = "blob/", .provoked = REJECTED_CONSOLE },
+    { .name = "gl-movable", ANY_GUEST, .ram_mib = 512, .swap_mib = 512,
+      .movable_mib = 300, .our_device = true, .tests = "idle/" },
     { .name = "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
       .kexec = "evict/download" },
     { .name = "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },

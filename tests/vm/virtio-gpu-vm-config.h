@@ -44,6 +44,7 @@ struct VmConfig {
     unsigned swap_mib;
     unsigned zram_mib;      /* swap in compressed memory; DESKTOP only */
     unsigned width, height; /* of the screen, in pixels; 0: the default */
+    unsigned movable_mib;   /* memory for movable pages only */
     unsigned hostmem_mib;   /* limit of the device's memory; 0: its default */
     const char *provoked;   /* a kernel message that the tests provoke */
     unsigned bo_mib;        /* size of the GPU client's buffers */

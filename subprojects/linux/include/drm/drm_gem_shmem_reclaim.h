@@ -6,6 +6,7 @@
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mm_types.h>
+#include <linux/notifier.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -132,6 +133,16 @@ struct drm_gem_shmem_reclaim_object {
 	 * the device completes a purge with -EOPNOTSUPP; never cleared
 	 */
 	bool unpurgeable;
+	/**
+	 * @rarely_pinned: may use movable memory, because its pages are only
+	 * pinned while reclaim can unpin them, or for a while; set by the
+	 * driver before drm_gem_shmem_reclaim_add()
+	 */
+	bool rarely_pinned;
+	/**
+	 * @last_used: in jiffies; protected like @lru_node
+	 */
+	unsigned long last_used;
 	/**
 	 * @unbacked: no pages were needed so far; may be set by the driver
 	 * before drm_gem_shmem_reclaim_add(), never again after it was cleared
@@ -275,6 +286,12 @@ struct drm_gem_shmem_reclaim {
 	unsigned long stalled;
 	/** @is_stalled: @stalled is valid */
 	bool is_stalled;
+	/** @idle_work: evicts objects that were not used for a while */
+	struct delayed_work idle_work;
+	/** @idle_stopped: @idle_work must not be queued; protected by @lru_lock */
+	bool idle_stopped;
+	/** @memory_notifier: evicts objects before memory goes offline */
+	struct notifier_block memory_notifier;
 	/** @put_list: objects whose last reference @put_work drops */
 	struct llist_head put_list;
 	/** @put_work: drops references where it may allocate and sleep */

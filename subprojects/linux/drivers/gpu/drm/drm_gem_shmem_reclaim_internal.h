@@ -31,8 +31,18 @@ bool drm_gem_shmem_reclaim_wait(struct drm_gem_shmem_reclaim *reclaim,
 				unsigned long end);
 unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					enum drm_gem_shmem_reclaim_op op,
-					unsigned long nr,
+					unsigned long nr, unsigned long unused,
 					unsigned long *scanned);
+
+/* drm_gem_shmem_reclaim_shrinker.c */
+void drm_gem_shmem_reclaim_evict_unused(struct drm_gem_shmem_reclaim *reclaim,
+					unsigned long unused);
+
+/* drm_gem_shmem_reclaim_idle.c */
+void drm_gem_shmem_reclaim_idle_init(struct drm_gem_shmem_reclaim *reclaim);
+void drm_gem_shmem_reclaim_idle_fini(struct drm_gem_shmem_reclaim *reclaim);
+void drm_gem_shmem_reclaim_idle_start(struct drm_gem_shmem_reclaim *reclaim);
+void drm_gem_shmem_reclaim_idle_add(struct drm_gem_shmem_reclaim_object *sobj);
 
 static inline struct drm_gem_object *
 to_gem(struct drm_gem_shmem_reclaim_object *sobj)
@@ -46,6 +56,13 @@ static inline void reclaim_count(struct drm_gem_shmem_reclaim *reclaim,
 	spin_lock(&reclaim->lru_lock);
 	(*counter)++;
 	spin_unlock(&reclaim->lru_lock);
+}
+
+/* Whether the device timed out a moment ago. */
+static inline bool reclaim_is_stalled(struct drm_gem_shmem_reclaim *reclaim)
+{
+	return READ_ONCE(reclaim->is_stalled) &&
+	       time_before(jiffies, READ_ONCE(reclaim->stalled));
 }
 
 /* Process completions, if the driver can. */

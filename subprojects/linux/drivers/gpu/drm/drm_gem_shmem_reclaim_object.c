@@ -73,6 +73,9 @@ void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *sobj)
 	if (sobj->counted)
 		reclaim->stats.purgeable += to_gem(sobj)->size;
 	list_add_tail(&sobj->lru_node, &reclaim->lru[sobj->state]);
+	sobj->last_used = jiffies;
+	if (sobj->state == DRM_GEM_SHMEM_RECLAIM_WILLNEED)
+		drm_gem_shmem_reclaim_idle_start(reclaim);
 	spin_unlock(&reclaim->lru_lock);
 }
 
@@ -257,7 +260,7 @@ drm_gem_shmem_reclaim_finish_pending(struct drm_gem_shmem_reclaim_object *sobj)
 /**
  * drm_gem_shmem_reclaim_add - make an object shrinkable
  * @reclaim: the device instance
- * @sobj: the shmem object, zeroed but for @unbacked
+ * @sobj: the shmem object, zeroed but for @unbacked and @rarely_pinned
  * @shmem: the object, which must be unpopulated
  *
  * From here on its pages must only be populated through this module.
@@ -276,6 +279,7 @@ void drm_gem_shmem_reclaim_add(struct drm_gem_shmem_reclaim *reclaim,
 
 	sobj->shmem = shmem;
 	sobj->reclaim = reclaim;
+	drm_gem_shmem_reclaim_idle_add(sobj);
 	sobj->state = reclaim_state(sobj);
 	spin_lock(&reclaim->lru_lock);
 	reclaim->stats.objects[sobj->state]++;

@@ -151,13 +151,17 @@ drm_gem_shmem_reclaim_next(struct drm_gem_shmem_reclaim *reclaim,
 	return found;
 }
 
+/* @unused is that of drm_gem_shmem_reclaim_run(). */
 static bool reclaim_is_eligible(struct drm_gem_shmem_reclaim_object *sobj,
-				enum drm_gem_shmem_reclaim_op op)
+				enum drm_gem_shmem_reclaim_op op,
+				unsigned long unused)
 {
 	struct drm_gem_shmem_object *shmem = sobj->shmem;
 
 	if (sobj->op != DRM_GEM_SHMEM_RECLAIM_NONE || sobj->pin_count ||
 	    sobj->purged)
+		return false;
+	if (unused && time_before(jiffies, READ_ONCE(sobj->last_used) + unused))
 		return false;
 	if (op == DRM_GEM_SHMEM_RECLAIM_PURGE && !reclaim_is_purgeable(sobj))
 		return false;
@@ -181,7 +185,7 @@ static bool reclaim_is_eligible(struct drm_gem_shmem_reclaim_object *sobj,
 static unsigned long
 reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 		     enum drm_gem_shmem_reclaim_state state, unsigned long nr,
-		     u64 *left, unsigned long *freed)
+		     unsigned long unused, u64 *left, unsigned long *freed)
 {
 	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
 	struct drm_gem_shmem_reclaim_object *sobj;
@@ -202,7 +206,7 @@ reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 			*freed += drm_gem_shmem_reclaim_complete(sobj, false);
 			scanned += to_gem(sobj)->size >> PAGE_SHIFT;
 		}
-		if (reclaim_is_eligible(sobj, req->op)) {
+		if (reclaim_is_eligible(sobj, req->op, unused)) {
 			sobj->op = req->op;
 			sobj->inflight = true;
 			scanned += to_gem(sobj)->size >> PAGE_SHIFT;
@@ -294,6 +298,7 @@ static bool reclaim_request_completed(void *arg)
  * @reclaim: the device instance
  * @op: the operation
  * @nr: number of pages to scan
+ * @unused: only objects that were not used for so long, in jiffies; 0 for all
  * @scanned: incremented by the size in pages of the objects that were requested,
  *	whether or not that frees any: each costs the device work, and a request
  *	a wait, but some have no pages left in memory, or turn out to be busy
@@ -305,7 +310,7 @@ static bool reclaim_request_completed(void *arg)
  */
 unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					enum drm_gem_shmem_reclaim_op op,
-					unsigned long nr,
+					unsigned long nr, unsigned long unused,
 					unsigned long *scanned)
 {
 	enum drm_gem_shmem_reclaim_state state = reclaim_op_state(op);
@@ -320,8 +325,8 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 		req = reclaim_get_request(reclaim, op);
 		if (!req)
 			break;
-		done += reclaim_fill_request(req, state, nr - done, &left,
-					     &freed);
+		done += reclaim_fill_request(req, state, nr - done, unused,
+					     &left, &freed);
 		if (!req->count) {
 			reclaim_put_request(req);
 			break;

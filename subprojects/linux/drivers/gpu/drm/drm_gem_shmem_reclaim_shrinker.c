@@ -108,7 +108,7 @@ static unsigned long reclaim_run_busy(struct drm_gem_shmem_reclaim *reclaim,
 
 	while (done < nr && reclaim_wait_idle(reclaim, op, end)) {
 		reclaim_count(reclaim, &reclaim->stats.waits);
-		freed += drm_gem_shmem_reclaim_run(reclaim, op, nr - done,
+		freed += drm_gem_shmem_reclaim_run(reclaim, op, nr - done, 0,
 						   &done);
 	}
 	*scanned += done;
@@ -154,9 +154,23 @@ static bool reclaim_may_evict(struct drm_gem_shmem_reclaim *reclaim)
 }
 
 /**
+ * enum reclaim_trigger - reason for a scan
+ */
+enum reclaim_trigger {
+	/** @RECLAIM_PRESSURE: the memory manager wants memory */
+	RECLAIM_PRESSURE = BIT(0),
+	/** @RECLAIM_FORCED: as much as possible, whatever it costs */
+	RECLAIM_FORCED = BIT(1),
+	/** @RECLAIM_IDLE: objects were not used for &reclaim_scan.unused */
+	RECLAIM_IDLE = BIT(2),
+};
+
+/**
  * struct reclaim_scan - one pass over the stages
  */
 struct reclaim_scan {
+	/** @trigger: why */
+	enum reclaim_trigger trigger;
 	/** @nr: number of pages to scan */
 	unsigned long nr;
 	/**
@@ -168,8 +182,8 @@ struct reclaim_scan {
 	bool may_purge;
 	/** @may_wait: the caller may wait for busy objects */
 	bool may_wait;
-	/** @force: run all stages until @nr pages are scanned */
-	bool force;
+	/** @unused: skip objects used more recently, in jiffies; 0 for none */
+	unsigned long unused;
 	/** @purged: number of pages freed */
 	unsigned long purged;
 	/** @evicted: number of pages made swappable */
@@ -180,6 +194,8 @@ struct reclaim_scan {
  * struct reclaim_stage - a class of objects and how to reclaim them
  */
 struct reclaim_stage {
+	/** @triggers: scans that it is a stage of */
+	enum reclaim_trigger triggers;
 	/** @op: operation, which also determines the LRU list */
 	enum drm_gem_shmem_reclaim_op op;
 	/** @busy: wait for busy objects */
@@ -191,17 +207,22 @@ struct reclaim_stage {
  * they are a last resort.
  */
 static const struct reclaim_stage reclaim_stages[] = {
-	{ .op = DRM_GEM_SHMEM_RECLAIM_PURGE },
-	{ .op = DRM_GEM_SHMEM_RECLAIM_EVICT },
-	{ .op = DRM_GEM_SHMEM_RECLAIM_PURGE, .busy = true },
-	{ .op = DRM_GEM_SHMEM_RECLAIM_EVICT, .busy = true },
+	{ RECLAIM_PRESSURE | RECLAIM_FORCED, DRM_GEM_SHMEM_RECLAIM_PURGE },
+	{ RECLAIM_PRESSURE | RECLAIM_FORCED | RECLAIM_IDLE,
+	  DRM_GEM_SHMEM_RECLAIM_EVICT },
+	{ RECLAIM_PRESSURE | RECLAIM_FORCED, DRM_GEM_SHMEM_RECLAIM_PURGE,
+	  .busy = true },
+	{ RECLAIM_PRESSURE | RECLAIM_FORCED, DRM_GEM_SHMEM_RECLAIM_EVICT,
+	  .busy = true },
 };
 
 static bool reclaim_stage_allowed(struct drm_gem_shmem_reclaim *reclaim,
 				  const struct reclaim_stage *stage,
 				  const struct reclaim_scan *scan)
 {
-	if (scan->force)
+	if (!(stage->triggers & scan->trigger))
+		return false;
+	if (scan->trigger != RECLAIM_PRESSURE)
 		return true;
 	if (stage->busy && (!scan->may_wait || scan->purged || scan->evicted))
 		return false;
@@ -234,6 +255,7 @@ static unsigned long reclaim_run_stages(struct drm_gem_shmem_reclaim *reclaim,
 			pages = drm_gem_shmem_reclaim_run(reclaim, stage->op,
 							  scan->nr -
 							  scan->scanned,
+							  scan->unused,
 							  &scan->scanned);
 		if (stage->op == DRM_GEM_SHMEM_RECLAIM_PURGE)
 			scan->purged += pages;
@@ -264,6 +286,7 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 {
 	struct drm_gem_shmem_reclaim *reclaim = compat_shrinker_data(shrinker);
 	struct reclaim_scan scan = {
+		.trigger = RECLAIM_PRESSURE,
 		.nr = sc->nr_to_scan,
 		/*
 		 * Truncation waits for writeback of swapped pages, and the
@@ -275,8 +298,7 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	};
 	unsigned long freed;
 
-	if (READ_ONCE(reclaim->is_stalled) &&
-	    time_before(jiffies, READ_ONCE(reclaim->stalled)))
+	if (reclaim_is_stalled(reclaim))
 		return SHRINK_STOP;
 
 	freed = reclaim_run_stages(reclaim, &scan);
@@ -309,7 +331,7 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 			       struct drm_device *dev,
 			       const struct drm_gem_shmem_reclaim_ops *ops)
 {
-	int i;
+	int i, ret;
 
 	reclaim->dev = dev;
 	reclaim->ops = ops;
@@ -327,15 +349,18 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 	might_lock(&reclaim->lru_lock);
 	fs_reclaim_release(GFP_KERNEL);
 
-	return compat_shrinker_register(&reclaim->shrinker,
-					dev->unique ?: dev_name(dev->dev),
-					reclaim_shrinker_count,
-					reclaim_shrinker_scan, reclaim);
+	ret = compat_shrinker_register(&reclaim->shrinker,
+				       dev->unique ?: dev_name(dev->dev),
+				       reclaim_shrinker_count,
+				       reclaim_shrinker_scan, reclaim);
+	if (!ret)
+		drm_gem_shmem_reclaim_idle_init(reclaim);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_init);
 
 /**
- * drm_gem_shmem_reclaim_fini - unregister the shrinker
+ * drm_gem_shmem_reclaim_fini - unregister the shrinker and stop the idle timer
  * @reclaim: the device instance
  *
  * No request is submitted after this returns, but some may be in flight: the
@@ -344,6 +369,7 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_init);
  */
 void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim)
 {
+	drm_gem_shmem_reclaim_idle_fini(reclaim);
 	compat_shrinker_unregister(&reclaim->shrinker);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_fini);
@@ -365,15 +391,16 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_flush);
  * @reclaim: the device instance
  * @nr: number of pages to scan
  *
- * For tests and debugging: runs the same stages as a scan, whether or not there
- * is swap space and regardless of the backlog of pages to be swapped. May sleep.
+ * For tests, and before memory goes offline: runs the same stages as a scan,
+ * whether or not there is swap space and regardless of the backlog of pages to
+ * be swapped. May sleep.
  *
  * Returns: the number of pages freed or made swappable.
  */
 unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim,
 					   unsigned long nr)
 {
-	struct reclaim_scan scan = { .nr = nr, .force = true };
+	struct reclaim_scan scan = { .trigger = RECLAIM_FORCED, .nr = nr };
 	unsigned long freed;
 
 	fs_reclaim_acquire(GFP_KERNEL);
@@ -382,6 +409,24 @@ unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim
 	return freed;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_shrink);
+
+/**
+ * drm_gem_shmem_reclaim_evict_unused - evict objects that are not used
+ * @reclaim: the device instance
+ * @unused: for how long, in jiffies; not 0
+ *
+ * Without memory pressure, and whether or not there is swap space: the pages of
+ * an evicted object can be moved and swapped when that is needed. May sleep.
+ */
+void drm_gem_shmem_reclaim_evict_unused(struct drm_gem_shmem_reclaim *reclaim,
+					unsigned long unused)
+{
+	struct reclaim_scan scan = {
+		.trigger = RECLAIM_IDLE, .nr = ULONG_MAX, .unused = unused,
+	};
+
+	reclaim_run_stages(reclaim, &scan);
+}
 
 /**
  * drm_gem_shmem_reclaim_add_request - add a preallocated request

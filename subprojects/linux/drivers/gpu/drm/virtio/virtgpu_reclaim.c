@@ -181,6 +181,7 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 		bo->reclaim.params = kmemdup(params, sizeof(*params),
 					     GFP_KERNEL);
 	bo->reclaim.has_host_image = params->virgl;
+	bo->reclaim.base.rarely_pinned = params->virgl;
 	bo->reclaim.base.unbacked = virtio_gpu_reclaim_is_unbacked(params);
 	drm_gem_shmem_reclaim_add(&reclaim->base, &bo->reclaim.base, &bo->base);
 }
