@@ -46,6 +46,21 @@ int submit_nothing(int gpu, const TestBo *const *tbo, unsigned count)
     return submit(gpu, &nop, 1, tbo, count);
 }
 
+int submit_with_fence(int gpu, const TestBo *tbo)
+{
+    uint32_t nop = VIRGL_COMMAND(VIRGL_NOP, 0);
+    struct drm_virtgpu_execbuffer exec = {
+        .flags = VIRTGPU_EXECBUF_FENCE_FD_OUT,
+        .size = sizeof(nop),
+        .command = (uintptr_t)&nop,
+        .bo_handles = (uintptr_t)&tbo->bo.handle,
+        .num_bo_handles = 1,
+    };
+    int ret = drm_request(gpu, DRM_IOCTL_VIRTGPU_EXECBUFFER, &exec);
+
+    return ret < 0 ? ret : exec.fence_fd;
+}
+
 int submit_many_nothing(int gpu, const TestBo *tbo, unsigned count)
 {
     uint32_t *nops = calloc(count, sizeof(*nops));  /* a NOP is 0 */

@@ -12,7 +12,10 @@
 /* Submit a NOP that refers to @count buffers. */
 int submit_nothing(int gpu, const TestBo *const *tbo, unsigned count);
 
-/* The same with @count NOPs, for one buffer. */
+/* The same for one buffer; returns the file of its fence, or -errno. */
+int submit_with_fence(int gpu, const TestBo *tbo);
+
+/* The same as submit_nothing() with @count NOPs, for one buffer. */
 int submit_many_nothing(int gpu, const TestBo *tbo, unsigned count);
 
 /* Copy @from to @to on the host, both of the same type and size. */

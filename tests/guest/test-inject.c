@@ -487,6 +487,29 @@ static void test_framebuffer(void)
                            remove_framebuffer), >, 0);
 }
 
+/* More pages than the ring of the queue has descriptors. */
+static int request_submit_large(TestBo *tbo)
+{
+    return submit_many_nothing(env.gpu, tbo, 2 << 18);
+}
+
+static void check_idle(TestBo *tbo, int ret)
+{
+    if (ret == 0) {
+        CHECK_INT(bo_wait(env.gpu, &tbo->bo), ==, 0);
+    }
+    check_intact(tbo);
+}
+
+/* Without memory for its indirect descriptor a command is queued later. */
+static void test_submit_large(void)
+{
+    TestBo tbo;
+
+    make(&tbo, BYTES);
+    each_failure(&tbo, NULL, request_submit_large, check_idle);
+}
+
 const TestCase tests_inject[] = {
     { "inject/create", test_create, NEEDS_DEBUG },
     { "inject/upload", test_upload, NEEDS_DEBUG },
@@ -504,5 +527,6 @@ const TestCase tests_inject[] = {
     { "inject/purge-unsupported", test_purge_unsupported, NEEDS_DEBUG },
     { "inject/export", test_export, NEEDS_DEBUG },
     { "inject/framebuffer", test_framebuffer, NEEDS_DEBUG },
+    { "inject/submit-large", test_submit_large, NEEDS_DEBUG | NEEDS_3D },
     { NULL, NULL, 0 },
 };

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sync_file.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -15,6 +16,7 @@
 #include <drm/virtgpu_drm.h>
 
 #include "stall.h"
+#include "submit.h"
 #include "test.h"
 
 #define BYTES (256 * KIB)
@@ -159,17 +161,36 @@ static void test_unbind_in_use(void)
     check_states(&states);
 }
 
+/* The result of a fence's command: 1, or -errno; 0 if it is not complete. */
+static int fence_status(int fence)
+{
+    struct sync_file_info info = { 0 };
+
+    CHECK_INT(drm_request(fence, SYNC_IOC_FILE_INFO, &info), ==, 0);
+    return info.status;
+}
+
 /* The device is reset while requests of reclaim are queued. */
 static void test_unbind_stalled(void)
 {
-    TestBo evicted, purged;
+    TestBo evicted, purged, used;
+    int fence = -1;
 
     make(&evicted, BYTES);
     make(&purged, BYTES);
+    make(&used, BYTES);
     dontneed(&purged);
     stall();
+    if (env.is_3d) {
+        fence = submit_with_fence(env.gpu, &used);
+        CHECK_INT(fence, >=, 0);
+        CHECK_INT(fence_status(fence), ==, 0);
+    }
     CHECK_INT(shrink(2 * PAGES), ==, 0);
     unbind();
+    if (env.is_3d) {
+        CHECK_INT(fence_status(fence), ==, -ENODEV);
+    }
     drop_caches();
     /* The requests did not complete: no page is released. */
     check_intact(&evicted);

@@ -233,6 +233,28 @@ static void test_bad_pointer_efault(void)
               -EFAULT);
 }
 
+/* A buffer with a name may be another client's as well. */
+static void test_flink_ebusy(void)
+{
+    int card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+    struct drm_gem_flink flink = { 0 };
+    TestBo tbo;
+
+    CHECK_INT(card, >=, 0);
+    close(env.gpu);
+    env.gpu = card;
+    make(&tbo, BYTES);
+    dontneed(&tbo);
+    flink.handle = tbo.bo.handle;
+    CHECK_INT(drm_request(card, DRM_IOCTL_GEM_FLINK, &flink), ==, 0);
+    CHECK_INT(madvise_as(card, &tbo, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    /* Nor does the mark it had take effect. */
+    shrink(1000);
+    CHECK(willneed(&tbo));
+    CHECK_INT(madvise_as(card, &tbo, VIRTGPU_MADV_DONTNEED), ==, -EBUSY);
+    check_intact(&tbo);
+}
+
 const TestCase tests_madvise[] = {
     { "madvise/new-is-retained", test_new_is_retained, 0 },
     { "madvise/dontneed-twice", test_dontneed_twice, 0 },
@@ -250,5 +272,6 @@ const TestCase tests_madvise[] = {
     { "madvise/dumb-eopnotsupp", test_dumb_eopnotsupp, 0 },
     { "madvise/too-large-eopnotsupp", test_too_large_eopnotsupp, 0 },
     { "madvise/unpopulated", test_unpopulated, 0 },
+    { "madvise/flink-ebusy", test_flink_ebusy, 0 },
     { NULL, NULL, 0 },
 };

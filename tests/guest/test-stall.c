@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -30,6 +32,9 @@
  * does.
  */
 #define WAITS_MS 100
+
+/* A bound that only a hang exceeds. */
+#define MAPPED_MS 60000
 
 /* Longer than the driver waits for any other response. */
 #define AWAY_MS 12000
@@ -452,6 +457,93 @@ static void test_all_requests(void)
 }
 
 /* A buffer whose fence does not signal is not even requested. */
+static int request_shrink(const TestBo *tbo)
+{
+    return shrink(tbo->bo.bytes / PAGE_BYTES);
+}
+
+/* More tasks in reclaim than there are requests: each reclaims a buffer. */
+static void test_many_scans(void)
+{
+    enum { SCANS = 16, COUNT = 4 * SCANS };
+    TestBo *tbo = make_many(COUNT, BYTES);
+    long long timeouts = stat_of("timeouts");
+    int i, reclaimed, failed = 0;
+    Task tasks[SCANS];
+
+    for (i = 0; i < COUNT; i++) {
+        dontneed(&tbo[i]);
+    }
+    stall();
+    for (i = 0; i < SCANS; i++) {
+        tasks[i] = start_task(request_shrink, &tbo[i]);
+    }
+    for (i = 0; i < SCANS; i++) {
+        while (!is_blocked(tasks[i].pid, SYS_write) &&
+               stat_of("timeouts") == timeouts) {
+            usleep(1000);
+        }
+    }
+    stall_end();
+    for (i = 0; i < SCANS; i++) {
+        reclaimed = result_of(&tasks[i]);
+        failed += reclaimed != PAGES;
+    }
+    if (stat_of("timeouts") > timeouts) {
+        test_skip("the device took more than a second to respond");
+    }
+    CHECK_INT(failed, ==, 0);
+    release_many(tbo, COUNT);
+}
+
+/* What a fault waits for does not hold up other threads of the process. */
+static void *map_and_unmap(void *done)
+{
+    void *map = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED | MAP_ANONYMOUS,
+                     -1, 0);
+
+    CHECK(map != MAP_FAILED);
+    CHECK_INT(munmap(map, PAGE_BYTES), ==, 0);
+    atomic_store((atomic_bool *)done, true);
+    return NULL;
+}
+
+static void *access_it(void *tbo)
+{
+    check_intact(tbo);
+    return NULL;
+}
+
+static void test_mmap_lock(void)
+{
+    pthread_t reader, mapper;
+    atomic_bool done = false;
+    int waited;
+    TestBo tbo;
+    Task task;
+
+    make(&tbo, BYTES);
+    shrink_all();
+    stall();
+    /* It holds the reservation lock and waits for the device. */
+    task = start_task(request_upload, &tbo);
+    check_blocked(&task);
+    /* Nor does mmap() of the same buffer wait. */
+    CHECK(map_anew(&tbo, BYTES, PROT_READ, MAP_SHARED) != MAP_FAILED);
+    CHECK_INT(pthread_create(&reader, NULL, access_it, &tbo), ==, 0);
+    usleep(WAITS_MS * 1000);
+    CHECK_INT(pthread_create(&mapper, NULL, map_and_unmap, &done), ==, 0);
+    for (waited = 0; waited < MAPPED_MS && !atomic_load(&done); waited += 10) {
+        usleep(10000);
+    }
+    CHECK(atomic_load(&done));
+    stall_end();
+    CHECK_INT(pthread_join(mapper, NULL), ==, 0);
+    CHECK_INT(pthread_join(reader, NULL), ==, 0);
+    CHECK_INT(result_of(&task), ==, 0);
+    check_host(&tbo);
+}
+
 static void test_busy_is_skipped(void)
 {
     long long timeouts = stat_of("timeouts");
@@ -545,6 +637,8 @@ const TestCase tests_stall[] = {
     { "stall/kill-in-write", test_kill_in_write, 0 },
     { "stall/pages-stay-resident", test_pages_stay_resident, 0 },
     { "stall/all-requests", test_all_requests, 0 },
+    { "stall/many-scans", test_many_scans, 0 },
+    { "stall/mmap-lock", test_mmap_lock, NEEDS_3D },
     { "stall/busy-is-skipped", test_busy_is_skipped, NEEDS_3D },
     { "stall/memory-hog", test_memory_hog, NEEDS_3D | NEEDS_SWAP },
     { "stall/away", test_away, 0 },

@@ -136,8 +136,14 @@ static const VmConfig configs[] = {
       .tests = "host/", .provoked = REJECTED },
     { .name = "2d-blob", GUEST, .our_device = true, .is_2d = true, .blob = true,
       .tests = "blob/", .provoked = REJECTED_CONSOLE },
+    /* A block of movable memory, with nothing of the kernel's in it. */
     { .name = "gl-movable", ANY_GUEST, .ram_mib = 512, .swap_mib = 512,
-      .movable_mib = 300, .our_device = true, .tests = "idle/" },
+      .kernel_options = "nokaslr movablecore=300M", .our_device = true,
+      .tests = "idle/" },
+    /* Bounce buffers, of which 64 MiB are reserved. */
+    { .name = "gl-swiotlb", ANY_GUEST, .ram_mib = 288, .swap_mib = 512,
+      .kernel_options = "swiotlb=force", .our_device = true,
+      .tests = "mapping/" },
     { .name = "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
       .kexec = "evict/download" },
     { .name = "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },

@@ -158,19 +158,13 @@ static void append_kernel(GString *options, const VmConfig *config)
         options, "-kernel %s -initrd %s -append 'console=ttyS0 loglevel=5 "
         "panic=-1 oops=panic mitigations=off tsc=reliable "
         "vt.global_cursor_default=0 driver=%s scenario=%s bo_mib=%u app_mib=%u "
-        "tests=%s %s%s kernel=%s seconds=%u seed=%u zram_mib=%u %s",
+        "tests=%s %s%s kernel=%s seconds=%u seed=%u zram_mib=%u %s %s' ",
         kernel, initramfs, config->our_driver ? "reclaim" : "stock",
         vm_config_scenario(config), config->bo_mib, config->hog_mib,
         config->tests ?: "", config->kexec ? "kexec=" : "",
         config->kexec ?: "", config->debug_kernel ? "debug" : "release",
         config->seconds, config->seed, config->zram_mib,
-        config->swap_mib ? "swap" : "");
-    if (config->movable_mib) {
-        /* Nothing of the kernel's is to be there. */
-        g_string_append_printf(options, " nokaslr movablecore=%uM",
-                               config->movable_mib);
-    }
-    g_string_append(options, "' ");
+        config->swap_mib ? "swap" : "", config->kernel_options ?: "");
 }
 
 /*

@@ -45,6 +45,7 @@ struct VmConfig {
     unsigned zram_mib;      /* swap in compressed memory; DESKTOP only */
     unsigned width, height; /* of the screen, in pixels; 0: the default */
     unsigned movable_mib;   /* memory for movable pages only */
+    const char *kernel_options; /* for its command line; may be NULL */
     unsigned hostmem_mib;   /* limit of the device's memory; 0: its default */
     const char *provoked;   /* a kernel message that the tests provoke */
     unsigned bo_mib;        /* size of the GPU client's buffers */

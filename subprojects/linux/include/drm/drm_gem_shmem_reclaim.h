@@ -148,6 +148,12 @@ struct drm_gem_shmem_reclaim_object {
 	 * before drm_gem_shmem_reclaim_add(), never again after it was cleared
 	 */
 	bool unbacked;
+	/**
+	 * @bounced: the device uses a copy of the pages, or caches are not
+	 * coherent, so they cannot be unmapped without losing what either side
+	 * wrote last: it is not evicted; determined when it is populated
+	 */
+	bool bounced;
 	/** @resident: the pages are pinned and mapped for DMA */
 	bool resident;
 	/** @evicted: the contents are in the page cache or in swap */
@@ -270,6 +276,12 @@ struct drm_gem_shmem_reclaim {
 	struct list_head lru[DRM_GEM_SHMEM_RECLAIM_NR_STATES];
 	/** @stats: statistics */
 	struct drm_gem_shmem_reclaim_stats stats;
+	/**
+	 * @no_dma_sync: the device uses the pages themselves, so nothing is
+	 * copied when they are unmapped; constant once the first object was
+	 * added
+	 */
+	bool no_dma_sync;
 	/**
 	 * @max_purge: most objects in a purge request; constant once the first
 	 * object was added

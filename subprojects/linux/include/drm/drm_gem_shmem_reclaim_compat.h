@@ -71,6 +71,12 @@ err_unpin:
 	return ERR_PTR(ret);
 }
 
+/* The pages alone, with the reservation lock held. */
+static inline int compat_get_pages(struct drm_gem_shmem_object *shmem)
+{
+	return drm_gem_shmem_pin_locked(shmem);
+}
+
 /* drm_gem_shmem_put_pages() with all locks held. */
 static inline void compat_put_pages(struct drm_gem_shmem_object *shmem)
 {
@@ -144,6 +150,11 @@ static inline struct sg_table *
 compat_get_pages_sgt(struct drm_gem_shmem_object *shmem)
 {
 	return drm_gem_shmem_get_pages_sgt(shmem);
+}
+
+static inline int compat_get_pages(struct drm_gem_shmem_object *shmem)
+{
+	return drm_gem_shmem_get_pages(shmem);
 }
 
 static inline void compat_put_pages(struct drm_gem_shmem_object *shmem)

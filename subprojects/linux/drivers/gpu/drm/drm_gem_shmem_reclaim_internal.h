@@ -105,7 +105,9 @@ static inline bool reclaim_completed(struct drm_gem_shmem_reclaim_object *sobj)
 static inline bool
 reclaim_is_purgeable(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	return sobj->dontneed && !sobj->unpurgeable && !sobj->retain_count;
+	/* An object with a name can be opened by others (GEM_FLINK). */
+	return sobj->dontneed && !sobj->unpurgeable && !sobj->retain_count &&
+	       !READ_ONCE(to_gem(sobj)->name);
 }
 
 /* The LRU list of the objects that @op applies to. */

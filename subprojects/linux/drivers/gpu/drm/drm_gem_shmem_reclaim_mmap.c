@@ -25,6 +25,23 @@
  */
 #define RECLAIM_FAULT_PAUSE	HZ
 
+static int reclaim_mmap_require(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	struct dma_resv *resv = to_gem(sobj)->resv;
+	int ret;
+
+	/* It is never set again. */
+	if (!READ_ONCE(sobj->unbacked))
+		return 0;
+
+	ret = dma_resv_lock_interruptible(resv, NULL);
+	if (ret)
+		return ret;
+	ret = drm_gem_shmem_reclaim_require(sobj);
+	dma_resv_unlock(resv);
+	return ret;
+}
+
 /**
  * drm_gem_shmem_reclaim_mmap - set up a mapping that does not pin the pages
  * @sobj: the shmem object, shrinkable or not
@@ -49,14 +66,10 @@ int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 		return -EINVAL;
 
 	if (drm_gem_shmem_reclaim_is_shrinkable(sobj)) {
-		ret = dma_resv_lock_interruptible(shmem->base.resv, NULL);
-		if (ret)
-			return ret;
-		if (reclaim_is_purgeable(sobj) && !sobj->pin_count)
-			ret = -ENODATA;
-		else
-			ret = drm_gem_shmem_reclaim_require(sobj);
-		dma_resv_unlock(shmem->base.resv);
+		/* A snapshot: the lock may be held for long, and mmap_lock is. */
+		if (reclaim_is_purgeable(sobj) && !READ_ONCE(sobj->pin_count))
+			return -ENODATA;
+		ret = reclaim_mmap_require(sobj);
 		if (ret)
 			return ret;
 	}
@@ -102,12 +115,19 @@ static vm_fault_t reclaim_map_around(struct drm_gem_shmem_object *shmem,
 	return ret;
 }
 
-static int reclaim_fault_pages(struct drm_gem_shmem_reclaim_object *sobj)
+static int reclaim_fault_pages(struct drm_gem_shmem_reclaim_object *sobj,
+			       struct drm_gem_shmem_object *shmem)
 {
 	int ret;
 
+	if (!drm_gem_shmem_reclaim_is_shrinkable(sobj))
+		return WARN_ON_ONCE(!shmem->pages) ? -EFAULT : 0;
+
+	/* Not time_before(): it may be so old that jiffies have wrapped. */
 	if (!sobj->resident && sobj->fault_backoff &&
-	    time_before(jiffies, sobj->fault_backoff))
+	    time_in_range_open(jiffies,
+			       sobj->fault_backoff - RECLAIM_FAULT_PAUSE,
+			       sobj->fault_backoff))
 		return -EFAULT;
 
 	ret = drm_gem_shmem_reclaim_populate(sobj);
@@ -137,11 +157,78 @@ static int reclaim_fault_lock(struct dma_resv *resv, struct vm_fault *vmf)
 	return -EINTR;
 }
 
-/* End a fault because of a signal. An access by the kernel must not go on. */
-static vm_fault_t reclaim_fault_interrupted(void)
+/*
+ * Lock and populate the object, waiting for memory. Returns 0 with the lock
+ * held, -EINTR if a signal ended the wait, or another negative error code.
+ */
+static int reclaim_fault_populate(struct drm_gem_shmem_reclaim_object *sobj,
+				  struct drm_gem_shmem_object *shmem,
+				  struct vm_fault *vmf)
 {
-	return fatal_signal_pending(current) ? VM_FAULT_SIGBUS :
-					       VM_FAULT_NOPAGE;
+	unsigned int tries = 0, delay = RECLAIM_FAULT_DELAY;
+	struct dma_resv *resv = shmem->base.resv;
+	int err;
+
+	for (;;) {
+		if (reclaim_fault_lock(resv, vmf))
+			return -EINTR;
+		err = reclaim_fault_pages(sobj, shmem);
+		if (!err)
+			return 0;
+		if (err == -ENOMEM && ++tries == RECLAIM_FAULT_TRIES)
+			sobj->fault_backoff = (jiffies + RECLAIM_FAULT_PAUSE) ?: 1;
+		dma_resv_unlock(resv);
+		if (err != -ENOMEM || tries == RECLAIM_FAULT_TRIES)
+			return err;
+
+		schedule_timeout_killable(delay);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		delay *= 2;
+	}
+}
+
+/*
+ * Whether mmap_lock may and should be dropped: once for each fault, if it cannot
+ * be handled at once.
+ */
+static bool reclaim_fault_drop(struct drm_gem_shmem_reclaim_object *sobj,
+			       struct drm_gem_shmem_object *shmem,
+			       struct vm_fault *vmf)
+{
+	bool ready;
+
+	if (!fault_flag_allow_retry_first(vmf->flags) ||
+	    !drm_gem_shmem_reclaim_is_shrinkable(sobj))
+		return false;
+	if (!dma_resv_trylock(shmem->base.resv))
+		return true;
+	ready = sobj->resident || sobj->purged;
+	dma_resv_unlock(shmem->base.resv);
+	return !ready;
+}
+
+/*
+ * Populate the object without mmap_lock, which all other threads of the process
+ * need: that may take I/O, or waiting for the device or for memory. The fault is
+ * repeated then.
+ */
+static vm_fault_t reclaim_fault_retry(struct drm_gem_shmem_reclaim_object *sobj,
+				      struct drm_gem_shmem_object *shmem,
+				      struct vm_fault *vmf)
+{
+	struct drm_gem_object *obj = &shmem->base;
+
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+
+	/* The mapping may go away. */
+	drm_gem_object_get(obj);
+	mmap_read_unlock(vmf->vma->vm_mm);
+	if (!reclaim_fault_populate(sobj, shmem, vmf))
+		dma_resv_unlock(obj->resv);
+	drm_gem_object_put(obj);
+	return VM_FAULT_RETRY;
 }
 
 /**
@@ -152,7 +239,8 @@ static vm_fault_t reclaim_fault_interrupted(void)
  *
  * Populates the object. An access to a purged object, or to one for which there
  * is no memory, raises SIGBUS, or fails with EFAULT in a system call. So does
- * one by a task that is being killed. May sleep.
+ * one by a task that is being killed. May sleep, without mmap_lock if the caller
+ * allows that.
  *
  * Returns: a VM_FAULT code.
  */
@@ -163,49 +251,25 @@ vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *sobj
 	struct drm_gem_object *obj = &shmem->base;
 	/* Relative to the fake offset: correct for partial mappings, too. */
 	pgoff_t offset = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
-	unsigned int tries = 0, delay = RECLAIM_FAULT_DELAY;
 	vm_fault_t ret;
-	int err = 0;
 
 	if (offset >= obj->size >> PAGE_SHIFT)
 		return VM_FAULT_SIGBUS;
+	if (reclaim_fault_drop(sobj, shmem, vmf))
+		return reclaim_fault_retry(sobj, shmem, vmf);
 
-	for (;;) {
-		if (reclaim_fault_lock(obj->resv, vmf))
-			return reclaim_fault_interrupted();
-
-		if (drm_gem_shmem_reclaim_is_shrinkable(sobj))
-			err = reclaim_fault_pages(sobj);
-		else if (WARN_ON_ONCE(!shmem->pages))
-			err = -EFAULT;
-		if (err != -ENOMEM)
-			break;
-		if (++tries == RECLAIM_FAULT_TRIES) {
-			sobj->fault_backoff = (jiffies + RECLAIM_FAULT_PAUSE) ?: 1;
-			break;
-		}
-
-		dma_resv_unlock(obj->resv);
-		schedule_timeout_killable(delay);
-		if (fatal_signal_pending(current))
-			return reclaim_fault_interrupted();
-		delay *= 2;
-	}
-
-	switch (err) {
+	switch (reclaim_fault_populate(sobj, shmem, vmf)) {
 	case 0:
 		ret = reclaim_map_around(shmem, vmf, offset);
-		break;
+		dma_resv_unlock(obj->resv);
+		return ret;
 	case -EINTR:
 	case -EAGAIN:
-		ret = reclaim_fault_interrupted();
-		break;
+		/* An access by the kernel must not go on. */
+		return fatal_signal_pending(current) ? VM_FAULT_SIGBUS :
+						       VM_FAULT_NOPAGE;
 	default:
-		ret = VM_FAULT_SIGBUS;
-		break;
+		return VM_FAULT_SIGBUS;
 	}
-
-	dma_resv_unlock(obj->resv);
-	return ret;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_fault);

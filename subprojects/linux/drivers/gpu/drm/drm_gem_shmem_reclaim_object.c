@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include <drm/drm_device.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_vma_manager.h>
 
 #include "drm_gem_shmem_reclaim_internal.h"
@@ -27,7 +28,8 @@ reclaim_state(struct drm_gem_shmem_reclaim_object *sobj)
 	    (sobj->resident || sobj->evicted || sobj->unbacked))
 		return DRM_GEM_SHMEM_RECLAIM_DONTNEED;
 	if (sobj->resident)
-		return DRM_GEM_SHMEM_RECLAIM_WILLNEED;
+		return sobj->bounced ? DRM_GEM_SHMEM_RECLAIM_PINNED :
+				       DRM_GEM_SHMEM_RECLAIM_WILLNEED;
 	if (sobj->evicted)
 		return DRM_GEM_SHMEM_RECLAIM_EVICTED;
 	if (sobj->unbacked)
@@ -99,6 +101,46 @@ static void reclaim_truncate(struct drm_gem_shmem_reclaim_object *sobj)
 	shmem_truncate_range(file_inode(to_gem(sobj)->filp), 0, (loff_t)-1);
 }
 
+/*
+ * With bounce buffers (swiotlb) an unmap copies the device's version of every
+ * page, which may be older than what the CPU has written since. Objects like
+ * this are not evicted, and the contents of one that is purged do not matter.
+ */
+static unsigned long
+reclaim_unmap_attrs(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	return sobj->bounced || sobj->reclaim->no_dma_sync ?
+	       DMA_ATTR_SKIP_CPU_SYNC : 0;
+}
+
+static bool reclaim_is_bounced(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	struct sg_table *sgt = sobj->shmem->sgt;
+	struct scatterlist *sg;
+	int i;
+
+	if (!sgt || sobj->reclaim->no_dma_sync)
+		return false;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		if (dma_need_sync(to_gem(sobj)->dev->dev, sg_dma_address(sg)))
+			return true;
+	}
+	return false;
+}
+
+/* Nothing is mapped for DMA after the device was removed. */
+static int reclaim_get_pages(struct drm_gem_shmem_object *shmem)
+{
+	int idx, ret;
+
+	if (!drm_dev_enter(shmem->base.dev, &idx))
+		return compat_get_pages(shmem);
+	ret = PTR_ERR_OR_ZERO(compat_get_pages_sgt(shmem));
+	drm_dev_exit(idx);
+	return ret;
+}
+
 /**
  * drm_gem_shmem_reclaim_populate - allocate or swap in an object's pages
  * @sobj: the shmem object
@@ -110,7 +152,7 @@ static void reclaim_truncate(struct drm_gem_shmem_reclaim_object *sobj)
  */
 int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	struct sg_table *sgt;
+	int ret;
 
 	dma_resv_assert_held(to_gem(sobj)->resv);
 
@@ -119,12 +161,12 @@ int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj)
 	if (sobj->purged)
 		return -ENODATA;
 
-	sgt = compat_get_pages_sgt(sobj->shmem);
-	if (IS_ERR(sgt)) {
+	ret = reclaim_get_pages(sobj->shmem);
+	if (ret) {
 		/* Free the pages that could be allocated. */
 		if (!sobj->evicted)
 			reclaim_truncate(sobj);
-		return PTR_ERR(sgt);
+		return ret;
 	}
 
 	if (sobj->evicted) {
@@ -134,6 +176,7 @@ int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj)
 						    to_gem(sobj)->size >>
 						    PAGE_SHIFT);
 	}
+	sobj->bounced = reclaim_is_bounced(sobj);
 	reclaim_set_resident(sobj, true);
 	return 0;
 }
@@ -153,10 +196,13 @@ reclaim_put_pages(struct drm_gem_shmem_reclaim_object *sobj)
 	/* No CPU write can follow once the page tables are clear. */
 	drm_vma_node_unmap(&obj->vma_node, obj->dev->anon_inode->i_mapping);
 
-	dma_unmap_sgtable(obj->dev->dev, shmem->sgt, DMA_BIDIRECTIONAL, 0);
-	sg_free_table(shmem->sgt);
-	kfree(shmem->sgt);
-	shmem->sgt = NULL;
+	if (shmem->sgt) {
+		dma_unmap_sgtable(obj->dev->dev, shmem->sgt, DMA_BIDIRECTIONAL,
+				  reclaim_unmap_attrs(sobj));
+		sg_free_table(shmem->sgt);
+		kfree(shmem->sgt);
+		shmem->sgt = NULL;
+	}
 	compat_put_pages(shmem);
 
 	reclaim_set_resident(sobj, false);
@@ -321,7 +367,8 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_remove);
  * held before anybody uses the pages: for a mapping, an attachment, a transfer.
  * It is an object like any other from there on.
  *
- * Returns: 0 or -ENOMEM, see drm_gem_shmem_reclaim_may_add().
+ * Returns: 0; -ENODATA if the object is purged; -ENOMEM, see
+ * drm_gem_shmem_reclaim_may_add().
  */
 int drm_gem_shmem_reclaim_require(struct drm_gem_shmem_reclaim_object *sobj)
 {
@@ -329,6 +376,8 @@ int drm_gem_shmem_reclaim_require(struct drm_gem_shmem_reclaim_object *sobj)
 
 	if (!sobj->unbacked)
 		return 0;
+	if (sobj->purged)
+		return -ENODATA;
 	if (!drm_gem_shmem_reclaim_may_add(sobj->reclaim, to_gem(sobj)->size))
 		return -ENOMEM;
 	sobj->unbacked = false;
@@ -450,8 +499,8 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_unretain);
  * operation.
  *
  * Returns: 0; for DONTNEED -EOPNOTSUPP if the object is not shrinkable or is
- * unpurgeable, or -EBUSY if it is pinned or retained; for WILLNEED -ERESTARTSYS
- * if a signal ended the wait for the device to complete a pending operation.
+ * unpurgeable, or -EBUSY if it is pinned, retained or named; for WILLNEED
+ * -ERESTARTSYS if a signal ended the wait for the device to complete a pending operation.
  */
 int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained)
@@ -463,7 +512,8 @@ int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 		return dontneed ? -EOPNOTSUPP : 0;
 	if (dontneed && sobj->unpurgeable)
 		return -EOPNOTSUPP;
-	if (dontneed && (sobj->pin_count || sobj->retain_count))
+	if (dontneed && (sobj->pin_count || sobj->retain_count ||
+			 READ_ONCE(to_gem(sobj)->name)))
 		return -EBUSY;
 
 	if (!dontneed) {

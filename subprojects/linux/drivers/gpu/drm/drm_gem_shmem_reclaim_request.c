@@ -86,6 +86,7 @@ static void reclaim_put_request(struct drm_gem_shmem_reclaim_request *req)
 	spin_lock(&reclaim->lru_lock);
 	list_add(&req->node, &reclaim->requests);
 	spin_unlock(&reclaim->lru_lock);
+	wake_up_all(&reclaim->wait);
 }
 
 /**
@@ -201,7 +202,10 @@ reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 			drm_gem_shmem_reclaim_put(sobj);
 			continue;
 		}
+		/* A purge waits for I/O, which only a scan that purges may. */
 		if (sobj->op != DRM_GEM_SHMEM_RECLAIM_NONE &&
+		    (sobj->op == req->op ||
+		     sobj->op != DRM_GEM_SHMEM_RECLAIM_PURGE) &&
 		    reclaim_completed(sobj)) {
 			*freed += drm_gem_shmem_reclaim_complete(sobj, false);
 			scanned += to_gem(sobj)->size >> PAGE_SHIFT;
@@ -285,6 +289,41 @@ int drm_gem_shmem_reclaim_wait_interruptible(struct drm_gem_shmem_reclaim *recla
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_wait_interruptible);
 
+static void reclaim_timed_out(struct drm_gem_shmem_reclaim *reclaim)
+{
+	reclaim_count(reclaim, &reclaim->stats.timeouts);
+	WRITE_ONCE(reclaim->stalled, jiffies + RECLAIM_TIMEOUT);
+	WRITE_ONCE(reclaim->is_stalled, true);
+}
+
+static bool reclaim_has_request(void *arg)
+{
+	struct drm_gem_shmem_reclaim *reclaim = arg;
+
+	return !list_empty_careful(&reclaim->requests);
+}
+
+/*
+ * Get an unused request. All are in use if many tasks are in reclaim: wait for
+ * one. Returns NULL after a timeout: none was completed.
+ */
+static struct drm_gem_shmem_reclaim_request *
+reclaim_wait_request(struct drm_gem_shmem_reclaim *reclaim,
+		     enum drm_gem_shmem_reclaim_op op)
+{
+	unsigned long end = jiffies + RECLAIM_TIMEOUT;
+	struct drm_gem_shmem_reclaim_request *req;
+
+	do {
+		req = reclaim_get_request(reclaim, op);
+	} while (!req && drm_gem_shmem_reclaim_wait(reclaim,
+						    reclaim_has_request,
+						    reclaim, end));
+	if (!req)
+		reclaim_timed_out(reclaim);
+	return req;
+}
+
 static bool reclaim_request_completed(void *arg)
 {
 	struct drm_gem_shmem_reclaim_request *req = arg;
@@ -322,7 +361,7 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 	bool completed;
 
 	while (left && done < nr) {
-		req = reclaim_get_request(reclaim, op);
+		req = reclaim_wait_request(reclaim, op);
 		if (!req)
 			break;
 		done += reclaim_fill_request(req, state, nr - done, unused,
@@ -353,9 +392,7 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 		reclaim_put_request(req);
 
 		if (!completed) {
-			reclaim_count(reclaim, &reclaim->stats.timeouts);
-			WRITE_ONCE(reclaim->stalled, jiffies + RECLAIM_TIMEOUT);
-			WRITE_ONCE(reclaim->is_stalled, true);
+			reclaim_timed_out(reclaim);
 			break;
 		}
 	}

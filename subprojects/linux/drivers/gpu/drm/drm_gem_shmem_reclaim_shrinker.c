@@ -433,7 +433,7 @@ void drm_gem_shmem_reclaim_evict_unused(struct drm_gem_shmem_reclaim *reclaim,
  * @reclaim: the device instance
  * @req: the request; owned by @reclaim until drm_gem_shmem_reclaim_fini()
  *
- * The number of requests bounds that of concurrent scans.
+ * The number of requests bounds that of concurrent scans; more wait for one.
  */
 void drm_gem_shmem_reclaim_add_request(struct drm_gem_shmem_reclaim *reclaim,
 				       struct drm_gem_shmem_reclaim_request *req)

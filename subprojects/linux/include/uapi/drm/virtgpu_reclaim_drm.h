@@ -58,7 +58,7 @@ extern "C" {
  * no such handle. VIRTGPU_MADV_DONTNEED only: -EOPNOTSUPP if the object is of a
  * type that cannot be purged (dumb buffer, blob, and without
  * VIRTIO_GPU_F_RECLAIM one of more than 64 MiB), or the device cannot purge it;
- * -EBUSY if it is a framebuffer or was ever exported as a dma-buf.
+ * -EBUSY if it is a framebuffer, was ever exported as a dma-buf, or has a name.
  * VIRTGPU_PARAM_MADVISE says whether the ioctl is supported.
  */
 struct drm_virtgpu_madvise {

@@ -80,9 +80,13 @@ static bool virtio_gpu_reclaim_may_shrink(struct virtio_gpu_device *vgdev,
 {
 	if (!vgdev->reclaim || params->dumb)
 		return false;
-	/* Other blobs have storage on the host. */
+	/*
+	 * Other blobs have storage on the host. Contexts of other types may
+	 * poll the pages without fences.
+	 */
 	if (params->blob)
 		return vgdev->reclaim->has_feature &&
+		       !vgdev->has_context_init &&
 		       params->blob_mem == VIRTGPU_BLOB_MEM_GUEST;
 	return vgdev->reclaim->has_feature ||
 	       params->size <= MAX_SIZE_WITHOUT_FEATURE;
@@ -304,6 +308,8 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 					 &virtio_gpu_reclaim_ops);
 	if (ret)
 		goto err;
+	/* Without the DMA API the device gets physical addresses. */
+	reclaim->base.no_dma_sync = virtio_has_dma_quirk(vgdev->vdev);
 	if (reclaim->has_feature)
 		reclaim->base.max_purge = virtio_gpu_reclaim_max_purge(vgdev);
 	for (i = 0; i < NR_REQUESTS; i++)

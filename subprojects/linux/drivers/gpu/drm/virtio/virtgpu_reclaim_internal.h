@@ -10,8 +10,8 @@
 /**
  * NR_REQUESTS - concurrent scans
  *
- * Enough for kswapd and a few tasks in direct reclaim. Further scans find no
- * unused request and reclaim nothing here.
+ * Enough for kswapd and a few tasks in direct reclaim. Further scans wait for
+ * one of them.
  */
 #define NR_REQUESTS		4
 

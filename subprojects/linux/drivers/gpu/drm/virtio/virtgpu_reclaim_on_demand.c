@@ -80,7 +80,8 @@ static int virtio_gpu_require_one(struct drm_gem_object *obj)
  * To be called before virtio_gpu_array_lock_resv() for a command that uses the
  * pages.
  *
- * Returns: 0; -ENOMEM if memory is unlikely to suffice; -EINTR.
+ * Returns: 0; -ENODATA if an object is purged; -ENOMEM if memory is unlikely to
+ * suffice; -EINTR.
  */
 int virtio_gpu_reclaim_require(struct virtio_gpu_object_array *objs)
 {

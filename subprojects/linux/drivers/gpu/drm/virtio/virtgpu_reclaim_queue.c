@@ -370,6 +370,27 @@ const struct drm_gem_shmem_reclaim_ops virtio_gpu_reclaim_ops = {
 	.poll = virtio_gpu_reclaim_poll,
 };
 
+/**
+ * virtio_gpu_reclaim_unemit_fence - undo virtio_gpu_fence_emit()
+ * @vgdev: the device
+ * @fence: the fence that was emitted last
+ *
+ * For a command that could not be queued. To be called with qlock of the control
+ * queue held since the fence was emitted, so that its number can be used again.
+ */
+void virtio_gpu_reclaim_unemit_fence(struct virtio_gpu_device *vgdev,
+				     struct virtio_gpu_fence *fence)
+{
+	struct virtio_gpu_fence_driver *drv = &vgdev->fence_drv;
+	unsigned long flags;
+
+	spin_lock_irqsave(&drv->lock, flags);
+	list_del(&fence->node);
+	drv->current_fence_id--;
+	spin_unlock_irqrestore(&drv->lock, flags);
+	dma_fence_put(&fence->f);
+}
+
 /* Release a command that the device will not complete, and its references. */
 static void virtio_gpu_release_vbuf(struct virtio_gpu_device *vgdev,
 				    struct virtio_gpu_vbuffer *vbuf)
@@ -397,8 +418,10 @@ static void virtio_gpu_signal_all_fences(struct virtio_gpu_device *vgdev)
 		spin_lock_irq(&drv->lock);
 		fence = list_first_entry_or_null(&drv->fences,
 						 struct virtio_gpu_fence, node);
-		if (fence)
+		if (fence) {
 			id = fence->fence_id;
+			dma_fence_set_error(&fence->f, -ENODEV);
+		}
 		spin_unlock_irq(&drv->lock);
 		if (fence)
 			virtio_gpu_fence_event_process(vgdev, id);
@@ -410,17 +433,23 @@ static void virtio_gpu_signal_all_fences(struct virtio_gpu_device *vgdev)
  * @vgdev: the device, which was reset and still has its queues
  *
  * Pending operations of reclaim fail, so that no page is released. All other
- * commands are released with their references, and all fences are signaled.
+ * commands are released with their references, and all fences are signaled with
+ * -ENODEV.
  */
 void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev)
 {
 	struct virtio_gpu_vbuffer *vbuf;
+
+	/* The last interrupts before the reset may have started these. */
+	flush_work(&vgdev->ctrlq.dequeue_work);
+	flush_work(&vgdev->cursorq.dequeue_work);
 
 	while ((vbuf = virtqueue_detach_unused_buf(vgdev->ctrlq.vq)))
 		virtio_gpu_release_vbuf(vgdev, vbuf);
 	while ((vbuf = virtqueue_detach_unused_buf(vgdev->cursorq.vq)))
 		virtio_gpu_release_vbuf(vgdev, vbuf);
 	virtio_gpu_signal_all_fences(vgdev);
+	flush_work(&vgdev->obj_free_work);
 	if (vgdev->reclaim)
 		drm_gem_shmem_reclaim_flush(&vgdev->reclaim->base);
 }
