@@ -141,15 +141,18 @@ static void virtio_gpu_untracked_unmap(VirtIOGPU *g, uint32_t id)
     g_autofree char *name = g_strdup_printf("blob[%" PRIu32 "]", id);
     Object *owner = object_resolve_path_component(OBJECT(g), name);
     VirtIOGPUBase *b = VIRTIO_GPU_BASE(g);
-    MemoryRegion *mr;
+    MemoryRegion *hostmem = compat_hostmem(b), *mr;
 
-    QTAILQ_FOREACH(mr, &b->hostmem.subregions, subregions_link) {
+    if (!hostmem || !owner) {
+        return;
+    }
+    QTAILQ_FOREACH(mr, &hostmem->subregions, subregions_link) {
         if (memory_region_owner(mr) == owner) {
             /* It unblocks the device when nothing refers to it any more. */
             b->renderer_blocked++;
             owner->free = g_free;
             memory_region_set_enabled(mr, false);
-            memory_region_del_subregion(&b->hostmem, mr);
+            memory_region_del_subregion(hostmem, mr);
             object_unparent(owner);
             return;
         }

@@ -44,6 +44,9 @@ void virtio_gpu_resource_destroy(VirtIOGPU *g,
 #define compat_forget_image(res) \
     ((res)->share_handle = SHAREABLE_NONE)
 
+/* Where host blobs are mapped; NULL if they are not. */
+#define compat_hostmem(b) (&(b)->hostmem)
+
 /* The device has been reset, and the renderer not yet. */
 #define compat_renderer_reset_is_due(gl) ((gl)->renderer_state == RS_RESET)
 /* It goes on without being initialized again. */
@@ -67,6 +70,8 @@ void virtio_gpu_disable_scanout(VirtIOGPU *g, int scanout_id);
 #define COMPAT_SHAREABLE_IMAGES 0
 #define compat_shareable_image(res, format, stride) false
 #define compat_forget_image(res) ((void)0)
+
+#define compat_hostmem(b) ((MemoryRegion *)NULL)
 
 #define compat_renderer_reset_is_due(gl) ((gl)->renderer_reset)
 #define compat_renderer_reset_done(gl) ((gl)->renderer_reset = false)
