@@ -200,6 +200,7 @@ static void test_last_view(Fixture *f, gconstpointer unbind)
     struct virgl_renderer_resource_create_args args = texture_args(1, SIDE,
                                                                    SIDE);
     uint32_t swizzle = 0 | 1 << 3 | 2 << 6 | 3 << 9;
+    int before;
 
     args.last_level = 3;
     virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
@@ -216,10 +217,12 @@ static void test_last_view(Fixture *f, gconstpointer unbind)
     if (unbind) {
         RUN(CTX, VR_SET_SAMPLER_VIEWS, 0, 2, 0, 0);
     }
-    g_assert_cmpint(base_level(1), ==, 2);
+    before = base_level(1);
+    /* virglrenderer 1.1 has a GL view for each. */
+    g_assert_true(before == 2 || before == 0);
     ok(virgl_reclaim_resource_purge(f->vr, 1, NULL));
     ok(virgl_reclaim_resource_restore(f->vr, 1));
-    g_assert_cmpint(base_level(1), ==, 2);
+    g_assert_cmpint(base_level(1), ==, before);
 }
 
 /* A list of views unbinds all that it does not name: the others stay bound. */
