@@ -286,9 +286,14 @@ static void *virtio_gpu_reclaim_virgl_blob_created(
     VirtIOGPU *g, const struct virtio_gpu_resource_create_blob *cblob,
     uint64_t *backing_bytes, uint32_t *iov_cnt)
 {
-    struct virtio_gpu_simple_resource *res =
-        virtio_gpu_find_resource(g, cblob->resource_id);
+    struct virtio_gpu_simple_resource *res;
 
+    /* It is the first one. */
+    QTAILQ_FOREACH(res, &g->reslist, next) {
+        if (res->resource_id == cblob->resource_id) {
+            break;
+        }
+    }
     *iov_cnt = res->iov_cnt;
     *backing_bytes = iov_size(res->iov, res->iov_cnt);
     g_clear_pointer(&res->addrs, g_free);
