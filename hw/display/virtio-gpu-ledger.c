@@ -123,6 +123,11 @@ static void virtio_gpu_ledger_uncount(VirtIOGPULedger *ledger,
     in->backing_bytes -= entry->backing_bytes;
     in->iov_bytes -= entry->iov_bytes;
     in->released_bytes -= entry->released_bytes;
+    if (entry->blob) {
+        ledger->stats.blobs.resources--;
+        ledger->stats.blobs.size -= entry->size;
+        ledger->stats.blobs.backing_bytes -= entry->backing_bytes;
+    }
     if (entry->compressed_bytes) {
         in->compressed_bytes -= entry->compressed_bytes;
         in->uncompressed_bytes -= entry->size;
@@ -147,6 +152,11 @@ static void virtio_gpu_ledger_count(VirtIOGPULedger *ledger,
     in->backing_bytes += entry->backing_bytes;
     in->iov_bytes += entry->iov_bytes;
     in->released_bytes += entry->released_bytes;
+    if (entry->blob) {
+        ledger->stats.blobs.resources++;
+        ledger->stats.blobs.size += entry->size;
+        ledger->stats.blobs.backing_bytes += entry->backing_bytes;
+    }
     if (entry->compressed_bytes) {
         in->compressed_bytes += entry->compressed_bytes;
         in->uncompressed_bytes += entry->size;
@@ -160,8 +170,13 @@ static void virtio_gpu_ledger_count(VirtIOGPULedger *ledger,
 }
 
 /*
+<<<<<<< HEAD
  * The only place where a resource changes: it becomes @to, a changed copy of
  * it. Id, size, overhead and opaque stay.
+=======
+ * The only place where a resource changes: it gets the state and the bytes of
+ * @to; id, size, kind and opaque stay.
+>>>>>>> 4ee4c87 (virtio-gpu: show blobs in the statistics)
  */
 static void virtio_gpu_ledger_change(VirtIOGPULedger *ledger,
                                      VirtIOGPULedgerEntry *entry,
@@ -190,6 +205,7 @@ void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer)
     }
     g_hash_table_remove_all(ledger->entries);
     memset(stats->in, 0, sizeof(stats->in));
+    memset(&stats->blobs, 0, sizeof(stats->blobs));
     stats->compressed.resources = 0;
     stats->compressed.compressed_bytes = 0;
     stats->compressed.uncompressed_bytes = 0;
@@ -234,6 +250,14 @@ void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
     virtio_gpu_ledger_sum_up(ledger);
     ledger->stats.overhead_bytes -= entry->overhead;
     g_hash_table_remove(ledger->entries, GUINT_TO_POINTER(entry->id));
+}
+
+void virtio_gpu_ledger_mark_blob(VirtIOGPULedger *ledger,
+                                 VirtIOGPULedgerEntry *entry)
+{
+    virtio_gpu_ledger_uncount(ledger, entry);
+    entry->blob = true;
+    virtio_gpu_ledger_count(ledger, entry);
 }
 
 void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,

@@ -71,10 +71,11 @@ typedef struct VirtIOGPULedgerEntry {
     VirtIOGPULedgerSkip skip;
     /* PURGED: how much of its storage is known to be released. */
     guint64 released_bytes;
+    bool blob;
     void *opaque;
 } VirtIOGPULedgerEntry;
 
-/* Sums over the resources in one state. */
+/* Sums over the resources in one state, or of one kind. */
 typedef struct VirtIOGPULedgerTotals {
     guint64 resources;
     /* Sum of their sizes: for purged ones, of what they no longer have. */
@@ -102,12 +103,14 @@ typedef struct VirtIOGPULedgerCompressed {
 } VirtIOGPULedgerCompressed;
 
 /*
- * All that is counted. @in, @deferred, @deferred_bytes, @host_bytes and
+ * All that is counted. @in, @blobs, @deferred, @deferred_bytes, @host_bytes and
  * @overhead_bytes describe the present, the rest only grows for as long as the
  * ledger lives.
  */
 typedef struct VirtIOGPULedgerStats {
     VirtIOGPULedgerTotals in[VIRTIO_GPU_LEDGER_STATES];
+    /* Those in @in that are blobs. */
+    VirtIOGPULedgerTotals blobs;
     VirtIOGPULedgerCompressed compressed;
     /* Storage detached from its resource, which something still refers to. */
     guint64 deferred;
@@ -227,6 +230,14 @@ void virtio_gpu_ledger_remove(VirtIOGPULedger *ledger,
 void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,
                               VirtIOGPULedgerEntry *entry, guint64 bytes,
                               guint64 iov_bytes);
+
+/**
+ * virtio_gpu_ledger_mark_blob: A resource is a blob.
+ * @ledger: the ledger
+ * @entry: the resource, which has just been added
+ */
+void virtio_gpu_ledger_mark_blob(VirtIOGPULedger *ledger,
+                                 VirtIOGPULedgerEntry *entry);
 
 /**
  * virtio_gpu_ledger_detach: Guest memory was detached: EVICTED.

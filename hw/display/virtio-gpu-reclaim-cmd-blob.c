@@ -76,6 +76,7 @@ static void virtio_gpu_blob_created(VirtIOGPU *g,
     entry = virtio_gpu_ledger_add(r->ledger, cblob.resource_id,
                                   virtio_gpu_blob_host_bytes(&cblob),
                                   r->backend->blob_overhead, res);
+    virtio_gpu_ledger_mark_blob(r->ledger, entry);
     if (iov_cnt) {
         virtio_gpu_ledger_attach(r->ledger, entry, backing_bytes,
                                  iov_cnt * r->backend->iov_bytes);

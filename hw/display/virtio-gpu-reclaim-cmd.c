@@ -237,6 +237,7 @@ virtio_gpu_reclaim_cmd_create_blob(VirtIOGPU *g,
     } else {
         entry = virtio_gpu_ledger_add(ledger, cblob.resource_id, 0,
                                       backend->blob_overhead, res);
+        virtio_gpu_ledger_mark_blob(ledger, entry);
         ret = virtio_gpu_reclaim_attach(g, entry, &map);
         if (ret < 0) {
             backend->destroy(g, res);

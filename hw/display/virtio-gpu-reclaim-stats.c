@@ -188,6 +188,11 @@ static bool virtio_gpu_stats_visit_states(Visitor *v,
            virtio_gpu_stats_visit_group(v, "deferred", (VirtIOGPUStatsField[]) {
                { "resources", s->deferred },
                { "host-bytes", s->deferred_bytes },
+               { } }, errp) &&
+           virtio_gpu_stats_visit_group(v, "blobs", (VirtIOGPUStatsField[]) {
+               { "resources", s->blobs.resources },
+               { "host-bytes", s->blobs.size },
+               { "backing-bytes", s->blobs.backing_bytes },
                { } }, errp);
 }
 

@@ -209,6 +209,9 @@ void virtio_gpu_reclaim_loaded(VirtIOGPU *g,
     virtio_gpu_reclaim_loaded_bytes(res, &bytes);
     entry = virtio_gpu_ledger_add(g->reclaim->ledger, res->resource_id, bytes,
                                   VIRTIO_GPU_RECLAIM_2D_OVERHEAD, res);
+    if (res->blob_size) {
+        virtio_gpu_ledger_mark_blob(g->reclaim->ledger, entry);
+    }
     if (res->iov_cnt) {
         virtio_gpu_ledger_attach(g->reclaim->ledger, entry,
                                  iov_size(res->iov, res->iov_cnt),

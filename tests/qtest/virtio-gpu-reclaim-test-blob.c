@@ -31,6 +31,7 @@ static void test_blob(const void *data)
     g_assert_cmphex(create_blob(gpu, 2, 0, BYTES, BYTES), ==, BAD_PARAMETER);
     g_assert_cmphex(create_blob(gpu, 2, 1, BYTES, 0), ==, BAD_PARAMETER);
     check_stats(gpu, (Stats) { .resident = 1, .resident_backing = BYTES,
+                               .blobs = 1, .blob_backing = BYTES,
                                .attaches = 1, .errors = 5 });
 
     g_assert_cmphex(scanout_blob(gpu, &whole), ==, OK);
@@ -62,6 +63,7 @@ static void test_blob_purge(const void *data)
     g_assert_cmphex(results[1], ==, PURGED);
     g_assert_cmphex(results[2], ==, UNKNOWN);
     check_stats(gpu, (Stats) { .resident = 1, .resident_backing = BYTES,
+                               .blobs = 1, .blob_backing = BYTES,
                                .purged = 1, .purged_released = BYTES,
                                .attaches = 2, .purges = 1, .errors = 2,
                                .released_total = BYTES });

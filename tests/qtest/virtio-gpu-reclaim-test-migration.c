@@ -216,7 +216,8 @@ static void test_migrate_blob(const void *data)
     g_unsetenv("LD_PRELOAD");
     wait_for_migration(to->qts);
     check_stats(to, (Stats) { .resident = 1, .resident_backing = BYTES,
-                              .evicted = 1, .attaches = 1 });
+                              .evicted = 1, .blobs = 2, .blob_backing = BYTES,
+                              .attaches = 1 });
     qvirtio_gpu_take_over(to, from);
     qvirtio_gpu_shutdown(from);
     g_assert_cmphex(purge_one(to, 1), ==, UNSUPPORTED);

@@ -176,7 +176,7 @@ static void test_host_blob(const void *data)
     g_assert_cmphex(create_host_blob(gpu, 1, 1, 65536, 0), ==, OK);
     g_assert_cmphex(create_host_blob(gpu, 1, 1, 65536, 0), ==, BAD_RESOURCE);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = 65536,
-                               .host = 65536, .errors = 6 });
+                               .blobs = 1, .blob_host = 65536, .host = 65536, .errors = 6 });
     g_assert_cmphex(purge_one(gpu, 1), ==, UNSUPPORTED);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, 65536), ==,
                     BAD_PARAMETER);
@@ -212,6 +212,7 @@ static void test_suspended(const void *data)
         g_assert_cmphex(map_blob(gpu, 1, MiB), ==,
                         VIRTIO_GPU_RESP_OK_MAP_INFO);
         check_stats(gpu, (Stats) { .resident = 1, .resident_host = 65536,
+                                   .blobs = 1, .blob_host = 65536,
                                    .host = 65536, .errors = 1 });
         fenced(gpu, VIRTIO_GPU_CMD_RESOURCE_UNREF, 1);
         check_stats(gpu, (Stats) { .errors = 1 });
@@ -255,15 +256,17 @@ static void test_guest_blob(const void *data)
     g_assert_cmphex(create_blob(gpu, 1, 1, BYTES, BYTES + 1), !=, OK);
     g_assert_cmphex(create_blob(gpu, 1, 1, 4 * MiB, 4 * MiB), ==, OK);
     check_stats(gpu, (Stats) { .resident = 1, .resident_backing = 4 * MiB,
+                               .blobs = 1, .blob_backing = 4 * MiB,
                                .attaches = 1, .errors = 2 });
     g_assert_cmphex(purge_one(gpu, 1), ==, UNSUPPORTED);
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
-    check_stats(gpu, (Stats) { .evicted = 1, .attaches = 1, .detaches = 1,
-                               .errors = 3 });
+    check_stats(gpu, (Stats) { .evicted = 1, .blobs = 1, .attaches = 1,
+                               .detaches = 1, .errors = 3 });
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, 4 * MiB - 1), ==,
                     BAD_PARAMETER);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, THERE, 4 * MiB), ==, OK);
     check_stats(gpu, (Stats) { .resident = 1, .resident_backing = 4 * MiB,
+                               .blobs = 1, .blob_backing = 4 * MiB,
                                .attaches = 2, .detaches = 1, .errors = 4 });
     restart(gpu);
     check_stats(gpu, (Stats) { .attaches = 2, .detaches = 1, .errors = 4 });

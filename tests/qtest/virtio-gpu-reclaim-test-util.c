@@ -93,6 +93,10 @@ void check_stats(QVirtioGPU *gpu, Stats want)
     in = qdict_get_qdict(all, "deferred");
     CHECK(in, "resources", want.deferred);
     CHECK(in, "host-bytes", want.deferred_host);
+    in = qdict_get_qdict(all, "blobs");
+    CHECK(in, "resources", want.blobs);
+    CHECK(in, "host-bytes", want.blob_host);
+    CHECK(in, "backing-bytes", want.blob_backing);
     CHECK(all, "host-bytes", want.host + arrays);
     CHECK(all, "attaches", want.attaches);
     CHECK(all, "detaches", want.detaches);

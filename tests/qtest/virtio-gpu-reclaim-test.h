@@ -138,6 +138,7 @@ typedef struct Stats {
     uint64_t purged, purged_released;
     uint64_t deferred, deferred_host;
     uint64_t host;
+    uint64_t blobs, blob_host, blob_backing;
     uint64_t attaches, detaches, purges, restores, errors, released_total;
 } Stats;
 

@@ -479,6 +479,32 @@ static void test_remove(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->host_bytes, ==, 0);
 }
 
+static void test_blob(Fixture *f, gconstpointer data)
+{
+    const VirtIOGPULedgerTotals *blobs = &f->stats->blobs;
+    VirtIOGPULedgerEntry *host, *guest;
+
+    virtio_gpu_ledger_add(f->ledger, 1, 1000, 0, NULL);
+    host = virtio_gpu_ledger_add(f->ledger, 2, 4096, 0, NULL);
+    virtio_gpu_ledger_mark_blob(f->ledger, host);
+    guest = virtio_gpu_ledger_add(f->ledger, 3, 0, 0, NULL);
+    virtio_gpu_ledger_mark_blob(f->ledger, guest);
+    virtio_gpu_ledger_attach(f->ledger, guest, 8192, 16);
+    g_assert_cmpuint(blobs->resources, ==, 2);
+    g_assert_cmpuint(blobs->size, ==, 4096);
+    g_assert_cmpuint(blobs->backing_bytes, ==, 8192);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 1000 + 4096 + 16);
+
+    virtio_gpu_ledger_detach(f->ledger, guest);
+    g_assert_cmpuint(blobs->resources, ==, 2);
+    g_assert_cmpuint(blobs->backing_bytes, ==, 0);
+    virtio_gpu_ledger_remove(f->ledger, host);
+    g_assert_cmpuint(blobs->resources, ==, 1);
+    g_assert_cmpuint(blobs->size, ==, 0);
+    virtio_gpu_ledger_clear(f->ledger, false);
+    g_assert_cmpuint(blobs->resources, ==, 0);
+}
+
 static void test_clear(Fixture *f, gconstpointer data)
 {
     VirtIOGPULedgerEntry *e = virtio_gpu_ledger_add(f->ledger, 7, 100, 0, NULL);
@@ -721,6 +747,7 @@ int main(int argc, char **argv)
     ADD(overhead);
     ADD(purge_never_peaks);
     ADD(remove);
+    ADD(blob);
     ADD(clear);
     ADD(clear_deferred);
     ADD(64_bit);
