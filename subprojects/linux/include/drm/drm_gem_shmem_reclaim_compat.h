@@ -83,6 +83,22 @@ static inline void compat_put_pages(struct drm_gem_shmem_object *shmem)
 	drm_gem_shmem_unpin_locked(shmem);
 }
 
+/* The callbacks pin, unpin, vmap and vunmap are called with the lock held. */
+static inline int compat_lock_in_pin(struct dma_resv *resv)
+{
+	dma_resv_assert_held(resv);
+	return 0;
+}
+
+static inline void compat_lock_in_unpin(struct dma_resv *resv)
+{
+	dma_resv_assert_held(resv);
+}
+
+static inline void compat_unlock_in_pin(struct dma_resv *resv)
+{
+}
+
 static inline void compat_vm_flags_set(struct vm_area_struct *vma,
 				       vm_flags_t flags)
 {
@@ -171,6 +187,21 @@ static inline void compat_put_pages(struct drm_gem_shmem_object *shmem)
 			  shmem->pages_mark_dirty_on_put,
 			  shmem->pages_mark_accessed_on_put);
 	shmem->pages = NULL;
+}
+
+static inline int compat_lock_in_pin(struct dma_resv *resv)
+{
+	return dma_resv_lock_interruptible(resv, NULL);
+}
+
+static inline void compat_lock_in_unpin(struct dma_resv *resv)
+{
+	dma_resv_lock(resv, NULL);
+}
+
+static inline void compat_unlock_in_pin(struct dma_resv *resv)
+{
+	dma_resv_unlock(resv);
 }
 
 static inline void compat_vm_flags_set(struct vm_area_struct *vma,

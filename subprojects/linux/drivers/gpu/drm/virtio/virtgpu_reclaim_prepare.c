@@ -278,6 +278,15 @@ void virtio_gpu_reclaim_end_access(struct virtio_gpu_object *bo)
 	drm_gem_object_put(&bo->base.base);
 }
 
+/* Prepare an object and exclude it from reclaim, reservation lock held. */
+static int virtio_gpu_pin_locked(struct virtio_gpu_object *bo)
+{
+	struct drm_gem_object *obj = &bo->base.base;
+	int ret = virtio_gpu_prepare(&obj, 1);
+
+	return ret ?: drm_gem_shmem_reclaim_pin(&bo->reclaim.base);
+}
+
 /**
  * virtio_gpu_reclaim_pin - &drm_gem_object_funcs.pin
  * @obj: the object
@@ -295,11 +304,11 @@ int virtio_gpu_reclaim_pin(struct drm_gem_object *obj)
 	if (!is_shrinkable(bo))
 		return drm_gem_shmem_object_pin(obj);
 
-	ret = virtio_gpu_reclaim_begin_access(bo);
+	ret = compat_lock_in_pin(obj->resv);
 	if (ret)
 		return ret;
-	ret = drm_gem_shmem_reclaim_pin(&bo->reclaim.base);
-	virtio_gpu_reclaim_end_access(bo);
+	ret = virtio_gpu_pin_locked(bo);
+	compat_unlock_in_pin(obj->resv);
 	return ret;
 }
 
@@ -316,9 +325,9 @@ void virtio_gpu_reclaim_unpin(struct drm_gem_object *obj)
 		return;
 	}
 
-	dma_resv_lock(obj->resv, NULL);
+	compat_lock_in_unpin(obj->resv);
 	drm_gem_shmem_reclaim_unpin(&bo->reclaim.base);
-	dma_resv_unlock(obj->resv);
+	compat_unlock_in_pin(obj->resv);
 }
 
 /**
@@ -366,13 +375,12 @@ static int virtio_gpu_reclaim_keep(struct virtio_gpu_object *bo, bool pin)
 
 	if (!is_shrinkable(bo))
 		return 0;
-	if (pin)
-		return virtio_gpu_reclaim_pin(&bo->base.base);
 
 	ret = dma_resv_lock_interruptible(resv, NULL);
 	if (ret)
 		return ret;
-	ret = drm_gem_shmem_reclaim_retain(&bo->reclaim.base);
+	ret = pin ? virtio_gpu_pin_locked(bo) :
+		    drm_gem_shmem_reclaim_retain(&bo->reclaim.base);
 	dma_resv_unlock(resv);
 	return ret;
 }
