@@ -14,9 +14,10 @@
 #include "hw/display/trace-virtio_gpu_reclaim.h"
 
 /*
- * How much a command may wait for others to be compressed: enough for one large
- * texture that does not get smaller, for some resources that cannot leave, and
- * for none that are not worth it.
+ * How much a command may wait for others to be compressed, besides twice what
+ * it allocates, which takes its time as well: enough for one large texture that
+ * does not get smaller, for some resources that cannot leave, and for none that
+ * are not worth it.
  */
 #define ROOM_BYTES (16 * MiB)
 #define ROOM_RESOURCES 64
@@ -86,7 +87,7 @@ bool virtio_gpu_reclaim_make_room(VirtIOGPU *g, uint64_t more)
     if (entry) {
         r->backend->restore(g, entry->opaque);
     }
-    budget = lacks > UINT64_MAX / 4 ? UINT64_MAX : 2 * lacks + ROOM_BYTES;
+    budget = more > UINT64_MAX / 4 ? UINT64_MAX : 2 * more + ROOM_BYTES;
     for (i = 0; i < ROOM_RESOURCES; i++) {
         id = r->backend->lru_next(g, after, &last_use);
         if (!id) {

@@ -15,9 +15,9 @@
  * @g: the device
  * @more: bytes that are to be allocated
  *
- * The least recently used ones, as long as @more does not fit the limit. The
- * storage that is tried to be compressed, at once and in the caller's time, is
- * less than twice what was over the limit and 16 MiB.
+ * The least recently used ones, as long as @more does not fit the limit. They
+ * are compressed at once, in the caller's time: at most 64 resources, with less
+ * storage than twice @more and 16 MiB, whether they get smaller or not.
  *
  * Returns: whether @more bytes stay below the limit.
  */
