@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A program that draws with OpenGL, for test-mesa: run with Mesa's virpipe
- * driver, and the renderer at the other end of its standard input. It uses many
- * types of textures and buffers, over several submissions each, and prints a
+ * driver, and the renderer at the other end of its standard input. It prints a
  * hash of everything that it reads back.
  *
- * A texture that a shader has used stays referenced for as long as it exists,
- * because Mesa keeps the view. So textures are idle before their first use, and
- * after they have been drawn to.
+ * mesa-client idle|bound|memory
+ *
+ *   idle    many types of textures and buffers, each with submissions between
+ *           its uses
+ *   bound   textures and buffers that stay bound, in use, over submissions
+ *   memory  textures of 256 MiB in all, drawn to and sampled
  */
 
 #include "mesa-client.h"
 
-#include <epoxy/egl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define SKIP 77                 /* as in test-mesa.c */
+
+static EGLDisplay display;
 
 /* Mesa's socket has a fixed path. */
 int connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -321,41 +324,56 @@ static void draw_multisampled(void)
 
 /* Setup */
 
-static void begin(void)
+EGLContext create_context(EGLContext share)
 {
-    EGLDisplay display = eglGetPlatformDisplayEXT(EGL_PLATFORM_SURFACELESS_MESA,
-                                                  EGL_DEFAULT_DISPLAY, NULL);
-    const EGLint attributes[] = {
+    static const EGLint attributes[] = {
         EGL_CONTEXT_MAJOR_VERSION, 4,
         EGL_CONTEXT_MINOR_VERSION, 3,
         EGL_CONTEXT_OPENGL_PROFILE_MASK, EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT,
         EGL_NONE,
     };
-    EGLContext context;
-    GLuint array;
+    EGLContext context = eglCreateContext(display, NULL, share, attributes);
 
+    check("OpenGL 4.3", context);
+    return context;
+}
+
+void make_current(EGLContext context)
+{
+    GLint array = 0;
+
+    check("context", eglMakeCurrent(display, EGL_NO_SURFACE, EGL_NO_SURFACE,
+                                    context));
+    glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &array);
+    if (!array) {
+        GLuint name;
+
+        glGenVertexArrays(1, &name);
+        glBindVertexArray(name);
+        glViewport(0, 0, SIDE, SIDE);
+        glPixelStorei(GL_PACK_ALIGNMENT, 1);
+        glPixelStorei(GL_UNPACK_ALIGNMENT, 1);
+    }
+}
+
+static void begin(void)
+{
+    display = eglGetPlatformDisplayEXT(EGL_PLATFORM_SURFACELESS_MESA,
+                                       EGL_DEFAULT_DISPLAY, NULL);
     if (!eglInitialize(display, NULL, NULL)) {
         /* This Mesa has no virpipe. */
         exit(SKIP);
     }
     check("OpenGL", eglBindAPI(EGL_OPENGL_API));
-    context = eglCreateContext(display, NULL, EGL_NO_CONTEXT, attributes);
-    check("OpenGL 4.3", context &&
-          eglMakeCurrent(display, EGL_NO_SURFACE, EGL_NO_SURFACE, context));
+    make_current(create_context(EGL_NO_CONTEXT));
     check("virgl", strstr((const char *)glGetString(GL_RENDERER), "virgl"));
-    glGenVertexArrays(1, &array);
-    glBindVertexArray(array);
-    glViewport(0, 0, SIDE, SIDE);
-    glPixelStorei(GL_PACK_ALIGNMENT, 1);
-    glPixelStorei(GL_UNPACK_ALIGNMENT, 1);
-}
-
-int main(void)
-{
-    begin();
     for (int i = 0; i < SHAPES; i++) {
         make_shape(&shapes[i], i);
     }
+}
+
+static void draw_idle(void)
+{
     make_textures();
     for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
         make_target(&targets[i]);
@@ -365,5 +383,28 @@ int main(void)
     use_buffers();
     draw_multisampled();
     tell_targets();
+}
+
+static void draw_bound(void)
+{
+    use_views();
+    use_bindings();
+}
+
+int main(int argc, char **argv)
+{
+    const char *set = argc > 1 ? argv[1] : "";
+
+    begin();
+    if (!strcmp(set, "idle")) {
+        draw_idle();
+    } else if (!strcmp(set, "bound")) {
+        draw_bound();
+    } else if (!strcmp(set, "memory")) {
+        use_memory();
+    } else {
+        g_printerr("usage: mesa-client idle|bound|memory\n");
+        return 2;
+    }
     return 0;
 }

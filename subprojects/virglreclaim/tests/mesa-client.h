@@ -4,6 +4,7 @@
 #ifndef MESA_CLIENT_H
 #define MESA_CLIENT_H
 
+#include <epoxy/egl.h>
 #include <epoxy/gl.h>
 #include <glib.h>
 #include <stdbool.h>
@@ -46,9 +47,25 @@ GLuint begin_frame(void);
 /* Print a hash of its pixels, and delete it. */
 void end_frame(const char *what, GLuint color);
 
-/* mesa-client-textures.c, mesa-client-buffers.c */
+/* A context that shares with @share, unless that is EGL_NO_CONTEXT. */
+EGLContext create_context(EGLContext share);
+/* Make it current, with the state that all drawing here expects. */
+void make_current(EGLContext context);
+
+/* mesa-client-textures.c, mesa-client-buffers.c: idle between uses */
 void make_textures(void);
 void use_textures(void);
 void use_buffers(void);
+
+/* mesa-client-views.c, mesa-client-bindings.c: bound over submissions */
+GLuint make_rgba8(int seed);
+/* Draw one of the shapes. */
+void draw(int i);
+/* Submit, print a hash of the bound framebuffer's pixels, and submit. */
+void tell_frame(const char *what);
+void use_views(void);
+void use_bindings(void);
+/* Leaves 256 MiB of textures. */
+void use_memory(void);
 
 #endif

@@ -55,10 +55,12 @@ static int make_current(void *cookie, int scanout,
                           context) ? 0 : -1;
 }
 
+static uint32_t last_fence;
+
 static void write_fence(void *cookie, uint32_t fence)
 {
     (void)cookie;
-    (void)fence;
+    last_fence = fence;
 }
 
 static struct virgl_renderer_callbacks callbacks = {
@@ -89,6 +91,17 @@ static void open_display(void)
     g_assert_true(eglBindAPI(gles ? EGL_OPENGL_ES_API : EGL_OPENGL_API));
     g_assert_true(eglChooseConfig(display, attributes, &config, 1, &count));
     g_assert_cmpint(count, ==, 1);
+}
+
+void wait_for_renderer(uint32_t ctx)
+{
+    static uint32_t fence;
+
+    g_assert_cmpint(virgl_renderer_create_fence(++fence, ctx), ==, 0);
+    while (last_fence != fence) {
+        virgl_renderer_poll();
+        g_usleep(50);
+    }
 }
 
 void fixture_set_up(Fixture *f, gconstpointer data)

@@ -50,6 +50,9 @@ struct virgl_renderer_resource_create_args texture_args(uint32_t id,
 struct virgl_renderer_resource_create_args buffer_args(uint32_t id,
                                                        uint32_t size);
 
+/* Wait for a fence, and so until GL has drawn what @ctx has submitted. */
+void wait_for_renderer(uint32_t ctx);
+
 /* Transfer one layer of one level, in context ctx or 0 for none. */
 int write_bytes(uint32_t id, uint32_t ctx, const void *data, size_t size,
                 uint32_t width, uint32_t height);

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "vtest.h"
 
+#include "renderer.h"
 #include "stream.h"
 
 #include <string.h>
@@ -158,10 +159,16 @@ static void create_resource(struct vtest *v, const uint32_t *args)
         share_memory(v, iov);
         vtest_attach(v, args[0]);
     }
+    if (v->created) {
+        v->created(v, args[0]);
+    }
 }
 
 static void destroy_resource(struct vtest *v, uint32_t id)
 {
+    if (v->destroyed) {
+        v->destroyed(v, id);
+    }
     vtest_detach(v, id);
     g_assert_cmpint(virgl_reclaim_resource_unref(v->vr, id), ==, 0);
     g_hash_table_remove(v->memory, GUINT_TO_POINTER(id));
@@ -210,7 +217,9 @@ static void submit(struct vtest *v, uint32_t n)
     attach_what_is_transferred(v, words, n);
     g_assert_cmpint(virgl_reclaim_submit(v->vr, VTEST_CTX, words, n), ==, 0);
     v->submissions++;
-    v->submitted(v);
+    if (v->submitted) {
+        v->submitted(v);
+    }
 }
 
 static void create_renderer(struct vtest *v, uint32_t length)
@@ -262,9 +271,7 @@ static void carry_out(struct vtest *v, uint32_t command, uint32_t length)
         answer_word(v, command, 2);
         break;
     case RESOURCE_BUSY_WAIT:
-        /* Polling fences makes the renderer check queries, too. */
-        virgl_renderer_create_fence(v->submissions, VTEST_CTX);
-        virgl_renderer_poll();
+        wait_for_renderer(VTEST_CTX);
         answer_word(v, command, 0);
         break;
     case RESOURCE_CREATE2:
@@ -293,6 +300,9 @@ void vtest_serve(struct vtest *v)
     v->memory = g_hash_table_new_full(NULL, NULL, NULL, free_memory);
     while (receive(v->fd, header, sizeof(header))) {
         carry_out(v, header[1], header[0]);
+    }
+    if (v->disconnected) {
+        v->disconnected(v);
     }
     virgl_reclaim_ctx_destroy(v->vr, VTEST_CTX);
     left = g_hash_table_get_keys(v->memory);

@@ -19,9 +19,14 @@ struct vtest {
     GHashTable *memory;         /* id -> iovec, shared with the client */
     int fd;
     uint64_t submissions;
+    /* Called after a resource has been created, and before it is destroyed. */
+    void (*created)(struct vtest *v, uint32_t id);
+    void (*destroyed)(struct vtest *v, uint32_t id);
     /* Called after each submission. */
     void (*submitted)(struct vtest *v);
-    void *opaque;               /* passed to it */
+    /* Called when the client has gone, before what it has left is destroyed. */
+    void (*disconnected)(struct vtest *v);
+    void *opaque;               /* the caller's */
 };
 
 /*
