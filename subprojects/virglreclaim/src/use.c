@@ -10,8 +10,8 @@
  * Restoring too much costs time, restoring too little loses contents. A command
  * uses what it names by an id, by the handle of an object that refers to it, or
  * by drawing with what is bound. Every word is taken for an id, except in
- * commands that are known to have none: state, shaders and constants, and
- * commands that name objects. A purged resource is restored for its objects and
+ * commands that are known to have none: state, shaders, constants and padding,
+ * and commands that name objects. A purged resource is restored for its objects and
  * bindings, without which a draw could be an error; its id is unknown to the
  * renderer.
  */
@@ -28,6 +28,7 @@ enum {
     SET_CLIP_STATE = 23,
     SET_SAMPLE_MASK = 24,
     BIND_SHADER = 31,
+    END_TRANSFERS = 44,         /* Mesa pads its transfers with it */
 };
 
 /* Blend state, rasterizer, depth and stencil, shader, vertex elements. */
@@ -45,7 +46,7 @@ static bool is_state(uint32_t type)
      BIT(SET_CONSTANT_BUFFER) | BIT(SET_STENCIL_REF) | BIT(SET_BLEND_COLOR) | \
      BIT(SET_SCISSOR_STATE) | BIT(BIND_SAMPLER_STATES) | \
      BIT(SET_POLYGON_STIPPLE) | BIT(SET_CLIP_STATE) | BIT(SET_SAMPLE_MASK) | \
-     BIT(BIND_SHADER))
+     BIT(BIND_SHADER) | BIT(END_TRANSFERS))
 
 struct user {
     struct virgl_reclaim *vr;

@@ -10,7 +10,7 @@
 /* Of the protocol. */
 enum {
     DRAW_VBO = 8, RESOURCE_INLINE_WRITE = 9, SET_CONSTANT_BUFFER = 12,
-    RESOURCE_COPY_REGION = 17,
+    RESOURCE_COPY_REGION = 17, END_TRANSFERS = 44,
 };
 
 enum { SIZE = 256 << 10, RES = 1, CTX = 1 };
@@ -44,6 +44,7 @@ static void test_copy(Fixture *f, gconstpointer data)
     /* These words are no ids. */
     g_assert_cmpint(COMMAND(f->vr, CTX, SET_CONSTANT_BUFFER, 0,
                             STAGE_FRAGMENT, 0, 1, 2, 3), ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, CTX, END_TRANSFERS, 0, 1, 2, 3), ==, 0);
     for (uint32_t id = 1; id <= 3; id++) {
         g_assert_cmpint(virgl_reclaim_resource_state(f->vr, id), ==,
                         VIRGL_RECLAIM_COMPRESSED);
