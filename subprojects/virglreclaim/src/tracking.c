@@ -55,7 +55,10 @@ static bool find_object(const struct reader *r, uint32_t handle, uint8_t type,
 static struct vr_bindings *group_of(const struct reader *r,
                                     enum vr_group group)
 {
-    return vr_bindings_get(r->vr, r->context->current, group);
+    struct vr_bindings *bindings = r->context->current->groups[group];
+
+    return bindings ? bindings :
+           vr_bindings_get(r->vr, r->context->current, group);
 }
 
 static bool bind_resource(const struct reader *r, struct vr_binding *b,
@@ -88,9 +91,9 @@ static bool bind_cached(const struct reader *r, struct vr_binding *b,
 static bool bind_object(const struct reader *r, struct vr_binding *b,
                         uint32_t handle, uint8_t type)
 {
-    struct vr_object *object;
+    struct vr_object *object = NULL;
 
-    if (!find_object(r, handle, type, &object)) {
+    if (handle && !find_object(r, handle, type, &object)) {
         return false;
     }
     vr_binding_set_object(r->vr, b, object);
@@ -146,11 +149,14 @@ static bool set_framebuffer(const struct reader *r,
         return false;
     }
     /* Depth, then colours. */
-    for (uint32_t i = 0; i <= VR_MAX_COLOR_SURFACES; i++) {
-        if (!bind_object(r, &group->slots[i], i <= n ? cmd->args[1 + i] : 0,
+    for (uint32_t i = 0; i <= n; i++) {
+        if (!bind_object(r, &group->slots[i], cmd->args[1 + i],
                          VR_OBJECT_SURFACE)) {
             return false;
         }
+    }
+    for (uint32_t i = 1 + n; i < group->n; i++) {
+        vr_binding_set_object(r->vr, &group->slots[i], NULL);
     }
     group->n = 1 + n;
     return true;
