@@ -1,32 +1,32 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Usage: tools/bench-submit.py DIR
+"""Usage: tools/bench-submit.py DIR [NAME=RECORDING...]
 
-Runs in the build root: run virglreclaim's bench-submit under callgrind, and write
-DIR/submit.md: instructions for one stream in the renderer, and what the
-library adds to it. Takes half a minute.
+Runs in the build root: run virglreclaim's bench-submit under callgrind, and
+bench-replay with each RECORDING of tools/record-frames, and write DIR/submit.md:
+instructions for a submission in the renderer and in the library, and the share
+of reading streams. Takes half a minute, and some minutes for each recording.
 """
 import os
 import re
 import subprocess
 import sys
 
-BENCH = 'build/meson/subprojects/virglreclaim/tests/bench-submit'
+TESTS = 'build/meson/subprojects/virglreclaim/tests/'
 FRAMES = 5
-STATES = ('all resident', '100 resources compressed')
+COMPRESSED = 100
+# What reads streams, with all that it calls.
+READING = ('vr_stream_validate', 'vr_use_restore', 'vr_tracking_read')
 
 
-def run(out):
-    """Count both states; return the words of a stream."""
+def callgrind(out, collect, dump_before, command):
+    """Count what @collect calls; return what the command prints."""
     env = dict(os.environ, LIBGL_ALWAYS_SOFTWARE='1', LP_NUM_THREADS='1')
-    result = subprocess.run(
-        ['valgrind', '-q', '--tool=callgrind',
-         '--callgrind-out-file=' + out,
-         '--toggle-collect=submit_frames', '--dump-before=submit_frames',
-         BENCH, str(FRAMES)],
+    return subprocess.run(
+        ['valgrind', '-q', '--tool=callgrind', '--callgrind-out-file=' + out,
+         '--toggle-collect=' + collect, '--dump-before=' + dump_before] + command,
         env=env, check=True, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True)
-    return int(result.stdout.split()[1])
+        stderr=subprocess.DEVNULL, text=True).stdout.split()
 
 
 def inclusive(path, function):
@@ -36,25 +36,54 @@ def inclusive(path, function):
          '--auto=no', path],
         check=True, stdout=subprocess.PIPE, text=True).stdout
     counts = re.findall(r'^ *([0-9,]+) .*:%s(?: \[|$)' % function, text, re.M)
-    return max(int(count.replace(',', '')) for count in counts)
+    return max((int(count.replace(',', '')) for count in counts), default=0)
+
+
+def row(name, words, compressed, path, streams):
+    """Return the line of the table for the counts of @streams submissions."""
+    submit = inclusive(path, 'virgl_reclaim_submit')
+    renderer = inclusive(path, 'virgl_renderer_submit_cmd')
+    reading = sum(inclusive(path, function) for function in READING)
+    return '| %s | %d | %d | %d | %d | %d | %.2f %% |' % (
+        name, words / streams, compressed, renderer / streams,
+        reading / streams, (submit - renderer - reading) / streams,
+        100 * reading / submit)
+
+
+def scene(out):
+    """Count both states of bench-submit."""
+    words = int(callgrind(out, 'submit_frames', 'submit_frames',
+                          [TESTS + 'bench-submit', str(FRAMES)])[1])
+    # Part 1 is what came before, and empty; the last one has no number.
+    return [row('scene of 50 draws', words * FRAMES, compressed, path, FRAMES)
+            for compressed, path in ((0, out + '.2'), (COMPRESSED, out))]
+
+
+def replay(name, recording, out):
+    """Count the last submissions of @recording, in both states."""
+    lines = []
+    for compressed in (0, COMPRESSED):
+        path = '%s-%s-%d' % (out, name, compressed)
+        streams, words = map(int, callgrind(
+            path, 'virgl_reclaim_submit', 'count_from_here',
+            [TESTS + 'bench-replay', recording, str(compressed)]))
+        lines.append(row(name, words, compressed, path, streams))
+    return lines
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2 or sys.argv[1].startswith('-'):
         sys.exit(__doc__)
     os.makedirs(sys.argv[1], exist_ok=True)
     out = os.path.join(sys.argv[1], 'submit')
-    words = run(out)
-    lines = ['| stream of %d words, 50 draws | renderer | library | more |' %
-             words, '|---|---:|---:|---:|']
-    # Part 1 is what came before, and empty; the last one has no number.
-    for state, path in zip(STATES, (out + '.2', out)):
-        renderer = inclusive(path, 'virgl_renderer_submit_cmd')
-        own = inclusive(path, 'virgl_reclaim_submit') - renderer
-        lines.append('| %s | %d | %d | %.2f %% |' % (
-            state, renderer / FRAMES, own / FRAMES, 100 * own / renderer))
-    with open(os.path.join(sys.argv[1], 'submit.md'), 'w',
-              encoding='utf-8') as table:
+    lines = ['| submissions | words | compressed | renderer | reading | '
+             'else in the library | reading, of all |',
+             '|---|---:|---:|---:|---:|---:|---:|']
+    lines += scene(out)
+    for argument in sys.argv[2:]:
+        name, recording = argument.split('=', 1)
+        lines += replay(name, recording, out)
+    with open(out + '.md', 'w', encoding='utf-8') as table:
         table.write('\n'.join(lines) + '\n')
 
 

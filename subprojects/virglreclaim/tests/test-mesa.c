@@ -348,7 +348,7 @@ static void compress_all(struct vtest *v)
                                         after.compressed_bytes));
 }
 
-/* Drawn-to and sampled textures, two of them bound. */
+/* Drawn-to and sampled textures, one of them bound. */
 static void test_memory(Fixture *f, gconstpointer data)
 {
     struct vtest v = { .vr = f->vr, .disconnected = compress_all };

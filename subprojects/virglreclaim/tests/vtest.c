@@ -26,8 +26,8 @@ enum command {
     TRANSFER_PUT2 = 14,
 };
 
-/* Commands that access the backing of the resource they name. */
-enum { TRANSFER3D = 43, COPY_TRANSFER3D = 45 };
+/* Commands that access the backing of a resource that one of their words names. */
+#define TRANSFERS (1ull << VR_TRANSFER3D | 1ull << VR_COPY_TRANSFER3D)
 
 static bool receive(int fd, void *data, size_t size)
 {
@@ -201,19 +201,15 @@ static void attach_what_is_transferred(struct vtest *v, const uint32_t *words,
     struct vr_stream stream = { words, n };
     struct vr_command cmd;
 
-    while (vr_stream_next(&stream, 1ull << TRANSFER3D | 1ull << COPY_TRANSFER3D,
-                          &cmd)) {
+    while (vr_stream_next(&stream, TRANSFERS, &cmd)) {
         for (uint32_t i = 0; i < cmd.length; i++) {
             vtest_attach(v, cmd.args[i]);
         }
     }
 }
 
-static void submit(struct vtest *v, uint32_t n)
+static void submit(struct vtest *v, uint32_t *words, uint32_t n)
 {
-    g_autofree uint32_t *words = g_new(uint32_t, n);
-
-    g_assert_true(receive(v->fd, words, n * sizeof(*words)));
     attach_what_is_transferred(v, words, n);
     g_assert_cmpint(virgl_reclaim_submit(v->vr, VTEST_CTX, words, n), ==, 0);
     v->submissions++;
@@ -222,39 +218,43 @@ static void submit(struct vtest *v, uint32_t n)
     }
 }
 
-static void create_renderer(struct vtest *v, uint32_t length)
-{
-    g_autofree char *name = g_malloc(length);
+/* Messages */
 
-    g_assert_true(receive(v->fd, name, length));
-    g_assert_cmpint(virgl_reclaim_ctx_create(v->vr, VTEST_CTX, length, name),
-                    ==, 0);
+bool vtest_is_submit(const struct vtest_message *m)
+{
+    return m->command == SUBMIT;
 }
 
-static uint32_t words_of(uint32_t command)
+/* The length of most is not what is sent after the header. */
+size_t vtest_body_size(const struct vtest_message *m)
 {
-    switch (command) {
+    switch (m->command) {
     case RESOURCE_UNREF:
     case PROTOCOL_VERSION:
-        return 1;
+        return sizeof(uint32_t);
     case RESOURCE_BUSY_WAIT:
-        return 2;
+        return 2 * sizeof(uint32_t);
     case RESOURCE_CREATE2:
-        return 11;
+        return 11 * sizeof(uint32_t);
     case TRANSFER_GET2:
     case TRANSFER_PUT2:
-        return 10;
+        return 10 * sizeof(uint32_t);
+    case CREATE_RENDERER:
+        return m->length;
+    case SUBMIT:
+    case VTEST_MEMORY:
+    case VTEST_TIME:
+        return m->length * sizeof(uint32_t);
     default:
         return 0;
     }
 }
 
-static void carry_out(struct vtest *v, uint32_t command, uint32_t length)
+static void carry_out(struct vtest *v, const struct vtest_message *m)
 {
-    uint32_t args[11];
+    uint32_t *args = m->body;
 
-    g_assert_true(receive(v->fd, args, words_of(command) * sizeof(*args)));
-    switch (command) {
+    switch (m->command) {
     case GET_CAPS:
         answer_caps(v, 1);
         break;
@@ -262,17 +262,18 @@ static void carry_out(struct vtest *v, uint32_t command, uint32_t length)
         answer_caps(v, 2);
         break;
     case CREATE_RENDERER:
-        create_renderer(v, length);
+        g_assert_cmpint(virgl_reclaim_ctx_create(v->vr, VTEST_CTX, m->length,
+                                                 m->body), ==, 0);
         break;
     case PING_PROTOCOL_VERSION:
-        answer(v, 0, command, NULL, 0);
+        answer(v, 0, m->command, NULL, 0);
         break;
     case PROTOCOL_VERSION:
-        answer_word(v, command, 2);
+        answer_word(v, m->command, 2);
         break;
     case RESOURCE_BUSY_WAIT:
         wait_for_renderer(VTEST_CTX);
-        answer_word(v, command, 0);
+        answer_word(v, m->command, 0);
         break;
     case RESOURCE_CREATE2:
         create_resource(v, args);
@@ -282,24 +283,65 @@ static void carry_out(struct vtest *v, uint32_t command, uint32_t length)
         break;
     case TRANSFER_GET2:
     case TRANSFER_PUT2:
-        transfer(v, command == TRANSFER_PUT2, args);
+        transfer(v, m->command == TRANSFER_PUT2, args);
         break;
     case SUBMIT:
-        submit(v, length);
+        submit(v, args, m->length);
+        break;
+    case VTEST_MEMORY:
+    case VTEST_TIME:
         break;
     default:
-        g_error("the client sends a command %u", command);
+        g_error("the client sends a command %u", m->command);
+    }
+}
+
+static bool receive_message(struct vtest *v)
+{
+    struct vtest_message m = { 0 };
+    g_autofree void *body = NULL;
+
+    if (!receive(v->fd, &m, VTEST_HEADER_SIZE)) {
+        return false;
+    }
+    m.size = vtest_body_size(&m);
+    body = g_malloc(m.size);
+    m.body = body;
+    g_assert_true(receive(v->fd, body, m.size));
+    if (v->received) {
+        v->received(v, &m);
+    }
+    carry_out(v, &m);
+    return true;
+}
+
+void vtest_foreach_read(struct vtest *v, const struct vtest_message *m,
+                        void (*func)(struct vtest *v, uint32_t id))
+{
+    struct vr_stream stream = { m->body, m->length };
+    struct vr_command cmd;
+
+    if (m->command == TRANSFER_PUT2) {
+        func(v, *(uint32_t *)m->body);
+    }
+    while (m->command == SUBMIT &&
+           vr_stream_next(&stream, TRANSFERS, &cmd)) {
+        /* The resource itself, and what it is copied by way of. */
+        if (cmd.length) {
+            func(v, cmd.args[0]);
+        }
+        if (cmd.length > 11) {
+            func(v, cmd.args[11]);
+        }
     }
 }
 
 void vtest_serve(struct vtest *v)
 {
     g_autoptr(GList) left = NULL;
-    uint32_t header[2];
 
     v->memory = g_hash_table_new_full(NULL, NULL, NULL, free_memory);
-    while (receive(v->fd, header, sizeof(header))) {
-        carry_out(v, header[1], header[0]);
+    while (receive_message(v)) {
     }
     if (v->disconnected) {
         v->disconnected(v);
