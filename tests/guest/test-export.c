@@ -167,6 +167,30 @@ static void test_attached_is_pinned(void)
     vgem_close(vgem);
 }
 
+/* A texture without pages gets them, and the host uses the same ones. */
+static void test_attached_has_pages(void)
+{
+    struct drm_gem_close imported = { 0 };
+    int fd, vgem = vgem_open();
+    TestBo tbo = { .index = 3 };
+
+    CHECK_INT(bo_create_unmapped(env.gpu, BO_TEXTURE, BYTES, &tbo.bo), ==, 0);
+    CHECK_INT(stat_of("unbacked_bytes"), ==, BYTES);
+    fd = export_of(env.gpu, &tbo);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(stat_of("unbacked_bytes"), ==, BYTES);
+    imported.handle = import_to(vgem, fd);
+    CHECK_INT(stat_of("unbacked_bytes"), ==, 0);
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
+    CHECK_INT(bo_map(env.gpu, &tbo.bo), ==, 0);
+    test_bo_fill(&tbo, 1);
+    check_upload(&tbo);
+    CHECK_INT(drm_request(vgem, DRM_IOCTL_GEM_CLOSE, &imported), ==, 0);
+    close(fd);
+    vgem_close(vgem);
+}
+
 static void test_dontneed_is_retained(void)
 {
     TestBo tbo;
@@ -274,6 +298,7 @@ const TestCase tests_export[] = {
     { "export/dontneed-ebusy", test_dontneed_ebusy, 0 },
     { "export/mapping-of-dmabuf", test_mapping_of_dmabuf, 0 },
     { "export/attached-is-pinned", test_attached_is_pinned, 0 },
+    { "export/attached-has-pages", test_attached_has_pages, NEEDS_3D },
     { "export/dontneed-is-retained", test_dontneed_is_retained, 0 },
     { "export/failed-is-not-pinned", test_failed_is_not_pinned, 0 },
     { "export/purged-enodata", test_purged_enodata, 0 },

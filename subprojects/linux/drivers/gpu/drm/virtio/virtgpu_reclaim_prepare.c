@@ -282,8 +282,12 @@ void virtio_gpu_reclaim_end_access(struct virtio_gpu_object *bo)
 static int virtio_gpu_pin_locked(struct virtio_gpu_object *bo)
 {
 	struct drm_gem_object *obj = &bo->base.base;
-	int ret = virtio_gpu_prepare(&obj, 1);
+	int ret;
 
+	/* An unbacked object would get pages and not be attached. */
+	ret = drm_gem_shmem_reclaim_require(&bo->reclaim.base);
+	if (!ret)
+		ret = virtio_gpu_prepare(&obj, 1);
 	return ret ?: drm_gem_shmem_reclaim_pin(&bo->reclaim.base);
 }
 
