@@ -301,6 +301,40 @@ static void test_limit_purged(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* When a command stream takes memory above the limit, idle ones leave at once. */
+static void test_limit_restored(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start_with(dev, ",max_hostmem=100000");
+    /* SET_FRAMEBUFFER_STATE with 4 colour buffers and no other. */
+    uint32_t bind[3 + 4] = { 5 | 6 << 16, 4, 0, 11, 12, 13, 14 };
+    uint32_t id;
+
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    for (id = 11; id <= 14; id++) {
+        uint32_t words[] = { CREATE_SURFACE, id, id, FORMAT, 0, 0 };
+
+        make(gpu, id);
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                        1, id), ==, OK);
+        g_assert_cmphex(submit(gpu, 1, words, ARRAY_SIZE(words),
+                               sizeof(words)), ==, OK);
+        g_assert_cmphex(purge_one(gpu, id), ==, PURGED);
+    }
+    make_idle(gpu, 3);
+    g_assert_cmpuint(get_in(gpu, "compressed", "compressions"), ==, 0);
+    g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)), ==,
+                    OK);
+    /* The clock stands still. */
+    wait_for(gpu, "compressed", "resources", 3);
+    g_assert_cmpuint(get_stat(gpu, "used-bytes"), <, 100000);
+    for (id = 1; id <= 3; id++) {
+        g_assert_true(use(dev, gpu, id, RED + id));
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
 /* Below the limit some is kept free, of what is idle. */
 static void test_headroom(const void *data)
 {
@@ -965,6 +999,7 @@ static const Case cases[] = {
     { "control-scanned-out", test_scanned_out, ON_GL_PCI },
     { "control-limit", test_limit, ON_GL_PCI },
     { "control-limit-purged", test_limit_purged, ON_GL_PCI },
+    { "control-limit-restored", test_limit_restored, ON_GL_PCI },
     { "control-headroom", test_headroom, ON_GL_PCI },
     { "control-idle", test_idle, ON_GL_PCI },
     { "control-pressure", test_pressure, ON_GL_PCI },
