@@ -22,7 +22,10 @@
 #define GALLIUM_TEXTURE_2D 2
 #define VIRGL_BIND_RENDER_TARGET (1 << 1)
 
-/* Deferred storage is looked for so long after some was added, and between steps. */
+/*
+ * Contexts are visited so long after storage has left, and between steps: before
+ * the heap is trimmed.
+ */
 #define COLLECT_MS 20
 /* Host memory of a blob besides its storage, in bytes. */
 #define BLOB_OVERHEAD 1024
@@ -57,6 +60,15 @@ static VirtIOGPUBlob *virtio_gpu_reclaim_virgl_blob(VirtIOGPU *g, void *res)
 {
     return virtio_gpu_untracked_blob(virtio_gpu_reclaim_virgl_untracked(g),
                                      GPOINTER_TO_UINT(res));
+}
+
+static void virtio_gpu_reclaim_virgl_schedule_collect(VirtIOGPU *g)
+{
+    QEMUTimer *timer = virtio_gpu_reclaim_virgl_data(g)->collect_timer;
+
+    if (!timer_pending(timer)) {
+        timer_mod(timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + COLLECT_MS);
+    }
 }
 
 /* Resources. */
@@ -215,6 +227,7 @@ static uint64_t virtio_gpu_reclaim_virgl_purge(VirtIOGPU *g, void *res)
 
     virgl_reclaim_resource_purge(virtio_gpu_reclaim_virgl_vr(g),
                                  GPOINTER_TO_UINT(res), &released);
+    virtio_gpu_reclaim_virgl_schedule_collect(g);
     return released;
 }
 
@@ -558,12 +571,9 @@ static void virtio_gpu_reclaim_virgl_storage_deferred(uint32_t id,
                                                       void *opaque)
 {
     VirtIOGPU *g = opaque;
-    QEMUTimer *timer = virtio_gpu_reclaim_virgl_data(g)->collect_timer;
 
     g->reclaim->events->storage_deferred(g, bytes, overhead);
-    if (!timer_pending(timer)) {
-        timer_mod(timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + COLLECT_MS);
-    }
+    virtio_gpu_reclaim_virgl_schedule_collect(g);
 }
 
 static void virtio_gpu_reclaim_virgl_storage_released(uint32_t id,
@@ -584,6 +594,7 @@ static void virtio_gpu_reclaim_virgl_compressed(uint32_t id, uint64_t bytes,
     VirtIOGPU *g = opaque;
 
     g->reclaim->events->compressed(g, id, bytes);
+    virtio_gpu_reclaim_virgl_schedule_collect(g);
 }
 
 static void virtio_gpu_reclaim_virgl_decompressed(uint32_t id, uint64_t us,

@@ -681,13 +681,15 @@ void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
                              struct virgl_reclaim_stats *stats);
 
 /**
- * virgl_reclaim_collect: Look for deferred storage that can be released.
+ * virgl_reclaim_collect: Have the GL driver let go of what has left.
  * @vr: instance
  *
- * A deleted texture lives on where GL contexts have it bound. Where many may
- * have, this finds them a few at a time, so that no call takes long; there is
- * nothing to do as a rule. Call it from a timer after purges and unrefs.
- * Can report storage_released.
+ * Contexts that have used storage that was purged, compressed or destroyed can
+ * keep its memory while they are idle: the GL driver (llvmpipe) refers to the
+ * textures of the last rendering passes, and a deleted texture lives on where it
+ * is bound. This visits such contexts, a few at a time so that no call takes
+ * long. Call it from a timer soon after purges, unrefs and compressions, and
+ * virgl_reclaim_trim() after it. Can report storage_released.
  *
  * Returns: whether to call it again.
  */

@@ -3,6 +3,7 @@
 
 #include "compression.h"
 #include "context.h"
+#include "deferred.h"
 #include "residency.h"
 #include "resource.h"
 
@@ -177,6 +178,7 @@ static void finish(struct virgl_reclaim *vr)
     vr->saver = NULL;
     vr->compressing = NULL;
     vr_resource_detach_backing(res);
+    vr_deferred_retire(vr, res->storage);
     vr_resource_release_storage(vr, res, NULL);
     res->state = VIRGL_RECLAIM_COMPRESSED;
     res->notify = false;

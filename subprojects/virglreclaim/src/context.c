@@ -48,6 +48,7 @@ static void free_sub(struct virgl_reclaim *vr, struct vr_sub *sub)
     vr_table_clear(&sub->objects);
     vr_table_remove(&vr->subs, sub->serial);
     vr->sub_changes++;
+    vr->n_retire -= sub->retire;
     vr_free(&vr->allocator, sub);
 }
 

@@ -192,6 +192,20 @@ static bool is_gone(struct virgl_reclaim *vr, struct vr_storage *storage)
     return !is_alive(vr, storage);
 }
 
+void vr_deferred_retire(struct virgl_reclaim *vr,
+                        const struct vr_storage *storage)
+{
+    for (unsigned i = 0; !storage->buffer && i < storage->n_users &&
+                         i < VR_USERS; i++) {
+        struct vr_sub *sub = vr_table_find(&vr->subs, storage->users[i]);
+
+        if (sub && !sub->retire) {
+            sub->retire = true;
+            vr->n_retire++;
+        }
+    }
+}
+
 bool vr_deferred_release(struct virgl_reclaim *vr, struct vr_storage *storage,
                          uint32_t id, struct vr_resource *owner)
 {
@@ -361,25 +375,51 @@ static bool collect_some(struct virgl_reclaim *vr)
     return !entry;
 }
 
-bool virgl_reclaim_collect(struct virgl_reclaim *vr)
+static void collect_deleted(struct virgl_reclaim *vr)
 {
-    if (!vr->n_deleted) {
-        return false;
+    if (!vr->n_deleted || !collect_some(vr)) {
+        return;
     }
-    if (collect_some(vr)) {
-        for (uint64_t n = vr->n_deferred; n; n--) {
-            struct vr_storage *storage = vr->deferred;
+    for (uint64_t n = vr->n_deferred; n; n--) {
+        struct vr_storage *storage = vr->deferred;
 
-            vr->deferred = storage->next;
-            if (storage->deleted && storage->pass <= vr->pass) {
-                set_deleted(vr, storage, false);
-                if (!is_alive(vr, storage)) {
-                    storage_gone(vr, storage);
-                }
+        vr->deferred = storage->next;
+        if (storage->deleted && storage->pass <= vr->pass) {
+            set_deleted(vr, storage, false);
+            if (!is_alive(vr, storage)) {
+                storage_gone(vr, storage);
             }
         }
     }
-    return vr->n_deleted;
+}
+
+static void retire_some(struct virgl_reclaim *vr)
+{
+    const struct vr_entry *entry;
+    unsigned left = VR_MANY_SUBS;
+    uint32_t pos = 0;
+
+    while (vr->n_retire && left && (entry = vr_table_next(&vr->subs, &pos))) {
+        struct vr_sub *sub = entry->value;
+
+        if (!sub->retire) {
+            continue;
+        }
+        sub->retire = false;
+        vr->n_retire--;
+        left--;
+        if (vr_sub_enter(vr, sub)) {
+            vr_gl_retire();
+            vr_context_leave(vr, sub->context);
+        }
+    }
+}
+
+bool virgl_reclaim_collect(struct virgl_reclaim *vr)
+{
+    collect_deleted(vr);
+    retire_some(vr);
+    return vr->n_deleted || vr->n_retire;
 }
 
 void vr_deferred_reset(struct virgl_reclaim *vr)

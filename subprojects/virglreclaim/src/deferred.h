@@ -12,6 +12,12 @@ void vr_storage_put(struct virgl_reclaim *vr, struct vr_storage *storage);
 void vr_storage_free(struct virgl_reclaim *vr, struct vr_storage *storage);
 
 /*
+ * @storage of a resource that may be idle is about to be released: have
+ * virgl_reclaim_collect() visit the sub-contexts that have used it.
+ */
+void vr_deferred_retire(struct virgl_reclaim *vr,
+                        const struct vr_storage *storage);
+/*
  * Release @storage of the resource @id, which is @owner if it was purged; else
  * that is NULL. Returns true if it is gone, and freed; false if it is deferred.
  */

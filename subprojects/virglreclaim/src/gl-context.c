@@ -126,6 +126,64 @@ void vr_gl_unbind_deleted(void)
     vr_clear_gl_errors();
 }
 
+/* Retained textures */
+
+enum { PASSES = 8 };
+
+/* A framebuffer of one pixel, bound. */
+static void make_framebuffer(GLuint *framebuffer, GLuint *pixel)
+{
+    glGenFramebuffers(1, framebuffer);
+    glGenRenderbuffers(1, pixel);
+    glBindRenderbuffer(GL_RENDERBUFFER, *pixel);
+    glRenderbufferStorage(GL_RENDERBUFFER, GL_RGBA8, 1, 1);
+    glBindFramebuffer(GL_DRAW_FRAMEBUFFER, *framebuffer);
+    glFramebufferRenderbuffer(GL_DRAW_FRAMEBUFFER, GL_COLOR_ATTACHMENT0,
+                              GL_RENDERBUFFER, *pixel);
+}
+
+/* Passes that clear a pixel, each in another framebuffer than the one before. */
+static void draw_passes(void)
+{
+    GLuint framebuffers[2], pixels[2];
+
+    for (int i = 0; i < 2; i++) {
+        make_framebuffer(&framebuffers[i], &pixels[i]);
+    }
+    for (int i = 0; i < PASSES; i++) {
+        glBindFramebuffer(GL_DRAW_FRAMEBUFFER, framebuffers[i % 2]);
+        glClear(GL_COLOR_BUFFER_BIT);
+    }
+    glDeleteFramebuffers(2, framebuffers);
+    glDeleteRenderbuffers(2, pixels);
+}
+
+void vr_gl_retire(void)
+{
+    GLint draw = 0, renderbuffer = 0;
+    GLboolean mask[4], scissor, discard;
+
+    vr_clear_gl_errors();
+    if (epoxy_is_desktop_gl()) {
+        glGetIntegerv(GL_DRAW_FRAMEBUFFER_BINDING, &draw);
+        glGetIntegerv(GL_RENDERBUFFER_BINDING, &renderbuffer);
+        glGetBooleani_v(GL_COLOR_WRITEMASK, 0, mask);
+        scissor = glIsEnabledi(GL_SCISSOR_TEST, 0);
+        discard = glIsEnabled(GL_RASTERIZER_DISCARD);
+        glColorMaski(0, GL_TRUE, GL_TRUE, GL_TRUE, GL_TRUE);
+        glDisablei(GL_SCISSOR_TEST, 0);
+        glDisable(GL_RASTERIZER_DISCARD);
+        draw_passes();
+        glColorMaski(0, mask[0], mask[1], mask[2], mask[3]);
+        (scissor ? glEnablei : glDisablei)(GL_SCISSOR_TEST, 0);
+        (discard ? glEnable : glDisable)(GL_RASTERIZER_DISCARD);
+        glBindRenderbuffer(GL_RENDERBUFFER, renderbuffer);
+        glBindFramebuffer(GL_DRAW_FRAMEBUFFER, draw);
+    }
+    glFlush();
+    vr_clear_gl_errors();
+}
+
 /* Buffers of draw arguments */
 
 static void rebind(GLenum target, GLenum binding, GLint name)

@@ -28,6 +28,14 @@ void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name);
 void vr_gl_unbind_deleted(void);
 
 /*
+ * Have the GL driver let go of deleted textures that this GL context has drawn
+ * with. llvmpipe keeps what a rendering pass has used until it reuses the slot
+ * for another pass of the same GL context, and Mesa what the context has of a
+ * texture until it is flushed: both may never come to an idle context.
+ */
+void vr_gl_retire(void);
+
+/*
  * Bind the buffer @name for the arguments of indirect draws if one of that name
  * is bound, which may have been deleted since: the renderer does not bind it
  * again when it has the name that it bound last.

@@ -67,6 +67,7 @@ struct vr_sub {
     bool private_handles;       /* the guest uses some of VR_PRIVATE_HANDLES */
     uint64_t last_draw;         /* 0: none; else its time, plus one */
     uint64_t visited;           /* vr->visits when it was */
+    bool retire;                /* it has used storage that left */
 };
 
 struct vr_context {
@@ -111,6 +112,7 @@ struct virgl_reclaim {
     uint32_t pass_pos;          /* the next one in subs, 0: a new pass */
     uint64_t pass_subs;         /* changes of subs when it began */
     uint64_t sub_changes;
+    uint64_t n_retire;          /* sub-contexts to retire what they have used */
     struct vr_resource *compressing;    /* or NULL; then also: */
     struct vr_saver *saver;
     int saver_over;             /* what it is to exceed its maximum */

@@ -3,6 +3,7 @@
 
 #include "compression.h"
 #include "context.h"
+#include "deferred.h"
 #include "purge.h"
 #include "residency.h"
 #include "resource.h"
@@ -22,6 +23,7 @@ static uint64_t purge(struct virgl_reclaim *vr, struct vr_resource *res)
     } else {
         vr_residency_unbind(vr, res);
     }
+    vr_deferred_retire(vr, res->storage);
     return vr_resource_release_storage(vr, res, res) ? res->bytes : 0;
 }
 

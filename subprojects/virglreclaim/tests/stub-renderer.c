@@ -68,6 +68,10 @@ void vr_gl_unbind_deleted(void)
 {
 }
 
+void vr_gl_retire(void)
+{
+}
+
 void vr_gl_rebind_indirect(uint32_t name)
 {
     (void)name;
