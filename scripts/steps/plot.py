@@ -19,6 +19,7 @@ SEVERITIES = {'info': '#555555', 'good': '#1b7837', 'bad': '#c1121f'}
 TITLES = {
     'cache': '128 MiB of buffers nobody needs, then a program needs 100 MiB',
     'idle': 'a client fills and uses buffers in turns, with 2 GiB of swap',
+    'desktop': 'a stock guest: one of two clients stops, the host lowers its target',
     'soak': 'all operations on buffers at once',
 }
 LOOK = '''
@@ -65,7 +66,7 @@ def panel(run, scale, directory):
     """Return the plot of one run; @scale holds the ends of the axes."""
     end, top = scale[run['scenario']]
     name, samples = run['name'].replace('/', '-'), run['samples']
-    stock = run['driver'] == 'stock'
+    stock = run['device'] == 'stock'
     guest = write_data(directory, name + '.guest', samples,
                        ('mem_available', 'swap_used'))
     buffers = write_data(directory, name + '.bo', samples, ('bo',))
@@ -138,7 +139,7 @@ unset multiplot
 
 def timeline(runs, title, out):
     """Draw @runs as @out.png and @out.svg."""
-    runs = sorted(runs, key=lambda run: (run['scenario'], run['driver'] != 'stock'))
+    runs = sorted(runs, key=lambda run: (run['scenario'], run['device'] != 'stock'))
     columns = min(len(runs), 2)
     rows = (len(runs) + columns - 1) // columns
     scale = scales(runs)

@@ -3,7 +3,7 @@
  *
  * Usage: virtio-gpu-demo [--quick] RESULT.JSON
  *
- * Runs two scenarios on the stock stack and on ours, and writes the results to
+ * Runs three scenarios on the stock stack and on ours, and writes the results to
  * RESULT.JSON (virtio-gpu-vm-result.h), the input of
  * scripts/steps/demo-report.py. The exit status is 0 if all guests have run,
  * whatever the outcomes.
@@ -12,13 +12,17 @@
  */
 
 #include "qemu/osdep.h"
-#include "virtio-gpu-vm-run.h"
+#include "virtio-gpu-vm-host.h"
 
 #define CACHE .scenario = VM_SCENARIO_CACHE, .ram_mib = 256, .bo_mib = 128, \
     .hog_mib = 100
 #define IDLE .scenario = VM_SCENARIO_IDLE, .ram_mib = 256, .swap_mib = 2048, \
     .bo_mib = 1024
+#define HOST .scenario = VM_SCENARIO_DESKTOP, .ram_mib = 512
 #define OURS .our_driver = true, .our_device = true
+
+/* How long a stock device is given to return something. */
+#define STOCK_WAIT_MS 5000
 
 /* Exceeds the guest's memory. */
 #define QUICK_BO_MIB 384
@@ -31,6 +35,18 @@ static void show_progress(const VmConfig *config, const char *text)
             (g_get_monotonic_time() - demo_started) / 1e6, config->name, text);
 }
 
+static VmRun *run_host(const VmConfig *config)
+{
+    VmRun *run = vm_run_start_desktop(config, show_progress);
+
+    if (!vm_run_result(run)->problem) {
+        vm_host_take_back(run, "", vm_host_has_given_back, NULL,
+                          config->our_device ? 0 : STOCK_WAIT_MS);
+    }
+    vm_run_stop(run);
+    return run;
+}
+
 int main(int argc, char **argv)
 {
     bool quick = argc == 3 && !strcmp(argv[1], "--quick");
@@ -40,7 +56,11 @@ int main(int argc, char **argv)
         { .name = "idle/stock", IDLE },
         { .name = "cache/reclaim", CACHE, OURS },
         { .name = "cache/stock", CACHE },
+        /* Not of the others: what happens is driven from here. */
+        { .name = "host/reclaim", HOST, .our_device = true },
+        { .name = "host/stock", HOST },
     };
+    const size_t n = G_N_ELEMENTS(configs), concurrent = n - 2;
     g_autofree VmRun **runs = NULL;
     const char *path = argv[argc - 1];
     bool written;
@@ -50,7 +70,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "Usage: virtio-gpu-demo [--quick] RESULT.JSON\n");
         return EXIT_FAILURE;
     }
-    for (i = 0; i < G_N_ELEMENTS(configs); i++) {
+    for (i = 0; i < n; i++) {
         g_autofree char *missing = vm_config_missing(&configs[i]);
 
         if (missing) {
@@ -64,12 +84,16 @@ int main(int argc, char **argv)
 
     g_set_print_handler(vm_print_nothing);
     demo_started = g_get_monotonic_time();
-    runs = vm_run_all(configs, G_N_ELEMENTS(configs), VM_JOBS, show_progress);
-    written = vm_runs_write(path, configs, runs, G_N_ELEMENTS(configs));
+    runs = vm_run_all(configs, concurrent, VM_JOBS, show_progress);
+    runs = g_renew(VmRun *, runs, n);
+    for (i = concurrent; i < n; i++) {
+        runs[i] = run_host(&configs[i]);
+    }
+    written = vm_runs_write(path, configs, runs, n);
     if (!written) {
         fprintf(stderr, "%s: %s\n", path, strerror(errno));
     }
-    for (i = 0; i < G_N_ELEMENTS(configs); i++) {
+    for (i = 0; i < n; i++) {
         vm_run_free(runs[i]);
     }
     return written ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -193,8 +193,11 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
         config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
         config->blob ? ",blob=on" : "");
     if (config->hostmem_mib) {
-        g_string_append_printf(options, ",max_hostmem=%uM",
-                               config->hostmem_mib);
+        /* Of the resources themselves: nothing is compressed to make room. */
+        g_string_append_printf(options, ",max_hostmem=%uM%s",
+                               config->hostmem_mib,
+                               config->our_device && !config->is_2d ?
+                               ",x-compressed-max=1" : "");
     }
     if (config->width) {
         g_string_append_printf(options, ",xres=%u,yres=%u", config->width,

@@ -419,6 +419,21 @@ static void write_soak(JSONWriter *json, const VmResult *result)
     json_writer_end_object(json);
 }
 
+static void write_host(JSONWriter *json, const VmHostResult *host)
+{
+    json_writer_start_object(json, "host");
+    json_writer_uint64(json, "idle_bytes", host->idle_bytes);
+    json_writer_uint64(json, "rss_anon_before", host->rss_anon_before);
+    json_writer_uint64(json, "rss_anon_after", host->rss_anon_after);
+    json_writer_double(json, "host_share",
+                       ((double)host->rss_anon_before - host->rss_anon_after) /
+                       host->idle_bytes);
+    json_writer_uint64(json, "wrong_pixels", host->wrong_pixels);
+    json_writer_double(json, "fps_before", host->fps_before);
+    json_writer_double(json, "fps_after", host->fps_after);
+    json_writer_end_object(json);
+}
+
 static void write_result(JSONWriter *json, const VmConfig *config,
                          const VmResult *result)
 {
@@ -440,6 +455,9 @@ static void write_result(JSONWriter *json, const VmConfig *config,
                        result->rss_anon_before);
     json_writer_uint64(json, "host_rss_anon_after_purge",
                        result->rss_anon_after);
+    if (result->host.idle_bytes) {
+        write_host(json, &result->host);
+    }
     json_writer_int64(json, "duration_ms", 1000 * result->seconds);
     if (config->scenario == VM_SCENARIO_SOAK) {
         write_soak(json, result);

@@ -54,6 +54,15 @@ typedef struct VmEvent {
     char *text;
 } VmEvent;
 
+/* What vm_host_take_back() has found. */
+typedef struct VmHostResult {
+    uint64_t idle_bytes;        /* textures of the idle client; 0: did not run */
+    uint64_t rss_anon_before;   /* of QEMU, when one client stopped drawing ... */
+    uint64_t rss_anon_after;    /* ... and some time after the target was set */
+    uint64_t frames, us, pixels, wrong_pixels;  /* of clients, at the end */
+    double fps_before, fps_after;   /* of the busy client */
+} VmHostResult;
+
 typedef struct VmResult {
     char *problem;              /* why the run is void; NULL if it finished */
     char *qemu;                 /* version */
@@ -81,6 +90,7 @@ typedef struct VmResult {
     uint64_t rss_anon_before;
     uint64_t rss_anon_after;
     VmStats stats;              /* latest */
+    VmHostResult host;
     char *soak_report;          /* latest, "name=value ..." */
     bool soak_finished;
     unsigned soak_findings;     /* errors reported by the guest */

@@ -732,6 +732,11 @@ const VmResult *vm_run_result(const VmRun *run)
     return &run->result;
 }
 
+VmHostResult *vm_run_host(VmRun *run)
+{
+    return &run->result.host;
+}
+
 const char *vm_run_log(const VmRun *run)
 {
     return run->log_path;

@@ -69,6 +69,9 @@ void vm_run_stop(VmRun *run);
  */
 const VmResult *vm_run_result(const VmRun *run);
 
+/* Where a scenario on the host writes what it finds. */
+VmHostResult *vm_run_host(VmRun *run);
+
 /* Path of the log of the guest's kernel and workload. */
 const char *vm_run_log(const VmRun *run);
 
