@@ -501,6 +501,9 @@ void virgl_reclaim_ctx_foreach(
  * bindings to resources are updated from it. Deferred storage whose last
  * reference was dropped is reported as released before the call returns.
  *
+ * The GL context of the context's sub-context is current afterwards, so that a
+ * fence that the renderer creates next waits for the stream.
+ *
  * If the renderer rejects a command, the context is in error: the renderer
  * executes no more of its commands, here or later. In this case, and from a
  * command on that this library does not know, the tracking of references is

@@ -264,10 +264,10 @@ void vr_deferred_detach_owner(struct vr_resource *owner)
 
 /* Checks */
 
-void vr_deferred_check(struct virgl_reclaim *vr)
+bool vr_deferred_check(struct virgl_reclaim *vr)
 {
     if (!vr->unreferenced) {
-        return;
+        return false;
     }
     virgl_renderer_force_ctx_0();
     while (vr->unreferenced) {
@@ -279,6 +279,7 @@ void vr_deferred_check(struct virgl_reclaim *vr)
             storage_gone(vr, storage);
         }
     }
+    return true;
 }
 
 static void unbind_all(struct virgl_reclaim *vr, struct vr_sub *sub,
@@ -342,10 +343,12 @@ void vr_deferred_check_all(struct virgl_reclaim *vr)
     check(vr, UINT64_MAX);
 }
 
-void vr_deferred_check_some(struct virgl_reclaim *vr)
+bool vr_deferred_check_some(struct virgl_reclaim *vr)
 {
-    vr_deferred_check(vr);
+    bool some = vr_deferred_check(vr) || vr->n_deferred;
+
     check(vr, CHECK_SOME);
+    return some;
 }
 
 /* Unbind in some sub-contexts. Returns whether this was the end of a pass. */

@@ -35,12 +35,15 @@ void vr_deferred_name_used(struct virgl_reclaim *vr,
                            struct vr_storage *storage);
 /* @owner is destroyed or has new storage: deferred storage loses its owner. */
 void vr_deferred_detach_owner(struct vr_resource *owner);
-/* Report and free deferred storage that is gone: what has lost references. */
-void vr_deferred_check(struct virgl_reclaim *vr);
+/*
+ * Report and free deferred storage that is gone: what has lost references.
+ * Returns whether there was some, and so the GL context is another.
+ */
+bool vr_deferred_check(struct virgl_reclaim *vr);
 /* The same for all of it: contexts have ended, or are not tracked. */
 void vr_deferred_check_all(struct virgl_reclaim *vr);
 /* The same for some of it, all in turn. */
-void vr_deferred_check_some(struct virgl_reclaim *vr);
+bool vr_deferred_check_some(struct virgl_reclaim *vr);
 void vr_deferred_reset(struct virgl_reclaim *vr);
 
 #endif

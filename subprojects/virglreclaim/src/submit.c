@@ -34,11 +34,13 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     } else {
         vr_tracking_read(vr, context, commands, words);
     }
-    /* With tracking lost any command may drop the last reference. */
-    if (context->tracking_lost) {
-        vr_deferred_check_some(vr);
-    } else {
-        vr_deferred_check(vr);
+    /*
+     * With tracking lost any command may drop the last reference. The renderer
+     * creates a fence in the GL context that is current: let it be this one's.
+     */
+    if (context->tracking_lost ? vr_deferred_check_some(vr) :
+                                 vr_deferred_check(vr)) {
+        vr_context_leave(vr, context);
     }
     return !ret ? 0 : ret == ENOMEM ? -ENOMEM : -EINVAL;
 }

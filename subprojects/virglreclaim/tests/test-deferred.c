@@ -4,6 +4,8 @@
 #include "commands.h"
 #include "renderer.h"
 
+#include <epoxy/egl.h>
+
 enum { WIDTH = 64, HEIGHT = 64, SIZE = WIDTH * HEIGHT * 4 };
 enum { RES = 1, CTX = 1, OBJECT = 10 };
 
@@ -195,6 +197,24 @@ static void test_unref(Fixture *f, gconstpointer data)
     check(f, 0, 0, 0);
 }
 
+/*
+ * Released storage is looked for in context 0. The renderer creates fences in
+ * the GL context that is current, which must be the one that has drawn.
+ */
+static void test_current_context(Fixture *f, gconstpointer data)
+{
+    EGLContext drawing;
+
+    (void)data;
+    make_viewed(f);
+    drawing = eglGetCurrentContext();
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
+    g_assert_true(eglGetCurrentContext() != drawing);
+    g_assert_cmpint(destroy_object(f->vr, CTX, OBJECT), ==, 0);
+    check(f, 0, 0, 0);
+    g_assert_true(eglGetCurrentContext() == drawing);
+}
+
 static void test_purge_unref(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -227,6 +247,7 @@ int main(int argc, char **argv)
     add_test("/deferred/query", test_query);
     add_test("/deferred/restored", test_restored);
     add_test("/deferred/unref", test_unref);
+    add_test("/deferred/current-context", test_current_context);
     add_test("/deferred/purge-unref", test_purge_unref);
     add_test("/deferred/reset", test_reset);
     return g_test_run();
