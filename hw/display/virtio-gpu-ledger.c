@@ -170,13 +170,8 @@ static void virtio_gpu_ledger_count(VirtIOGPULedger *ledger,
 }
 
 /*
-<<<<<<< HEAD
  * The only place where a resource changes: it becomes @to, a changed copy of
  * it. Id, size, overhead and opaque stay.
-=======
- * The only place where a resource changes: it gets the state and the bytes of
- * @to; id, size, kind and opaque stay.
->>>>>>> 4ee4c87 (virtio-gpu: show blobs in the statistics)
  */
 static void virtio_gpu_ledger_change(VirtIOGPULedger *ledger,
                                      VirtIOGPULedgerEntry *entry,

@@ -23,8 +23,8 @@
 #define VIRGL_BIND_RENDER_TARGET (1 << 1)
 
 /*
- * Contexts are visited so long after storage has left, and between steps: before
- * the heap is trimmed.
+ * Contexts are visited so long after storage has left, and between steps: this
+ * is before the heap is trimmed.
  */
 #define COLLECT_MS 20
 /* Host memory of a blob besides its storage, in bytes. */

@@ -3,8 +3,8 @@
  *
  * Usage: virtio-gpu-demo [--quick] RESULT.JSON
  *
- * Runs three scenarios on the stock stack and on ours, and writes the results to
- * RESULT.JSON (virtio-gpu-vm-result.h), the input of
+ * Runs three scenarios on the stock stack and on ours, and writes the results
+ * to RESULT.JSON (virtio-gpu-vm-result.h), the input of
  * scripts/steps/demo-report.py. The exit status is 0 if all guests have run,
  * whatever the outcomes.
  *

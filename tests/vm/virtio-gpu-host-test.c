@@ -1,8 +1,8 @@
 /*
  * QTest testcase for virtio-gpu memory reclaim: the host takes idle memory back
  *
- * From a guest that knows nothing of it: the distribution's kernel, its driver and
- * its Mesa. The guests' logs are in build/vm.
+ * From a guest that knows nothing of it: the distribution's kernel, its driver
+ * and its Mesa. The guests' logs are in build/vm.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,8 +40,8 @@ static void check(const VmResult *result)
 {
     const VmHostResult *host = &result->host;
 
-    g_test_message("RssAnon %" PRIu64 " MiB, then %" PRIu64 "; frames per second "
-                   "of the busy client: %.1f, then %.1f",
+    g_test_message("RssAnon %" PRIu64 " MiB, then %" PRIu64 "; "
+                   "frames per second of the busy client: %.1f, then %.1f",
                    host->rss_anon_before / MiB, host->rss_anon_after / MiB,
                    host->fps_before, host->fps_after);
     g_assert_cmpstr(result->problem, ==, NULL);
