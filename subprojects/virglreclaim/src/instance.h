@@ -63,6 +63,7 @@ struct vr_sub {
     struct vr_table objects;    /* handle -> struct vr_object */
     struct vr_bindings *groups[VR_GROUPS];
     bool absent;                /* something bound may not be in the renderer */
+    uint32_t absent_objects;    /* number of those that are not */
     bool draws_indirect;        /* has drawn with a buffer of arguments */
     bool private_handles;       /* the guest uses some of VR_PRIVATE_HANDLES */
     uint64_t last_draw;         /* 0: none; else its time, plus one */

@@ -62,6 +62,7 @@ void vr_object_release(struct virgl_reclaim *vr, struct vr_object *object)
     if (object->handle || object->bindings) {
         return;
     }
+    object->sub->absent_objects -= !storage;
     unlink_object(object);
     vr_pool_free(&vr->object_pool, object);
     vr_storage_put(vr, storage);

@@ -199,6 +199,7 @@ static void set_storage(struct virgl_reclaim *vr, const struct vr_sub *sub,
     for (struct vr_object *o = res->objects; o; o = o->next) {
         if (o->sub == sub && o->storage == from) {
             o->storage = vr_storage_get(to);
+            o->sub->absent_objects += !to - !from;
             vr_storage_put(vr, from);
         }
     }

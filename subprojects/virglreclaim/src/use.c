@@ -101,7 +101,10 @@ static int restore_objects(const struct user *u, const struct vr_command *cmd,
 {
     int ret = 0;
 
-    for (uint32_t i = first; u->sub && i < cmd->length && !ret; i++) {
+    if (!u->sub || !u->sub->absent_objects) {
+        return 0;
+    }
+    for (uint32_t i = first; i < cmd->length && !ret; i++) {
         const struct vr_object *object =
             vr_table_find(&u->sub->objects, cmd->args[i]);
 
