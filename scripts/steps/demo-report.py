@@ -65,7 +65,8 @@ def main():
     print(HEAD)
     for run in runs:
         print(row(run))
-    print(HOST_HEAD)
+    if hosts:
+        print(HOST_HEAD)
     for run in hosts:
         print(host_row(run))
     print()

@@ -122,11 +122,10 @@ bool vm_host_take_back(VmRun *run, const char *option,
         return false;
     }
     set_target(run);
-    if (wait_ms) {
-        vm_run_for(run, wait_ms);
-    } else if (!vm_run_until(run, done, opaque)) {
+    if (done && !vm_run_until(run, done, opaque)) {
         return false;
     }
+    vm_run_for(run, wait_ms);
     host->rss_anon_after = vm_run_rss_anon(run);
     return ask(run, "busy", "stop", &totals) &&
            draw(run, "busy", &host->fps_after) && verify(run, host);

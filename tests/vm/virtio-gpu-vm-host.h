@@ -18,8 +18,8 @@
  * In the guest @run, of vm_run_start_desktop(), start two clients that have
  * VM_HOST_CLIENT_BYTES of textures each, with @option of gl-client. One stops
  * drawing, and the device's target becomes half of what it uses; a stock device
- * has none. Once @done returns true, or after @wait_ms milliseconds if that is
- * not 0, the other client draws again, and both verify all of their pixels.
+ * has none. @wait_ms milliseconds after @done, which may be NULL, has returned
+ * true the other client stops, too, and both verify all of their pixels.
  *
  * What was found is the member host of the result. Returns false if something
  * failed, which is the problem of the result.

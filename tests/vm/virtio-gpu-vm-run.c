@@ -478,7 +478,8 @@ static char *qemu_version(QTestState *qts)
 static VmRun *run_start(const VmConfig *config, VmProgress *progress)
 {
     VmRun *run = run_new(config, progress);
-    g_autofree char *dir = vm_build_path("vm/run-XXXXXX");
+    g_autofree char *logs = g_path_get_dirname(run->log_path);
+    g_autofree char *dir = g_build_filename(logs, "run-XXXXXX", NULL);
     g_autofree char *modules = vm_config_modules(config);
     g_autofree char *shim = vm_udmabuf_shim();
     g_autofree char *qemu_log = g_strconcat(run->log_path, ".qemu", NULL);
