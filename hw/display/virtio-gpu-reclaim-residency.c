@@ -156,6 +156,10 @@ int virtio_gpu_reclaim_purge(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     }
     released = r->backend->purge(g, entry->opaque);
     virtio_gpu_ledger_purge(r->ledger, entry, released);
+    if (entry->id == r->compressing) {
+        /* That has ended: nothing is to be restored to end it. */
+        r->compressing = 0;
+    }
     trace_virtio_gpu_reclaim_purge(entry->id, entry->size, released);
     virtio_gpu_trim_schedule(r->trim, entry->size, 1);
     return 0;
