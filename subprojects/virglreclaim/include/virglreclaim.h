@@ -684,7 +684,7 @@ void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
                              struct virgl_reclaim_stats *stats);
 
 /**
- * virgl_reclaim_collect: Have the GL driver let go of what has left.
+ * virgl_reclaim_collect: Have the GL driver release what has left.
  * @vr: instance
  *
  * Contexts that have used storage that was purged, compressed or destroyed can

@@ -28,7 +28,7 @@ void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name);
 void vr_gl_unbind_deleted(void);
 
 /*
- * Have the GL driver let go of deleted textures that this GL context has drawn
+ * Have the GL driver release deleted textures that this GL context has drawn
  * with. llvmpipe keeps what a rendering pass has used until it reuses the slot
  * for another pass of the same GL context, and Mesa what the context has of a
  * texture until it is flushed: both may never come to an idle context.

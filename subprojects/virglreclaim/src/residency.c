@@ -341,8 +341,8 @@ static struct vr_object *last_bound_view(const struct vr_resource *res)
 /* A slot to bind @view in for a moment: where it is, or behind a list. */
 static struct vr_binding *slot_for_view(const struct vr_object *view)
 {
-    for (struct vr_binding *b = view->bindings; b; b = b->next) {
-        return b;
+    if (view->bindings) {
+        return view->bindings;
     }
     for (unsigned stage = 0; stage < VR_STAGES; stage++) {
         struct vr_bindings *group = view->sub->groups[VR_GROUP_VIEW + stage];

@@ -217,8 +217,8 @@ static void test_many_deferred(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/work/flat", test_flat);
-    g_test_add_func("/work/bounded", test_bounded);
-    g_test_add_func("/work/many-deferred", test_many_deferred);
+    g_test_add_func("/bounds/flat", test_flat);
+    g_test_add_func("/bounds/bounded", test_bounded);
+    g_test_add_func("/bounds/many-deferred", test_many_deferred);
     return g_test_run();
 }
