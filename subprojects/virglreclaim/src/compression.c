@@ -126,7 +126,8 @@ static int begin(struct virgl_reclaim *vr, struct vr_resource *res,
     max = limit(vr, res, &over);
     virgl_renderer_force_ctx_0();
     ret = max ? vr_saver_new(&vr->allocator, &res->args, res->storage->name,
-                             max, threaded, &vr->saver) : over;
+                             max, threaded ? &vr->worker : NULL, &vr->saver) :
+                over;
     if (ret) {
         count_skipped(vr, res, ret);
         return ret;

@@ -3,10 +3,10 @@
 
 #include "contents.h"
 #include "readback.h"
+#include "worker.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -21,35 +21,32 @@
 #define CHUNK_BYTES ((64u << 10) - sizeof(struct vr_chunk))
 
 /* What both directions need. */
-struct job {
+struct tiles {
     const struct virgl_reclaim_allocator *a;
     struct vr_readback rb;
     uint8_t *tile;              /* vr_readback_max_tile() bytes */
 };
 
-static bool begin(struct job *job, const struct virgl_reclaim_allocator *a)
+static bool begin(struct tiles *t, const struct virgl_reclaim_allocator *a)
 {
-    size_t size = vr_readback_max_tile(&job->rb);
+    size_t size = vr_readback_max_tile(&t->rb);
 
-    job->a = a;
-    job->tile = vr_alloc0(a, size ? size : 1);
-    return job->tile;
+    t->a = a;
+    t->tile = vr_alloc0(a, size ? size : 1);
+    return t->tile;
 }
 
-static void end(struct job *job)
+static void end(struct tiles *t)
 {
-    vr_free(job->a, job->tile);
-    vr_readback_end(&job->rb);
+    vr_free(t->a, t->tile);
+    vr_readback_end(&t->rb);
 }
 
 /* Saving */
 
-/*
- * A tile is read here, and compressed into @packed by the caller or by a thread.
- * Memory of the instance's allocator is taken by the caller only.
- */
+/* A tile is read here, and compressed into @packed by the caller or a worker. */
 struct vr_saver {
-    struct job job;
+    struct tiles tiles;
     struct vr_tile at;          /* the last tile that was read */
     uint8_t *again;             /* as large as a tile, to verify it */
     uint8_t *packed;            /* room for a compressed tile ... */
@@ -62,17 +59,14 @@ struct vr_saver {
     struct vr_contents contents;
     struct vr_chunk **end;      /* of the list of chunks */
 
-    bool threaded;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    enum { IDLE, PACKING, QUIT } state;     /* protected by @lock */
+    struct vr_worker *worker;   /* or NULL */
+    struct vr_job job;
 };
 
-/* Compress the tile. Of the saver's thread, if there is one. */
+/* Compress the tile: in the worker, if there is one. */
 static void pack(struct vr_saver *s)
 {
-    ZSTD_inBuffer in = { s->job.tile, s->at.size, 0 };
+    ZSTD_inBuffer in = { s->tiles.tile, s->at.size, 0 };
     ZSTD_outBuffer out = { s->packed, s->packed_max, 0 };
 
     do {
@@ -83,72 +77,28 @@ static void pack(struct vr_saver *s)
     s->packed_size = out.pos;
 }
 
-static void *pack_tiles(void *opaque)
+static void pack_job(struct vr_job *job)
 {
-    struct vr_saver *s = opaque;
+    pack((struct vr_saver *)((char *)job - offsetof(struct vr_saver, job)));
+}
 
-    pthread_mutex_lock(&s->lock);
-    while (s->state != QUIT) {
-        if (s->state == PACKING) {
-            pthread_mutex_unlock(&s->lock);
-            pack(s);
-            pthread_mutex_lock(&s->lock);
-            if (s->state == PACKING) {
-                s->state = IDLE;
-            }
-            pthread_cond_broadcast(&s->changed);
-        } else {
-            pthread_cond_wait(&s->changed, &s->lock);
-        }
+static void begin_pack(struct vr_saver *s)
+{
+    if (!s->worker || !vr_worker_begin(s->worker, &s->job)) {
+        pack(s);
     }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
-}
-
-static void start_thread(struct vr_saver *s)
-{
-    sigset_t all, old;
-
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
-    /* Signals are for the threads of the program. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    s->threaded = pthread_create(&s->thread, NULL, pack_tiles, s) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-}
-
-static void stop_thread(struct vr_saver *s)
-{
-    if (s->threaded) {
-        pthread_mutex_lock(&s->lock);
-        s->state = QUIT;
-        pthread_cond_broadcast(&s->changed);
-        pthread_mutex_unlock(&s->lock);
-        pthread_join(s->thread, NULL);
-        pthread_cond_destroy(&s->changed);
-        pthread_mutex_destroy(&s->lock);
-    }
-}
-
-static void set_state(struct vr_saver *s, int state)
-{
-    pthread_mutex_lock(&s->lock);
-    s->state = state;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
 }
 
 static bool is_packing(struct vr_saver *s)
 {
-    bool packing = false;
+    return s->worker && vr_worker_is_pending(s->worker, &s->job);
+}
 
-    if (s->threaded) {
-        pthread_mutex_lock(&s->lock);
-        packing = s->state == PACKING;
-        pthread_mutex_unlock(&s->lock);
+static void end_pack(struct vr_saver *s)
+{
+    if (s->worker) {
+        vr_worker_wait(s->worker, &s->job);
     }
-    return packing;
 }
 
 /* Append a chunk of @size bytes at @data to the list. */
@@ -160,7 +110,7 @@ static int add_chunk(struct vr_saver *s, const uint8_t *data, size_t size)
     if (total > s->max - s->contents.bytes) {
         return -ENOSPC;
     }
-    chunk = vr_alloc0(s->job.a, total);
+    chunk = vr_alloc0(s->tiles.a, total);
     if (!chunk) {
         return -ENOMEM;
     }
@@ -192,14 +142,14 @@ static int read_tile(struct vr_saver *s)
     struct vr_tile next;
     int ret;
 
-    vr_readback_resume(&s->job.rb);
-    ret = vr_readback_read(&s->job.rb, &s->at, s->job.tile);
+    vr_readback_resume(&s->tiles.rb);
+    ret = vr_readback_read(&s->tiles.rb, &s->at, s->tiles.tile);
     if (!ret) {
-        ret = vr_readback_verify(&s->job.rb, &s->at, s->job.tile, s->again);
+        ret = vr_readback_verify(&s->tiles.rb, &s->at, s->tiles.tile, s->again);
     }
-    vr_readback_suspend(&s->job.rb);
+    vr_readback_suspend(&s->tiles.rb);
     next = s->at;
-    s->last = !vr_readback_next(&s->job.rb, &next);
+    s->last = !vr_readback_next(&s->tiles.rb, &next);
     return ret;
 }
 
@@ -214,7 +164,7 @@ int vr_saver_step(struct vr_saver *s)
     if (ret || s->last) {
         return ret;
     }
-    if (!vr_readback_next(&s->job.rb, &s->at)) {
+    if (!vr_readback_next(&s->tiles.rb, &s->at)) {
         /* There is no tile: nothing but the end of the compressed data. */
         s->at.size = 0;
         s->last = true;
@@ -224,30 +174,26 @@ int vr_saver_step(struct vr_saver *s)
     if (ret) {
         return ret;
     }
-    if (s->threaded) {
-        set_state(s, PACKING);
-    } else {
-        pack(s);
-    }
+    begin_pack(s);
     return -EAGAIN;
 }
 
 static bool begin_saver(struct vr_saver *s,
                         const struct virgl_reclaim_allocator *a)
 {
-    size_t size = vr_readback_max_tile(&s->job.rb);
+    size_t size = vr_readback_max_tile(&s->tiles.rb);
 
     /* zstd may add up to a block that it has buffered. */
     s->packed_max = ZSTD_compressBound(size) + ZSTD_CStreamOutSize();
     s->packed = vr_alloc0(a, s->packed_max);
-    s->again = s->job.rb.lossless ? NULL : vr_alloc0(a, size);
+    s->again = s->tiles.rb.lossless ? NULL : vr_alloc0(a, size);
     s->cctx = ZSTD_createCCtx();
-    return begin(&s->job, a) && s->packed && s->cctx &&
-           (s->job.rb.lossless || s->again);
+    return begin(&s->tiles, a) && s->packed && s->cctx &&
+           (s->tiles.rb.lossless || s->again);
 }
 
 int vr_saver_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
-                 uint32_t name, uint64_t max, bool threaded,
+                 uint32_t name, uint64_t max, struct vr_worker *worker,
                  struct vr_saver **saver)
 {
     struct vr_saver *s = vr_alloc0(a, sizeof(*s));
@@ -256,62 +202,61 @@ int vr_saver_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
     if (!s) {
         return -ENOMEM;
     }
-    s->job.a = a;
+    s->tiles.a = a;
     s->max = max;
     s->end = &s->contents.chunks;
-    ret = vr_readback_begin(&s->job.rb, args, name);
+    ret = vr_readback_begin(&s->tiles.rb, args, name);
     if (ret) {
         vr_free(a, s);
         return ret;
     }
-    vr_readback_suspend(&s->job.rb);
+    vr_readback_suspend(&s->tiles.rb);
     if (!begin_saver(s, a)) {
         vr_saver_free(s, NULL);
         return -ENOMEM;
     }
     ZSTD_CCtx_setParameter(s->cctx, ZSTD_c_compressionLevel, LEVEL);
     ZSTD_CCtx_setParameter(s->cctx, ZSTD_c_checksumFlag, 1);
-    if (threaded) {
-        start_thread(s);
-    }
+    s->worker = worker;
+    s->job.run = pack_job;
     *saver = s;
     return 0;
 }
 
 static void free_saver(struct vr_saver *s)
 {
-    const struct virgl_reclaim_allocator *a = s->job.a;
+    const struct virgl_reclaim_allocator *a = s->tiles.a;
 
     vr_contents_free(a, &s->contents);
     ZSTD_freeCCtx(s->cctx);
     vr_free(a, s->packed);
     vr_free(a, s->again);
-    vr_free(a, s->job.tile);
+    vr_free(a, s->tiles.tile);
     vr_free(a, s);
 }
 
 void vr_saver_free(struct vr_saver *s, struct vr_contents *contents)
 {
-    stop_thread(s);
+    end_pack(s);
     if (contents) {
         *contents = s->contents;
         s->contents = (struct vr_contents) { 0 };
     }
-    vr_readback_resume(&s->job.rb);
-    vr_readback_end(&s->job.rb);
+    vr_readback_resume(&s->tiles.rb);
+    vr_readback_end(&s->tiles.rb);
     free_saver(s);
 }
 
 void vr_saver_abandon(struct vr_saver *s)
 {
-    stop_thread(s);
+    end_pack(s);
     free_saver(s);
 }
 
 /* Loading */
 
 struct loader {
-    struct job job;
+    struct tiles tiles;
     ZSTD_DCtx *dctx;
     const struct vr_chunk *from;    /* the next chunk */
     ZSTD_inBuffer in;
@@ -350,7 +295,7 @@ static int decompress(struct loader *l, void *data, size_t size)
 /* Read and verify the checksum that follows the last byte. */
 static int decompress_end(struct loader *l)
 {
-    ZSTD_outBuffer out = { l->job.tile, 0, 0 };
+    ZSTD_outBuffer out = { l->tiles.tile, 0, 0 };
     int ret = 0;
 
     while (!ret && !l->complete) {
@@ -364,10 +309,10 @@ static int load_tiles(struct loader *l)
     struct vr_tile tile = { 0 };
     int ret = 0;
 
-    while (!ret && vr_readback_next(&l->job.rb, &tile)) {
-        ret = decompress(l, l->job.tile, tile.size);
+    while (!ret && vr_readback_next(&l->tiles.rb, &tile)) {
+        ret = decompress(l, l->tiles.tile, tile.size);
         if (!ret) {
-            ret = vr_readback_write(&l->job.rb, &tile, l->job.tile);
+            ret = vr_readback_write(&l->tiles.rb, &tile, l->tiles.tile);
         }
     }
     return ret ? ret : decompress_end(l);
@@ -378,15 +323,15 @@ int vr_contents_load(const struct virgl_reclaim_allocator *a,
                      const struct vr_contents *contents)
 {
     struct loader l = { .from = contents->chunks };
-    int ret = vr_readback_begin(&l.job.rb, args, name);
+    int ret = vr_readback_begin(&l.tiles.rb, args, name);
 
     if (ret) {
         return ret == -ENOMEM ? ret : -EIO;
     }
     l.dctx = ZSTD_createDCtx();
-    ret = begin(&l.job, a) && l.dctx ? load_tiles(&l) : -ENOMEM;
+    ret = begin(&l.tiles, a) && l.dctx ? load_tiles(&l) : -ENOMEM;
     ZSTD_freeDCtx(l.dctx);
-    end(&l.job);
+    end(&l.tiles);
     return ret == 0 || ret == -ENOMEM ? ret : -EIO;
 }
 

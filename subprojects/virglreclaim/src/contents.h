@@ -18,15 +18,16 @@ struct vr_contents {
 };
 
 struct vr_saver;
+struct vr_worker;
 
 /*
  * Begin to read the contents of resource args->handle, whose GL object is @name
- * or 0, and to compress them into @max bytes at most: in a thread of its own if
- * @threaded and if there can be one. @args must stay. Context 0 is current.
+ * or 0, and to compress them into @max bytes at most: in @worker, or in the
+ * caller's thread if that is NULL. @args must stay. Context 0 is current.
  * Returns 0, -ENOTSUP if they cannot be read losslessly, or -ENOMEM.
  */
 int vr_saver_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
-                 uint32_t name, uint64_t max, bool threaded,
+                 uint32_t name, uint64_t max, struct vr_worker *worker,
                  struct vr_saver **saver);
 /*
  * Go on, context 0 current: read a tile, unless the last one is being

@@ -35,6 +35,7 @@ struct virgl_reclaim *virgl_reclaim_new_with_allocator(
         vr->storage_pool.size = sizeof(struct vr_storage);
         vr->object_pool.allocator = &vr->allocator;
         vr->object_pool.size = sizeof(struct vr_object);
+        vr_worker_init(&vr->worker);
     }
     return vr;
 }
@@ -51,6 +52,7 @@ void virgl_reclaim_free(struct virgl_reclaim *vr)
     if (vr) {
         allocator = vr->allocator;
         virgl_reclaim_reset(vr);
+        vr_worker_end(&vr->worker);
         vr_free(&allocator, vr);
     }
 }

@@ -12,6 +12,7 @@
 #include "storage.h"
 #include "stream.h"
 #include "table.h"
+#include "worker.h"
 
 /* Guests allocate the lowest free ids: most have fewer resources than this. */
 #define VR_ABSENT_IDS 1024
@@ -114,6 +115,7 @@ struct virgl_reclaim {
     uint64_t pass_subs;         /* changes of subs when it began */
     uint64_t sub_changes;
     uint64_t n_retire;          /* sub-contexts to retire what they have used */
+    struct vr_worker worker;
     struct vr_resource *compressing;    /* or NULL; then also: */
     struct vr_saver *saver;
     int saver_over;             /* what it is to exceed its maximum */

@@ -78,10 +78,10 @@ void vr_gl_rebind_indirect(uint32_t name)
 }
 
 int vr_saver_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
-                 uint32_t name, uint64_t max, bool threaded,
+                 uint32_t name, uint64_t max, struct vr_worker *worker,
                  struct vr_saver **saver)
 {
-    (void)a, (void)args, (void)name, (void)max, (void)threaded, (void)saver;
+    (void)a, (void)args, (void)name, (void)max, (void)worker, (void)saver;
     return -ENOTSUP;
 }
 
