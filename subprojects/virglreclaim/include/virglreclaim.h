@@ -101,6 +101,12 @@ struct virgl_reclaim_stats {
     uint64_t decompressions;    /* total */
     uint64_t skipped[VIRGL_RECLAIM_SKIPPED_REASONS];    /* totals */
     uint64_t decompress_us[VIRGL_RECLAIM_TIME_BUCKETS]; /* decompressions */
+    /* Of virgl_reclaim_set_compress_file(), whoever has what is in it: */
+    uint64_t file;              /* number of contents in the file */
+    uint64_t file_bytes;        /* that they take there */
+    uint64_t file_writes;       /* total of contents written */
+    uint64_t file_reads;        /* total of contents read back */
+    uint64_t file_errors;       /* total of writes and reads that failed */
 };
 
 /*
@@ -135,7 +141,8 @@ struct virgl_reclaim_events {
                              bool purged, void *opaque);
     /*
      * Resource @id is compressed, its storage released or reported as deferred
-     * before; the contents take @compressed_bytes of memory.
+     * before; the contents take @compressed_bytes of memory, or 0 if they are in
+     * the file.
      */
     void (*compressed)(uint32_t id, uint64_t compressed_bytes, void *opaque);
     /*
@@ -158,6 +165,17 @@ struct virgl_reclaim_events {
      * purged or destroyed meanwhile.
      */
     void (*unreferenced)(uint32_t id, void *opaque);
+    /*
+     * The contents of resource @id, which is compressed, have moved to the file
+     * and take no memory any more.
+     */
+    void (*written)(uint32_t id, void *opaque);
+    /*
+     * The contents of resource @id could not be written to the file, and are in
+     * memory or storage as before, or not be read from it, and are there: @error
+     * is a negative errno value.
+     */
+    void (*file_failed)(uint32_t id, int error, bool write, void *opaque);
 };
 
 /* A transfer between the backing of a resource and its storage. */
@@ -229,8 +247,8 @@ void virgl_reclaim_free(struct virgl_reclaim *vr);
  * Call it after virgl_renderer_reset(), which destroys them in the renderer.
  * Does not call the renderer and reports no events. Attached backing is the
  * caller's again, but not returned: detach it before, or keep a list of your
- * own. Totals of the statistics, the limit of compressed contents and the
- * event callbacks stay.
+ * own. Totals of the statistics, the limit of compressed contents, their file
+ * and the event callbacks stay.
  */
 void virgl_reclaim_reset(struct virgl_reclaim *vr);
 
@@ -572,6 +590,34 @@ int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
 void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max);
 
 /**
+ * virgl_reclaim_set_compress_file: Have a file for what exceeds that limit.
+ * @vr: instance
+ * @fd: the file, open for reading and writing; nobody else may write to it. The
+ *      caller's, to be closed after virgl_reclaim_free(). -1, as at the start:
+ *      none
+ *
+ * When the memory of compressed contents reaches its limit, the least recently
+ * used ones of 4096 bytes or more are written to the file, until the others stay
+ * below: in a thread of the library's own, for which
+ * virgl_reclaim_resource_compress() waits and virgl_reclaim_compress_run() does
+ * not. They are read when the resource is restored. Meanwhile the contents of
+ * one resource are in memory above the limit.
+ *
+ * The file has 64 KiB for each part of contents, reuses the space of those that
+ * are gone, and punches holes there if its file system can. So it grows to what
+ * was in it at one time.
+ *
+ * If a write fails, contents stay where they are, and what is to be compressed
+ * is skipped for the limit (-ENOSPC); of later attempts some are made without
+ * the file, the more the longer it fails. If a read fails, so does the restore
+ * (-EIO); the contents are kept for the next one. Both are reported
+ * (file_failed).
+ *
+ * Returns: 0; -EBUSY if contents are in the file that is set.
+ */
+int virgl_reclaim_set_compress_file(struct virgl_reclaim *vr, int fd);
+
+/**
  * virgl_reclaim_resource_compress: Compress contents and release the storage.
  * @vr: instance
  * @id: resource
@@ -593,7 +639,8 @@ void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max);
  * the count of the reason: -ENOENT; -EBUSY if the storage cannot leave (see enum
  * virgl_reclaim_skipped); -ENODATA if it is purged or has no host storage (not
  * counted); -ENOTSUP if there is no lossless readback; -EFBIG if it would save
- * less than an eighth; -ENOSPC if it would exceed the limit; -ENOMEM; -EALREADY
+ * less than an eighth; -ENOSPC if it would exceed the limit, and there is no
+ * file or writing to it failed; -ENOMEM; -EALREADY
  * while virgl_reclaim_compress_begin() has one under way.
  */
 int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id);
@@ -637,7 +684,7 @@ int virgl_reclaim_compress_run(struct virgl_reclaim *vr);
  *
  * Returns: 0, also if it is resident; -ENOENT; an error of
  * virgl_reclaim_resource_create(); -EIO if compressed contents cannot be
- * restored. After an error the resource is purged or compressed as before.
+ * restored, or not be read from the file. After an error the resource is purged or compressed as before.
  */
 int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id);
 
@@ -692,7 +739,9 @@ void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
  * textures of the last rendering passes, and a deleted texture lives on where it
  * is bound. This visits such contexts, a few at a time so that no call takes
  * long. Call it from a timer soon after purges, unrefs and compressions, and
- * virgl_reclaim_trim() after it. Can report storage_released.
+ * virgl_reclaim_trim() after it. Can report storage_released. It also takes the
+ * result of a write to the file that a resource was compressed for which was
+ * used meanwhile, and can report written and file_failed.
  *
  * Returns: whether to call it again.
  */

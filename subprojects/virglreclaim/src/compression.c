@@ -4,6 +4,7 @@
 #include "compression.h"
 #include "context.h"
 #include "deferred.h"
+#include "overflow.h"
 #include "residency.h"
 #include "resource.h"
 
@@ -18,6 +19,15 @@ void virgl_reclaim_set_compress_max(struct virgl_reclaim *vr, uint64_t max)
     vr->compress_max = max;
 }
 
+int virgl_reclaim_set_compress_file(struct virgl_reclaim *vr, int fd)
+{
+    if (vr->file.contents || vr->write.extent) {
+        return -EBUSY;
+    }
+    vr->file.fd = fd;
+    return 0;
+}
+
 /* Accounting */
 
 /* Add @n, 1 or -1, to the statistics of compressed resources. */
@@ -30,15 +40,16 @@ static void count_compressed(struct virgl_reclaim *vr,
 }
 
 void vr_compression_forget(struct virgl_reclaim *vr,
-                           const struct vr_resource *res)
+                           struct vr_resource *res)
 {
+    vr_overflow_remove(vr, res);
     count_compressed(vr, res, -1);
 }
 
 void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     vr_resource_set_absent(vr, res, false);
-    count_compressed(vr, res, -1);
+    vr_compression_forget(vr, res);
     vr_contents_free(&vr->allocator, &res->contents);
 }
 
@@ -68,14 +79,20 @@ static void count_skipped(struct virgl_reclaim *vr, struct vr_resource *res,
 
 /* Compress */
 
-/* Most bytes that contents of @res may take, and what it is to exceed them. */
-static uint64_t limit(const struct virgl_reclaim *vr,
-                      const struct vr_resource *res, int *error)
+/*
+ * Most bytes that contents of @res may take, and what it is to exceed them: if
+ * there is a file, they have room there, or others have.
+ */
+static uint64_t limit(struct virgl_reclaim *vr, const struct vr_resource *res,
+                      int *error)
 {
     uint64_t gain = res->bytes - res->bytes / MIN_GAIN;
     uint64_t used = vr->stats.compressed_bytes;
     uint64_t left = used < vr->compress_max ? vr->compress_max - used : 0;
 
+    if (vr->compress_max && gain >= left && vr_file_may_write(&vr->file)) {
+        left = UINT64_MAX;
+    }
     *error = gain < left ? -EFBIG : -ENOSPC;
     return gain < left ? gain : left;
 }
@@ -133,6 +150,7 @@ static int begin(struct virgl_reclaim *vr, struct vr_resource *res,
         return ret;
     }
     vr->saver_over = over;
+    vr->write_failed = false;
     vr->compressing = res;
     vr_resource_set_absent(vr, res, true);
     vr_residency_detach(vr, res);
@@ -184,6 +202,7 @@ static void finish(struct virgl_reclaim *vr)
     res->state = VIRGL_RECLAIM_COMPRESSED;
     res->notify = false;
     count_compressed(vr, res, 1);
+    vr_overflow_add(vr, res);
     vr->stats.compressions++;
     vr_report(vr, compressed, res->args.handle, res->contents.bytes);
 }
@@ -200,6 +219,12 @@ static int run(struct virgl_reclaim *vr)
     }
     if (ret == -ENOSPC) {
         ret = vr->saver_over;
+    }
+    if (!ret) {
+        ret = vr_overflow_make_room(vr, res, vr_saver_contents(vr->saver));
+        if (ret == -EAGAIN) {
+            return ret;
+        }
     }
     if (ret) {
         cancel(vr);
@@ -226,6 +251,7 @@ int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id)
         return ret;
     }
     do {
+        vr_overflow_wait(vr);
         ret = run(vr);
     } while (ret == -EAGAIN);
     return ret;
@@ -248,6 +274,9 @@ int virgl_reclaim_compress_begin(struct virgl_reclaim *vr, uint32_t id)
 int virgl_reclaim_compress_run(struct virgl_reclaim *vr)
 {
     if (!vr->compressing) {
+        if (vr_overflow_is_writing(vr)) {
+            return -EAGAIN;
+        }
         return vr->cancelled ? -ECANCELED : -ENODATA;
     }
     return run(vr);
@@ -274,21 +303,40 @@ static void count_time(struct virgl_reclaim *vr, uint64_t us)
     vr->stats.decompressions++;
 }
 
+static void count_read(struct virgl_reclaim *vr, const struct vr_resource *res,
+                       int ret)
+{
+    const struct vr_extent *extent = res->contents.extent;
+
+    if (extent && ret == 0) {
+        vr->file.reads++;
+    } else if (extent && ret == -EIO) {
+        vr->file.errors++;
+        vr_report(vr, file_failed, res->args.handle,
+                  extent->error ? extent->error : ret, false);
+    }
+}
+
 int vr_compression_load(struct virgl_reclaim *vr, struct vr_resource *res,
                         uint32_t id)
 {
     vr_args args = res->args;
-    int ret = vr_resource_make_storage(vr, res, id);
+    int ret;
 
-    if (ret) {
-        return ret;
+    vr_overflow_remove(vr, res);
+    ret = vr_resource_make_storage(vr, res, id);
+    if (!ret) {
+        args.handle = id;
+        ret = vr_contents_load(&vr->allocator, &args, res->storage->name,
+                               &res->contents);
+        if (ret) {
+            vr_resource_release_storage(vr, res, NULL);
+            res->state = VIRGL_RECLAIM_COMPRESSED;
+        }
+        count_read(vr, res, ret);
     }
-    args.handle = id;
-    ret = vr_contents_load(&vr->allocator, &args, res->storage->name,
-                           &res->contents);
     if (ret) {
-        vr_resource_release_storage(vr, res, NULL);
-        res->state = VIRGL_RECLAIM_COMPRESSED;
+        vr_overflow_add(vr, res);
     }
     return ret;
 }

@@ -18,7 +18,7 @@ int vr_compression_load(struct virgl_reclaim *vr, struct vr_resource *res,
 void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res);
 /* Count those of @res no more, which are kept. */
 void vr_compression_forget(struct virgl_reclaim *vr,
-                           const struct vr_resource *res);
+                           struct vr_resource *res);
 
 /* If @res is being compressed, end that: it is used or destroyed. */
 void vr_compression_cancel_if(struct virgl_reclaim *vr,

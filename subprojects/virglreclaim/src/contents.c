@@ -2,6 +2,7 @@
 /* Compressed contents of a resource. */
 
 #include "contents.h"
+#include "file.h"
 #include "readback.h"
 #include "worker.h"
 
@@ -247,6 +248,11 @@ void vr_saver_free(struct vr_saver *s, struct vr_contents *contents)
     free_saver(s);
 }
 
+struct vr_contents *vr_saver_contents(struct vr_saver *s)
+{
+    return &s->contents;
+}
+
 void vr_saver_abandon(struct vr_saver *s)
 {
     end_pack(s);
@@ -258,19 +264,40 @@ void vr_saver_abandon(struct vr_saver *s)
 struct loader {
     struct tiles tiles;
     ZSTD_DCtx *dctx;
-    const struct vr_chunk *from;    /* the next chunk */
+    const struct vr_chunk *from;    /* the next chunk, or ... */
+    struct vr_extent *extent;   /* ... the file to be read, ... */
+    uint64_t at;                /* ... at this byte, ... */
+    uint8_t *slot;              /* ... into this memory */
     ZSTD_inBuffer in;
     bool complete;              /* the end of the compressed data was read */
 };
+
+/* The next compressed data, if there are any. */
+static int next_data(struct loader *l)
+{
+    uint64_t left = l->extent ? l->extent->bytes - l->at : 0;
+    size_t size = left < VR_FILE_SLOT ? left : VR_FILE_SLOT;
+
+    if (l->from) {
+        l->in = (ZSTD_inBuffer) { l->from->data, l->from->size, 0 };
+        l->from = l->from->next;
+    } else if (size) {
+        if (vr_file_read(l->extent, l->at, l->slot, size)) {
+            return -EIO;
+        }
+        l->in = (ZSTD_inBuffer) { l->slot, size, 0 };
+        l->at += size;
+    }
+    return 0;
+}
 
 /* One step; fails at the end of the compressed data. */
 static int step(struct loader *l, ZSTD_outBuffer *out)
 {
     size_t ret;
 
-    if (l->in.pos == l->in.size && l->from) {
-        l->in = (ZSTD_inBuffer) { l->from->data, l->from->size, 0 };
-        l->from = l->from->next;
+    if (l->in.pos == l->in.size && next_data(l)) {
+        return -EIO;
     }
     ret = ZSTD_decompressStream(l->dctx, out, &l->in);
     if (ZSTD_isError(ret)) {
@@ -304,6 +331,14 @@ static int decompress_end(struct loader *l)
     return ret;
 }
 
+static bool begin_loader(struct loader *l,
+                         const struct virgl_reclaim_allocator *a)
+{
+    l->dctx = ZSTD_createDCtx();
+    l->slot = l->extent ? vr_alloc0(a, VR_FILE_SLOT) : NULL;
+    return begin(&l->tiles, a) && l->dctx && (l->slot || !l->extent);
+}
+
 static int load_tiles(struct loader *l)
 {
     struct vr_tile tile = { 0 };
@@ -322,27 +357,50 @@ int vr_contents_load(const struct virgl_reclaim_allocator *a,
                      const vr_args *args, uint32_t name,
                      const struct vr_contents *contents)
 {
-    struct loader l = { .from = contents->chunks };
+    struct loader l = { .from = contents->chunks, .extent = contents->extent };
     int ret = vr_readback_begin(&l.tiles.rb, args, name);
 
     if (ret) {
         return ret == -ENOMEM ? ret : -EIO;
     }
-    l.dctx = ZSTD_createDCtx();
-    ret = begin(&l.tiles, a) && l.dctx ? load_tiles(&l) : -ENOMEM;
+    ret = begin_loader(&l, a) ? load_tiles(&l) : -ENOMEM;
     ZSTD_freeDCtx(l.dctx);
+    vr_free(a, l.slot);
     end(&l.tiles);
     return ret == 0 || ret == -ENOMEM ? ret : -EIO;
+}
+
+void vr_chunks_free(const struct virgl_reclaim_allocator *a,
+                    struct vr_chunk *chunks)
+{
+    while (chunks) {
+        struct vr_chunk *chunk = chunks;
+
+        chunks = chunk->next;
+        vr_free(a, chunk);
+    }
 }
 
 void vr_contents_free(const struct virgl_reclaim_allocator *a,
                       struct vr_contents *contents)
 {
-    while (contents->chunks) {
-        struct vr_chunk *chunk = contents->chunks;
-
-        contents->chunks = chunk->next;
-        vr_free(a, chunk);
+    if (contents->extent) {
+        vr_extent_free(contents->extent);
     }
-    contents->bytes = 0;
+    if (contents->write) {
+        contents->write->contents = NULL;
+    } else {
+        vr_chunks_free(a, contents->chunks);
+    }
+    *contents = (struct vr_contents) { 0 };
+}
+
+uint64_t vr_contents_size(const struct vr_contents *contents)
+{
+    uint64_t size = contents->extent ? contents->extent->bytes : 0;
+
+    for (const struct vr_chunk *c = contents->chunks; c; c = c->next) {
+        size += c->size;
+    }
+    return size;
 }

@@ -13,8 +13,19 @@ struct vr_chunk {
 };
 
 struct vr_contents {
-    struct vr_chunk *chunks;
+    struct vr_chunk *chunks;    /* in memory, or else ... */
+    struct vr_extent *extent;   /* ... in the file */
     uint64_t bytes;             /* memory that the chunks take */
+    struct vr_write *write;     /* while chunks are written to the file */
+};
+
+/* A write of contents to the file. */
+struct vr_write {
+    struct vr_extent *extent;   /* NULL: there is none */
+    struct vr_chunk *chunks;    /* this one's if there are no contents */
+    struct vr_contents *contents;   /* NULL: freed meanwhile */
+    struct vr_resource *res;    /* NULL: they do not count with it yet */
+    uint32_t id;
 };
 
 struct vr_saver;
@@ -40,18 +51,30 @@ int vr_saver_step(struct vr_saver *s);
  * Context 0 is current.
  */
 void vr_saver_free(struct vr_saver *s, struct vr_contents *contents);
+/* What was compressed so far. */
+struct vr_contents *vr_saver_contents(struct vr_saver *s);
 /* End after a reset of the renderer, which has freed what GL had. */
 void vr_saver_abandon(struct vr_saver *s);
 
 /*
- * Decompress @contents, which are kept, into resource args->handle. Returns 0,
+ * Decompress @contents, from the file or not, which are kept, into resource args->handle. Returns 0,
  * -ENOMEM or -EIO; on failure the resource may be partly written.
  */
 int vr_contents_load(const struct virgl_reclaim_allocator *a,
                      const vr_args *args, uint32_t name,
                      const struct vr_contents *contents);
 
+/* Free them, once they are not being written any more. */
 void vr_contents_free(const struct virgl_reclaim_allocator *a,
                       struct vr_contents *contents);
+void vr_chunks_free(const struct virgl_reclaim_allocator *a,
+                    struct vr_chunk *chunks);
+/* Bytes of compressed data, wherever they are. */
+uint64_t vr_contents_size(const struct vr_contents *contents);
+
+static inline bool vr_contents_exist(const struct vr_contents *contents)
+{
+    return contents->chunks || contents->extent;
+}
 
 #endif

@@ -4,6 +4,7 @@
 #include "deferred.h"
 #include "context.h"
 #include "gl-context.h"
+#include "overflow.h"
 
 /* Deferred storage that a submit without tracking looks at. */
 #define CHECK_SOME 64
@@ -422,7 +423,7 @@ bool virgl_reclaim_collect(struct virgl_reclaim *vr)
 {
     collect_deleted(vr);
     retire_some(vr);
-    return vr->n_deleted || vr->n_retire;
+    return vr_overflow_is_writing(vr) || vr->n_deleted || vr->n_retire;
 }
 
 void vr_deferred_reset(struct virgl_reclaim *vr)

@@ -4,6 +4,7 @@
 #include "compression.h"
 #include "context.h"
 #include "deferred.h"
+#include "overflow.h"
 #include "resource.h"
 
 #include <string.h>
@@ -36,6 +37,7 @@ struct virgl_reclaim *virgl_reclaim_new_with_allocator(
         vr->object_pool.allocator = &vr->allocator;
         vr->object_pool.size = sizeof(struct vr_object);
         vr_worker_init(&vr->worker);
+        vr_file_init(&vr->file, &vr->allocator);
     }
     return vr;
 }
@@ -51,7 +53,11 @@ void virgl_reclaim_free(struct virgl_reclaim *vr)
 
     if (vr) {
         allocator = vr->allocator;
+        vr->events = (struct virgl_reclaim_events) { NULL };
         virgl_reclaim_reset(vr);
+        vr_overflow_wait(vr);
+        vr_overflow_is_writing(vr);
+        vr_file_end(&vr->file);
         vr_worker_end(&vr->worker);
         vr_free(&allocator, vr);
     }
@@ -79,8 +85,8 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     vr_table_clear(&vr->subs);
     vr_table_clear(&vr->buffers);
     vr_table_clear(&vr->textures);
-    vr->newest = NULL;
-    vr->oldest = NULL;
+    vr->resident = (struct vr_lru) { NULL, NULL };
+    vr->packed = (struct vr_lru) { NULL, NULL };
     vr->stats.resident_bytes = 0;
     vr->stats.purged = 0;
     vr->stats.released_bytes = 0;
@@ -109,6 +115,11 @@ void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
 
     all.size = stats->size;
     all.resources = vr->resources.used;
+    all.file = vr->file.contents;
+    all.file_bytes = vr->file.bytes;
+    all.file_writes = vr->file.writes;
+    all.file_reads = vr->file.reads;
+    all.file_errors = vr->file.errors;
     memset(stats, 0, stats->size);
     memcpy(stats, &all, size);
 }

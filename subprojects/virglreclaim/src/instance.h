@@ -6,6 +6,7 @@
 
 #include "binding.h"
 #include "contents.h"
+#include "file.h"
 #include "internal.h"
 #include "object.h"
 #include "pool.h"
@@ -31,6 +32,11 @@
  */
 #define VR_PRIVATE_HANDLES 0xffffff00u
 
+/* Resources by last use. */
+struct vr_lru {
+    struct vr_resource *newest, *oldest;
+};
+
 struct vr_resource {
     vr_args args;               /* to create it again */
     uint64_t bytes;
@@ -52,7 +58,7 @@ struct vr_resource {
     struct vr_object *objects;  /* that refer to it */
     struct vr_binding *bindings;    /* that it is bound to without an object */
     uint64_t last_use;
-    struct vr_resource *newer, *older;  /* while resident */
+    struct vr_resource *newer, *older;  /* in vr->resident or vr->packed */
     struct vr_resource *next_orphan, **orphan_link; /* while destroyed */
 };
 
@@ -105,7 +111,8 @@ struct virgl_reclaim {
     uint64_t sequence;          /* of the last binding of an object */
     uint64_t visits;            /* walks over sub-contexts */
     uint64_t now;               /* virgl_reclaim_set_time() */
-    struct vr_resource *newest, *oldest;    /* resident, by last use */
+    struct vr_lru resident;
+    struct vr_lru packed;       /* compressed in memory, and worth a write */
     struct vr_storage *deferred;    /* detached, and still referenced */
     uint64_t n_deferred;        /* of these */
     struct vr_storage *unreferenced;    /* of these, to be looked at */
@@ -122,6 +129,9 @@ struct virgl_reclaim {
     bool cancelled;             /* the last one that was begun */
     struct virgl_reclaim_stats stats;   /* all but resources */
     uint64_t compress_max;      /* limit of stats.compressed_bytes */
+    struct vr_file file;        /* for what exceeds it */
+    struct vr_write write;      /* that is under way */
+    bool write_failed;          /* the last one */
     struct virgl_reclaim_events events;
     void *events_opaque;
     /*

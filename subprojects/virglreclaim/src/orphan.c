@@ -43,11 +43,12 @@ void vr_orphan_begin(struct virgl_reclaim *vr, struct vr_resource *res)
 void vr_orphan_end(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     uint64_t bytes = res->contents.bytes;
+    bool counted = vr_contents_exist(&res->contents);
 
     unlink_orphan(res);
     vr_resource_set_absent(vr, res, false);
     vr_resource_free(vr, res);
-    if (bytes) {
+    if (counted) {
         vr->stats.deferred--;
         vr->stats.deferred_bytes -= bytes;
         vr_report(vr, storage_released, 0, bytes, 0, false);

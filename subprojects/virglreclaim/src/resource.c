@@ -12,40 +12,42 @@
 
 /* Last use */
 
-static void unlink_used(struct virgl_reclaim *vr, struct vr_resource *res)
+void vr_lru_remove(struct vr_lru *lru, struct vr_resource *res)
 {
     if (res->newer) {
         res->newer->older = res->older;
-    } else if (vr->newest == res) {
-        vr->newest = res->older;
+    } else if (lru->newest == res) {
+        lru->newest = res->older;
     }
     if (res->older) {
         res->older->newer = res->newer;
-    } else if (vr->oldest == res) {
-        vr->oldest = res->newer;
+    } else if (lru->oldest == res) {
+        lru->oldest = res->newer;
     }
     res->newer = NULL;
     res->older = NULL;
 }
 
-static void link_used(struct virgl_reclaim *vr, struct vr_resource *res)
+void vr_lru_add(struct vr_lru *lru, struct vr_resource *res)
 {
-    res->older = vr->newest;
-    if (vr->newest) {
-        vr->newest->newer = res;
-    } else {
-        vr->oldest = res;
+    struct vr_resource *older = lru->newest;
+
+    while (older && older->last_use > res->last_use) {
+        older = older->older;
     }
-    vr->newest = res;
+    res->older = older;
+    res->newer = older ? older->newer : lru->oldest;
+    *(older ? &older->newer : &lru->oldest) = res;
+    *(res->newer ? &res->newer->older : &lru->newest) = res;
 }
 
 void vr_resource_used(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     res->last_use = vr->now;
     res->incompressible = false;
-    if (res->storage && vr->newest != res) {
-        unlink_used(vr, res);
-        link_used(vr, res);
+    if (res->storage && vr->resident.newest != res) {
+        vr_lru_remove(&vr->resident, res);
+        vr_lru_add(&vr->resident, res);
     }
 }
 
@@ -65,7 +67,7 @@ uint64_t virgl_reclaim_resource_last_use(const struct virgl_reclaim *vr,
 uint32_t virgl_reclaim_lru_next(const struct virgl_reclaim *vr, uint32_t after,
                                 uint64_t *last_use)
 {
-    const struct vr_resource *res = vr->oldest;
+    const struct vr_resource *res = vr->resident.oldest;
 
     if (after) {
         res = vr_find(vr, after);
@@ -125,7 +127,8 @@ int vr_resource_make_storage(struct virgl_reclaim *vr, struct vr_resource *res,
     res->gl_buffer = storage->buffer && storage->name;
     res->state = VIRGL_RECLAIM_RESIDENT;
     vr->stats.resident_bytes += res->bytes;
-    link_used(vr, res);
+    res->last_use = vr->now;
+    vr_lru_add(&vr->resident, res);
     return 0;
 }
 
@@ -136,7 +139,7 @@ bool vr_resource_release_storage(struct virgl_reclaim *vr,
     struct vr_storage *storage = res->storage;
 
     res->storage = NULL;
-    unlink_used(vr, res);
+    vr_lru_remove(&vr->resident, res);
     vr->stats.resident_bytes -= res->bytes;
     return vr_deferred_release(vr, storage, res->args.handle, owner);
 }

@@ -39,6 +39,13 @@ void vr_resource_free(struct virgl_reclaim *vr, struct vr_resource *res);
 void vr_resource_set_absent(struct virgl_reclaim *vr, struct vr_resource *res,
                             bool absent);
 
+/*
+ * Behind those that were used no later: of what is used now, that is the end.
+ * Removing what is in no list does nothing.
+ */
+void vr_lru_add(struct vr_lru *lru, struct vr_resource *res);
+void vr_lru_remove(struct vr_lru *lru, struct vr_resource *res);
+
 /* Move @res, which is resident, to the end of those by last use. */
 void vr_resource_used(struct virgl_reclaim *vr, struct vr_resource *res);
 
