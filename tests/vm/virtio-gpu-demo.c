@@ -13,6 +13,7 @@
 
 #include "qemu/osdep.h"
 #include "virtio-gpu-vm-host.h"
+#include "virtio-gpu-vm-program.h"
 
 #define CACHE .scenario = VM_SCENARIO_CACHE, .ram_mib = 256, .bo_mib = 128, \
     .hog_mib = 100
@@ -27,17 +28,9 @@
 /* Exceeds the guest's memory. */
 #define QUICK_BO_MIB 384
 
-static int64_t demo_started;
-
-static void show_progress(const VmConfig *config, const char *text)
-{
-    fprintf(stderr, "  %5.1f s  %-14s %s\n",
-            (g_get_monotonic_time() - demo_started) / 1e6, config->name, text);
-}
-
 static VmRun *run_host(const VmConfig *config)
 {
-    VmRun *run = vm_run_start_desktop(config, show_progress);
+    VmRun *run = vm_run_start_desktop(config, vm_program_progress);
 
     if (!vm_run_result(run)->problem) {
         vm_host_take_back(run, "",
@@ -73,25 +66,19 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     for (i = 0; i < n; i++) {
-        g_autofree char *missing = vm_config_missing(&configs[i]);
-
-        if (missing && i >= concurrent) {
-            fprintf(stderr, "not run: %s: %s\n", configs[i].name, missing);
+        if (!vm_program_can_run(&configs[i])) {
+            if (i < concurrent) {
+                return EXIT_FAILURE;
+            }
             n = concurrent;
             break;
-        }
-        if (missing) {
-            fprintf(stderr, "%s\n", missing);
-            return EXIT_FAILURE;
         }
         if (quick && configs[i].scenario == VM_SCENARIO_IDLE) {
             configs[i].bo_mib = QUICK_BO_MIB;
         }
     }
 
-    g_set_print_handler(vm_print_nothing);
-    demo_started = g_get_monotonic_time();
-    runs = vm_run_all(configs, concurrent, VM_JOBS, show_progress);
+    runs = vm_run_all(configs, concurrent, VM_JOBS, vm_program_progress);
     runs = g_renew(VmRun *, runs, n);
     for (i = concurrent; i < n; i++) {
         runs[i] = run_host(&configs[i]);

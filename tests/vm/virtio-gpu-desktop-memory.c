@@ -15,13 +15,9 @@
 #include "qemu/cutils.h"
 #include "qemu/units.h"
 #include "virtio-gpu-vm-desktop.h"
+#include "virtio-gpu-vm-program.h"
 
 #define WINDOWS 4
-
-static void show_progress(const VmConfig *config, const char *text)
-{
-    fprintf(stderr, "%s: %s\n", config->name, text);
-}
 
 /* Columns of the driver's statistics. */
 static const char *const names[] = {
@@ -97,7 +93,6 @@ int main(int argc, char **argv)
         .our_driver = true, .our_device = true, .cpus = 2, .ram_mib = 1024,
         .zram_mib = 512,
     };
-    g_autofree char *missing = NULL;
     unsigned seconds;
     VmRun *run;
     bool passed;
@@ -109,14 +104,10 @@ int main(int argc, char **argv)
                 "HEIGHT\n");
         return EXIT_FAILURE;
     }
-    missing = vm_config_missing(&config);
-    if (missing) {
-        fprintf(stderr, "%s\n", missing);
+    if (!vm_program_can_run(&config)) {
         return EXIT_FAILURE;
     }
-
-    g_set_print_handler(vm_print_nothing);
-    run = vm_run_start_desktop(&config, show_progress);
+    run = vm_run_start_desktop(&config, vm_program_progress);
     if (!vm_run_result(run)->problem) {
         measure(run, seconds);
     }

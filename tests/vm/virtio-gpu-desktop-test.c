@@ -22,16 +22,6 @@
 /* For what depends on how fast the guest is: enough for any machine. */
 #define MAX_TRIES   200
 
-typedef struct Case {
-    VmConfig config;
-    void (*run)(VmRun *run);
-} Case;
-
-static void show_progress(const VmConfig *config, const char *text)
-{
-    g_test_message("%s: %s", config->name, text);
-}
-
 #define CLIENT_OPTIONS "--textures " stringify(TEXTURES) \
     " --mib " stringify(TEXTURE_MIB)
 
@@ -176,7 +166,7 @@ static void test_mesa_reuse(VmRun *run)
     g_free(ask_client(run, "verify"));
 }
 
-static const Case cases[] = {
+static const VmDesktopCase cases[] = {
     { { .name = "desktop/textures", DESKTOP, OUR_DEVICE, .zram_mib = 64 },
       test_textures },
     { { .name = "desktop/weston", DESKTOP, OUR_DEVICE }, test_weston },
@@ -192,38 +182,7 @@ static const Case cases[] = {
       test_mesa_reuse },
 };
 
-static void run_case(const void *data)
-{
-    const Case *test = data;
-    g_autofree char *missing = vm_config_missing(&test->config);
-    VmRun *run;
-
-    if (missing) {
-        g_test_skip(missing);
-        return;
-    }
-    run = vm_run_start_desktop(&test->config, show_progress);
-    g_test_message("%s: log in %s", test->config.name, vm_run_log(run));
-    test->run(run);
-    vm_run_stop(run);
-    g_assert_cmpstr(vm_run_result(run)->problem, ==, NULL);
-    g_assert_cmpuint(vm_run_result(run)->kernel_complaints, ==, 0);
-    g_assert_cmpuint(vm_run_result(run)->oom_kills, ==, 0);
-    vm_run_free(run);
-}
-
 int main(int argc, char **argv)
 {
-    int i;
-
-    g_test_init(&argc, &argv, NULL);
-    /* Run the other guests after a failure, too. */
-    g_test_set_nonfatal_assertions();
-    for (i = 0; i < ARRAY_SIZE(cases); i++) {
-        g_autofree char *path = g_strdup_printf("virtio-gpu/%s",
-                                                cases[i].config.name);
-
-        qtest_add_data_func(path, &cases[i], run_case);
-    }
-    return g_test_run();
+    return vm_desktop_run_tests(argc, argv, cases, G_N_ELEMENTS(cases));
 }

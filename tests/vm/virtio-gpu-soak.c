@@ -16,17 +16,11 @@
 
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
-#include "virtio-gpu-vm-run.h"
+#include "virtio-gpu-vm-program.h"
 
 static void print_line(const VmConfig *config, const char *line)
 {
     printf("%s\n", line);
-    fflush(stdout);
-}
-
-static void show_progress(const VmConfig *config, const char *text)
-{
-    printf("%s: %s\n", config->name, text);
     fflush(stdout);
 }
 
@@ -54,7 +48,6 @@ int main(int argc, char **argv)
         .ram_mib = debug ? 288 : 224, .debug_kernel = debug,
         .handle_line = print_line,
     };
-    g_autofree char *missing = NULL;
     g_autofree VmRun **runs = NULL;
     bool passed;
 
@@ -64,14 +57,10 @@ int main(int argc, char **argv)
                 "RESULT.JSON\n");
         return EXIT_FAILURE;
     }
-    missing = vm_config_missing(&config);
-    if (missing) {
-        fprintf(stderr, "%s\n", missing);
+    if (!vm_program_can_run(&config)) {
         return EXIT_FAILURE;
     }
-
-    g_set_print_handler(vm_print_nothing);
-    runs = vm_run_all(&config, 1, 1, show_progress);
+    runs = vm_run_all(&config, 1, 1, vm_program_progress);
     passed = vm_result_survives(&config, vm_run_result(runs[0]));
     if (!vm_runs_write(args[2], &config, runs, 1)) {
         fprintf(stderr, "%s: %s\n", args[2], strerror(errno));

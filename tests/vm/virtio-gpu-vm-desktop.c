@@ -7,6 +7,48 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-vm-desktop.h"
 
+static void show_progress(const VmConfig *config, const char *text)
+{
+    g_test_message("%s: %s", config->name, text);
+}
+
+static void run_case(const void *data)
+{
+    const VmDesktopCase *test = data;
+    g_autofree char *missing = vm_config_missing(&test->config);
+    VmRun *run;
+
+    if (missing) {
+        g_test_skip(missing);
+        return;
+    }
+    run = vm_run_start_desktop(&test->config, show_progress);
+    g_test_message("%s: log in %s", test->config.name, vm_run_log(run));
+    test->run(run);
+    vm_run_stop(run);
+    g_assert_cmpstr(vm_run_result(run)->problem, ==, NULL);
+    g_assert_cmpuint(vm_run_result(run)->kernel_complaints, ==, 0);
+    g_assert_cmpuint(vm_run_result(run)->oom_kills, ==, 0);
+    vm_run_free(run);
+}
+
+int vm_desktop_run_tests(int argc, char **argv, const VmDesktopCase *cases,
+                         size_t count)
+{
+    size_t i;
+
+    g_test_init(&argc, &argv, NULL);
+    /* Run the other guests after a failure, too. */
+    g_test_set_nonfatal_assertions();
+    for (i = 0; i < count; i++) {
+        g_autofree char *path = g_strdup_printf("virtio-gpu/%s",
+                                                cases[i].config.name);
+
+        qtest_add_data_func(path, &cases[i], run_case);
+    }
+    return g_test_run();
+}
+
 char *vm_desktop_shell(VmRun *run, const char *format, ...)
 {
     g_autofree char *command = NULL;

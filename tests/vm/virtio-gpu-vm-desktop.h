@@ -11,6 +11,21 @@
 
 #include "virtio-gpu-vm-run.h"
 
+/* A test: @run gets a guest of @config that has booted. */
+typedef struct VmDesktopCase {
+    VmConfig config;
+    void (*run)(VmRun *run);
+} VmDesktopCase;
+
+/*
+ * What main() of a test program does: the @count @cases are the tests
+ * virtio-gpu/NAME, where NAME is that of the configuration. In each the run must
+ * have no problem, the kernel no complaint, and nobody be killed. A case
+ * whose guest has not been built is skipped. Returns the exit status.
+ */
+int vm_desktop_run_tests(int argc, char **argv, const VmDesktopCase *cases,
+                         size_t count);
+
 /*
  * Run @format in the guest's shell. Returns what it prints, in one line, to be
  * freed with g_free(); NULL if it failed.

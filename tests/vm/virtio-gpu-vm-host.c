@@ -5,7 +5,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qapi/qmp/qdict.h"
 #include "virtio-gpu-vm-desktop.h"
 #include "virtio-gpu-vm-host.h"
 
@@ -42,42 +41,14 @@ static bool draw(VmRun *run, const char *client, double *fps)
     return true;
 }
 
-static QDict *get_stats(VmRun *run)
-{
-    return qtest_qmp(vm_run_qts(run),
-                     "{'execute': 'qom-get', 'arguments': "
-                     "{'path': %s, 'property': 'reclaim-stats'}}",
-                     VM_GPU_PATH);
-}
-
 uint64_t vm_host_stat(VmRun *run, const char *in, const char *name)
 {
-    QDict *response = get_stats(run);
-    QDict *stats = qdict_get_qdict(response, "return");
-    uint64_t value;
+    QDict *stats = vm_run_device_stats(run);
+    QDict *from = stats && in ? qdict_get_qdict(stats, in) : stats;
+    uint64_t value = from ? qdict_get_int(from, name) : 0;
 
-    stats = in ? qdict_get_qdict(stats, in) : stats;
-    value = qdict_get_int(stats, name);
-    qobject_unref(response);
+    qobject_unref(stats);
     return value;
-}
-
-static void set_target(VmRun *run)
-{
-    QDict *response = get_stats(run);
-    uint64_t bytes;
-
-    /* A stock device has neither. */
-    if (qdict_haskey(response, "return")) {
-        bytes = vm_host_stat(run, NULL, "used-bytes") / 2;
-        qobject_unref(response);
-        response = qtest_qmp(vm_run_qts(run),
-                             "{'execute': 'qom-set', 'arguments': "
-                             "{'path': %s, 'property': 'hostmem-target', "
-                             "'value': %" PRIu64 "}}", VM_GPU_PATH, bytes);
-        g_assert_true(qdict_haskey(response, "return"));
-    }
-    qobject_unref(response);
 }
 
 bool vm_host_has_given_back(VmRun *run, void *opaque)
@@ -121,7 +92,7 @@ bool vm_host_take_back(VmRun *run, const char *option,
     if (!ask(run, "busy", "go", &totals)) {
         return false;
     }
-    set_target(run);
+    vm_run_set_target(run, vm_host_stat(run, NULL, "used-bytes") / 2);
     if (done && !vm_run_until(run, done, opaque)) {
         return false;
     }

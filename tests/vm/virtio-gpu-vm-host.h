@@ -33,7 +33,7 @@ bool vm_host_has_given_back(VmRun *run, void *opaque);
 
 /*
  * A number of the device's reclaim-stats: the member @name, of the member @in
- * if that is not NULL.
+ * if that is not NULL. 0 of a stock device.
  */
 uint64_t vm_host_stat(VmRun *run, const char *in, const char *name);
 

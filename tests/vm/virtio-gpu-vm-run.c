@@ -119,15 +119,43 @@ static uint64_t read_rss_anon(const VmRun *run)
                  : 0;
 }
 
-static void read_stats(VmRun *run)
+QDict *vm_run_device_stats(VmRun *run)
 {
-    QDict *response;
+    QDict *response, *stats;
 
+    if (!run->config->our_device) {
+        return NULL;
+    }
     response = qtest_qmp(run->qts, "{'execute': 'qom-get', 'arguments': "
                          "{'path': %s, 'property': 'reclaim-stats'}}",
                          VM_GPU_PATH);
-    vm_result_set_stats(&run->result, qdict_get_qdict(response, "return"));
+    stats = qdict_get_qdict(response, "return");
+    g_assert(stats);
+    qobject_ref(stats);
     qobject_unref(response);
+    return stats;
+}
+
+void vm_run_set_target(VmRun *run, uint64_t bytes)
+{
+    QDict *response;
+
+    if (!run->config->our_device) {
+        return;
+    }
+    response = qtest_qmp(run->qts, "{'execute': 'qom-set', 'arguments': "
+                         "{'path': %s, 'property': 'hostmem-target', "
+                         "'value': %" PRIu64 "}}", VM_GPU_PATH, bytes);
+    g_assert_true(qdict_haskey(response, "return"));
+    qobject_unref(response);
+}
+
+static void read_stats(VmRun *run)
+{
+    QDict *stats = vm_run_device_stats(run);
+
+    vm_result_set_stats(&run->result, stats);
+    qobject_unref(stats);
 }
 
 static void sample_host(VmRun *run)

@@ -57,6 +57,15 @@ void vm_run_for(VmRun *run, unsigned ms);
 /* RssAnon of QEMU now, in bytes. */
 uint64_t vm_run_rss_anon(const VmRun *run);
 
+/*
+ * The device's reclaim-stats, to be freed with qobject_unref(); NULL if the
+ * device is a stock one.
+ */
+QDict *vm_run_device_stats(VmRun *run);
+
+/* Set the device's hostmem-target to @bytes; a stock device has none. */
+void vm_run_set_target(VmRun *run, uint64_t bytes);
+
 /* The connection to QEMU; valid until vm_run_stop(). */
 QTestState *vm_run_qts(const VmRun *run);
 
