@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A host without memory for a purged buffer: users get -ENOMEM, and succeed
- * when there is memory.
+ * A host short of memory: it asks for what is DONTNEED. Without memory for a
+ * purged buffer users get -ENOMEM, and succeed when there is some.
  */
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <drm.h>
@@ -161,7 +162,110 @@ static void test_create_refused(void)
     check_upload(&tbo);
 }
 
+/* What the device wants back: bytes of its memory in all, 0 for no target. */
+static void set_target(long long bytes)
+{
+    char request[64], response[64];
+
+    snprintf(request, sizeof(request), "hostmem_target %lld", bytes);
+    report_and_read(request, response, sizeof(response));
+    CHECK(strcmp(response, "ok") == 0);
+}
+
+static void wait_for_requests(long long requests)
+{
+    int waited;
+
+    for (waited = 0; waited < FREED_MS &&
+                     stat_of("device_requests") < requests; waited += 10) {
+        usleep(10000);
+    }
+    CHECK_INT(stat_of("device_requests"), >=, requests);
+}
+
+#define EACH (1024 * KIB)
+
+/*
+ * The device asks for memory: what is DONTNEED is purged, least recently marked
+ * first and no more than the device wants, and nothing is evicted.
+ */
+static void test_target(void)
+{
+    enum { COUNT = 12, MARKED = 8, WANTED = 4 };
+    long long evictions = stat_of("evictions");
+    long long purges = stat_of("purges");
+    long long requests = stat_of("device_requests");
+    TestBo *tbo = make_many(COUNT, EACH);
+    unsigned long long used, limit;
+    char response[64];
+    int i;
+
+    for (i = 0; i < MARKED; i++) {
+        dontneed(&tbo[i]);
+    }
+    report_and_read("hostmem", response, sizeof(response));
+    CHECK_INT(sscanf(response, "%llu %llu", &used, &limit), ==, 2);
+    set_target(used - WANTED * EACH + EACH / 2);
+    wait_for_stat("purges", purges + WANTED);
+    /* There is enough now. */
+    set_target(0);
+    CHECK_INT(stat_of("device_requests"), >, requests);
+    CHECK_INT(stat_of("device_wanted_bytes"), >, (WANTED - 1) * EACH);
+    CHECK_INT(stat_of("purges"), ==, purges + WANTED);
+    CHECK_INT(stat_of("evictions"), ==, evictions);
+    CHECK_INT(stat_of("evicted_bytes"), ==, 0);
+    for (i = 0; i < MARKED; i++) {
+        bool retained = willneed(&tbo[i]);
+
+        CHECK_INT(retained, ==, i >= WANTED);
+        check_contents(&tbo[i], retained);
+    }
+    for (; i < COUNT; i++) {
+        check_intact(&tbo[i]);
+        check_host(&tbo[i]);
+    }
+    release_many(tbo, COUNT);
+}
+
+/* Textures without guest pages are purged for the sake of the host's memory. */
+static void test_target_unbacked(void)
+{
+    long long purges = stat_of("purges");
+    TestBo tbo = { 0 };
+
+    CHECK_INT(bo_create_unmapped(env.gpu, BO_TEXTURE, EACH, &tbo.bo), ==, 0);
+    CHECK_INT(stat_of("unbacked_bytes"), >=, EACH);
+    dontneed(&tbo);
+    set_target(1);
+    wait_for_stat("purges", purges + 1);
+    set_target(0);
+    CHECK(!willneed(&tbo));
+}
+
+/* With nothing to give the device keeps asking, and all else goes on. */
+static void test_target_nothing(void)
+{
+    long long requests = stat_of("device_requests");
+    long long evictions = stat_of("evictions");
+    long long purges = stat_of("purges");
+    TestBo tbo;
+
+    make(&tbo, EACH);
+    set_target(1);
+    wait_for_requests(requests + 2);
+    test_bo_fill(&tbo, 1);
+    check_upload(&tbo);
+    set_target(0);
+    CHECK_INT(stat_of("purges"), ==, purges);
+    CHECK_INT(stat_of("evictions"), ==, evictions);
+    CHECK_INT(stat_of("resident_bytes"), >=, EACH);
+}
+
 const TestCase tests_host[] = {
+    { "host/target", test_target, NEEDS_FEATURE },
+    { "host/target-unbacked", test_target_unbacked, NEEDS_3D | NEEDS_FEATURE },
+    { "host/target-nothing", test_target_nothing, NEEDS_FEATURE },
+
     { "host/upload-enomem", test_upload_enomem, NEEDS_FEATURE },
     { "host/submit-enomem", test_submit_enomem, NEEDS_3D | NEEDS_FEATURE },
     { "host/reclaim-after-enomem", test_reclaim_after_enomem, NEEDS_FEATURE },

@@ -174,7 +174,10 @@ static void fill_again(TestBo *tbo, int ret)
     check_host(tbo);
 }
 
-/* Both the resource and the pages are created again. */
+/*
+ * Both the resource and the pages are created again. A resource that is created
+ * by an attempt that fails later is attached to its context by the next one.
+ */
 static void test_upload_purged(void)
 {
     TestBo tbo;
@@ -182,55 +185,6 @@ static void test_upload_purged(void)
     make(&tbo, BYTES);
     CHECK_INT(each_failure(&tbo, mark_and_purge, request_upload, fill_again),
               >, 0);
-}
-
-/* The buffer in another client. */
-static int second;
-static TestBo in_second;
-
-/* Only primary nodes share by name, which, unlike an export, does not pin. */
-static int open_primary(void)
-{
-    int card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
-
-    CHECK_INT(card, >=, 0);
-    return card;
-}
-
-static void share(const TestBo *tbo)
-{
-    struct drm_gem_flink flink = { .handle = tbo->bo.handle };
-    struct drm_gem_open named = { 0 };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_GEM_FLINK, &flink), ==, 0);
-    named.name = flink.name;
-    second = open_primary();
-    CHECK_INT(drm_request(second, DRM_IOCTL_GEM_OPEN, &named), ==, 0);
-    in_second = *tbo;
-    in_second.bo.handle = named.handle;
-}
-
-static void check_in_both(TestBo *tbo, int ret)
-{
-    PageCounts counts = { 0 };
-
-    fill_again(tbo, ret);
-    in_second.generation = in_second.rewritten = tbo->generation;
-    CHECK_INT(test_bo_check_host(&in_second, second, &counts), ==, 0);
-    CHECK_INT(counts.good, ==, BYTES / PAGE_BYTES);
-}
-
-/* The resource is attached to all contexts again, or to none. */
-static void test_upload_purged_shared(void)
-{
-    TestBo tbo;
-
-    close(env.gpu);
-    env.gpu = open_primary();
-    make(&tbo, BYTES);
-    share(&tbo);
-    CHECK_INT(each_failure(&tbo, mark_and_purge, request_upload,
-                           check_in_both), >, 0);
 }
 
 static int request_download(TestBo *tbo)
@@ -515,8 +469,6 @@ const TestCase tests_inject[] = {
     { "inject/upload", test_upload, NEEDS_DEBUG },
     { "inject/upload-evicted", test_upload_evicted, NEEDS_DEBUG },
     { "inject/upload-purged", test_upload_purged, NEEDS_DEBUG },
-    { "inject/upload-purged-shared", test_upload_purged_shared,
-      NEEDS_DEBUG | NEEDS_3D },
     { "inject/download-evicted", test_download_evicted,
       NEEDS_DEBUG | NEEDS_3D },
     { "inject/submit-evicted", test_submit_evicted, NEEDS_DEBUG | NEEDS_3D },

@@ -260,7 +260,7 @@ static void handle_console(VmRun *run, const char *line)
 }
 
 /* Send the guest a checksum of a screenshot. */
-static void answer_with_screen(VmRun *run)
+static void answer_with_screen(VmRun *run, const char *values)
 {
     g_autofree char *path = g_strconcat(run->log_path, ".ppm", NULL);
     g_autofree char *picture = NULL;
@@ -285,7 +285,7 @@ static void answer_with_screen(VmRun *run)
  * Send the guest the device's host memory and its limit; 0: none. A stock
  * device has no accounting: its host memory is unknown, and sent as 0.
  */
-static void answer_with_hostmem(VmRun *run)
+static void answer_with_hostmem(VmRun *run, const char *values)
 {
     uint64_t limit = run->config->hostmem_mib * MiB;
     g_autofree char *line = NULL;
@@ -300,7 +300,7 @@ static void answer_with_hostmem(VmRun *run)
 }
 
 /* Send the guest the device's accounting, if any. */
-static void answer_with_accounting(VmRun *run)
+static void answer_with_accounting(VmRun *run, const char *values)
 {
     const VmStats *stats = &run->result.stats;
     g_autofree char *line = NULL;
@@ -314,6 +314,22 @@ static void answer_with_accounting(VmRun *run)
     answer(run, line ?: "none\n");
 }
 
+/* Set what the device's host memory is to stay below, in bytes. */
+static void answer_with_target(VmRun *run, const char *values)
+{
+    uint64_t bytes = g_ascii_strtoull(values, NULL, 10);
+    QDict *response;
+    bool ok;
+
+    response = qtest_qmp(run->qts,
+                         "{'execute': 'qom-set', 'arguments': {'path': %s, "
+                         "'property': 'hostmem-target', 'value': %" PRIu64
+                         "}}", VM_GPU_PATH, bytes);
+    ok = qdict_haskey(response, "return");
+    qobject_unref(response);
+    answer(run, ok ? "ok\n" : "none\n");
+}
+
 static bool is_test_line(const char *event)
 {
     return !strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
@@ -323,20 +339,21 @@ static bool is_test_line(const char *event)
 /* Requests of the guest. The response to each is a line. */
 static const struct {
     const char *event;
-    void (*answer)(VmRun *run);
+    void (*answer)(VmRun *run, const char *values);
 } questions[] = {
     { "screen", answer_with_screen },
     { "hostmem", answer_with_hostmem },
     { "books", answer_with_accounting },
+    { "hostmem_target", answer_with_target },
 };
 
-static bool handle_question(VmRun *run, const char *event)
+static bool handle_question(VmRun *run, const char *event, const char *values)
 {
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(questions); i++) {
         if (!strcmp(event, questions[i].event)) {
-            questions[i].answer(run);
+            questions[i].answer(run, values);
             return true;
         }
     }
@@ -360,7 +377,7 @@ static void handle_guest(VmRun *run, const char *line)
     const char *event = words[0] ?: "";
     const char *values = event[0] && words[1] ? words[1] : "";
 
-    if (handle_question(run, event)) {
+    if (handle_question(run, event, values)) {
         return;
     }
     if (!strcmp(event, "result")) {

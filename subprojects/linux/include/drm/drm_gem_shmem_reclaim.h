@@ -300,7 +300,16 @@ struct drm_gem_shmem_reclaim {
 	bool is_stalled;
 	/** @idle_work: evicts objects that were not used for a while */
 	struct delayed_work idle_work;
-	/** @idle_stopped: @idle_work must not be queued; protected by @lru_lock */
+	/** @purge_work: purges objects for the sake of the device */
+	struct work_struct purge_work;
+	/**
+	 * @purge_bytes: how much the device wants back; protected by @lru_lock
+	 */
+	u64 purge_bytes;
+	/**
+	 * @idle_stopped: neither @idle_work nor @purge_work must be queued;
+	 * protected by @lru_lock
+	 */
 	bool idle_stopped;
 	/** @memory_notifier: evicts objects before memory goes offline */
 	struct notifier_block memory_notifier;
@@ -317,6 +326,7 @@ void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim);
 void drm_gem_shmem_reclaim_flush(struct drm_gem_shmem_reclaim *reclaim);
 unsigned long drm_gem_shmem_reclaim_shrink(struct drm_gem_shmem_reclaim *reclaim,
 					   unsigned long nr);
+void drm_gem_shmem_reclaim_purge(struct drm_gem_shmem_reclaim *reclaim, u64 bytes);
 void drm_gem_shmem_reclaim_add_request(struct drm_gem_shmem_reclaim *reclaim,
 				       struct drm_gem_shmem_reclaim_request *req);
 void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_request *req,

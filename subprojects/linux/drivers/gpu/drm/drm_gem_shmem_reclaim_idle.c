@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reclaim of drm_gem_shmem objects: eviction without memory pressure, of objects
- * that are not used for a while and before memory goes offline.
+ * Reclaim of drm_gem_shmem objects without memory pressure: of objects that are
+ * not used for a while, before memory goes offline, and because the device wants
+ * memory of its own back.
  */
 
 #include <linux/memory.h>
@@ -38,6 +39,41 @@ static void reclaim_idle_work(struct work_struct *work)
 		drm_gem_shmem_reclaim_idle_start(reclaim);
 	spin_unlock(&reclaim->lru_lock);
 }
+
+static void reclaim_purge_work(struct work_struct *work)
+{
+	struct drm_gem_shmem_reclaim *reclaim =
+		container_of(work, struct drm_gem_shmem_reclaim, purge_work);
+	u64 bytes;
+
+	spin_lock(&reclaim->lru_lock);
+	bytes = reclaim->purge_bytes;
+	spin_unlock(&reclaim->lru_lock);
+
+	/* It asks again, if it is not stuck. */
+	if (!reclaim_is_stalled(reclaim))
+		drm_gem_shmem_reclaim_purge_marked(reclaim,
+						   DIV_ROUND_UP_ULL(bytes, PAGE_SIZE));
+}
+
+/**
+ * drm_gem_shmem_reclaim_purge - purge objects for the sake of the device
+ * @reclaim: the device instance
+ * @bytes: how much memory of its own the device wants back
+ *
+ * A worker purges objects that are DONTNEED, with or without pages, until they
+ * add up to @bytes. No other object is touched. May be called with locks held,
+ * not from interrupt context, and does nothing once the device is removed.
+ */
+void drm_gem_shmem_reclaim_purge(struct drm_gem_shmem_reclaim *reclaim, u64 bytes)
+{
+	spin_lock(&reclaim->lru_lock);
+	reclaim->purge_bytes = bytes;
+	if (!reclaim->idle_stopped)
+		queue_work(system_freezable_wq, &reclaim->purge_work);
+	spin_unlock(&reclaim->lru_lock);
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_purge);
 
 /**
  * drm_gem_shmem_reclaim_idle_start - start the idle timer
@@ -89,6 +125,7 @@ static int reclaim_memory_notify(struct notifier_block *nb,
 void drm_gem_shmem_reclaim_idle_init(struct drm_gem_shmem_reclaim *reclaim)
 {
 	INIT_DELAYED_WORK(&reclaim->idle_work, reclaim_idle_work);
+	INIT_WORK(&reclaim->purge_work, reclaim_purge_work);
 	reclaim->memory_notifier.notifier_call = reclaim_memory_notify;
 	register_memory_notifier(&reclaim->memory_notifier);
 }
@@ -106,4 +143,5 @@ void drm_gem_shmem_reclaim_idle_fini(struct drm_gem_shmem_reclaim *reclaim)
 	reclaim->idle_stopped = true;
 	spin_unlock(&reclaim->lru_lock);
 	cancel_delayed_work_sync(&reclaim->idle_work);
+	cancel_work_sync(&reclaim->purge_work);
 }

@@ -35,6 +35,8 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					unsigned long *scanned);
 
 /* drm_gem_shmem_reclaim_shrinker.c */
+void drm_gem_shmem_reclaim_purge_marked(struct drm_gem_shmem_reclaim *reclaim,
+					unsigned long nr);
 void drm_gem_shmem_reclaim_evict_unused(struct drm_gem_shmem_reclaim *reclaim,
 					unsigned long unused);
 

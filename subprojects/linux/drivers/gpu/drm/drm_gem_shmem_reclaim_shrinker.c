@@ -163,6 +163,8 @@ enum reclaim_trigger {
 	RECLAIM_FORCED = BIT(1),
 	/** @RECLAIM_IDLE: objects were not used for &reclaim_scan.unused */
 	RECLAIM_IDLE = BIT(2),
+	/** @RECLAIM_DEVICE: the device wants memory of its own back */
+	RECLAIM_DEVICE = BIT(3),
 };
 
 /**
@@ -207,7 +209,8 @@ struct reclaim_stage {
  * they are a last resort.
  */
 static const struct reclaim_stage reclaim_stages[] = {
-	{ RECLAIM_PRESSURE | RECLAIM_FORCED, DRM_GEM_SHMEM_RECLAIM_PURGE },
+	{ RECLAIM_PRESSURE | RECLAIM_FORCED | RECLAIM_DEVICE,
+	  DRM_GEM_SHMEM_RECLAIM_PURGE },
 	{ RECLAIM_PRESSURE | RECLAIM_FORCED | RECLAIM_IDLE,
 	  DRM_GEM_SHMEM_RECLAIM_EVICT },
 	{ RECLAIM_PRESSURE | RECLAIM_FORCED, DRM_GEM_SHMEM_RECLAIM_PURGE,
@@ -424,6 +427,21 @@ void drm_gem_shmem_reclaim_evict_unused(struct drm_gem_shmem_reclaim *reclaim,
 	struct reclaim_scan scan = {
 		.trigger = RECLAIM_IDLE, .nr = ULONG_MAX, .unused = unused,
 	};
+
+	reclaim_run_stages(reclaim, &scan);
+}
+
+/**
+ * drm_gem_shmem_reclaim_purge_marked - purge objects that are DONTNEED
+ * @reclaim: the device instance
+ * @nr: number of pages to scan; objects without pages count with their size
+ *
+ * Without memory pressure, and nothing else: no object is evicted. May sleep.
+ */
+void drm_gem_shmem_reclaim_purge_marked(struct drm_gem_shmem_reclaim *reclaim,
+					unsigned long nr)
+{
+	struct reclaim_scan scan = { .trigger = RECLAIM_DEVICE, .nr = nr };
 
 	reclaim_run_stages(reclaim, &scan);
 }

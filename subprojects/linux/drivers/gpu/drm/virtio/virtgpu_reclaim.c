@@ -321,6 +321,8 @@ void virtio_gpu_reclaim_init(struct virtio_gpu_device *vgdev)
 	fs_reclaim_release(GFP_KERNEL);
 	/* Interrupt handlers read it. */
 	smp_store_release(&vgdev->reclaim, reclaim);
+	/* The device may have set an event before there was an interrupt. */
+	schedule_work(&vgdev->config_changed_work);
 	drm_info(vgdev->ddev, "reclaim: purging by %s, %u at a time\n",
 		 reclaim->has_feature ? "RESOURCE_PURGE" : "RESOURCE_UNREF",
 		 reclaim->base.max_purge);

@@ -135,6 +135,10 @@ int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f);
 void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor);
 
+/* virtgpu_reclaim_target.c */
+u32 virtio_gpu_reclaim_config_changed(struct virtio_gpu_device *vgdev,
+				      u32 events);
+
 /* virtgpu_reclaim_queue.c */
 void virtio_gpu_reclaim_ack(struct virtio_gpu_device *vgdev);
 void virtio_gpu_reclaim_splice_deferred(struct virtio_gpu_device *vgdev,

@@ -146,6 +146,10 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 			 atomic64_read(&reclaim->reattaches));
 	virtio_gpu_print(m, "willneed", "_retained", stats.willneed_retained);
 	virtio_gpu_print(m, "willneed", "_purged", stats.willneed_purged);
+	virtio_gpu_print(m, "device", "_requests",
+			 atomic64_read(&reclaim->target.requests));
+	virtio_gpu_print(m, "device", "_wanted_bytes",
+			 atomic64_read(&reclaim->target.bytes));
 	virtio_gpu_print(m, "busy", "", stats.busy);
 	virtio_gpu_print(m, "waits", "", stats.waits);
 	virtio_gpu_print(m, "timeouts", "", stats.timeouts);

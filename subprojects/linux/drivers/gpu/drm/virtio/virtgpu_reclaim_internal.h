@@ -58,6 +58,24 @@ struct virtio_gpu_reclaim_request {
 };
 
 /**
+ * struct virtio_gpu_reclaim_target - what the device wants back
+ */
+struct virtio_gpu_reclaim_target {
+	/** @vbuf: buffer for the queue, which refers to the fields below */
+	struct virtio_gpu_vbuffer vbuf;
+	/** @cmd: GET_RECLAIM_TARGET */
+	struct virtio_gpu_ctrl_hdr cmd;
+	/** @resp: the response; zero, which is no response, after a reset */
+	struct virtio_gpu_resp_reclaim_target resp;
+	/** @inflight: the device has not completed the command */
+	atomic_t inflight;
+	/** @requests: how often the device wanted memory */
+	atomic64_t requests;
+	/** @bytes: what it wanted last */
+	atomic64_t bytes;
+};
+
+/**
  * struct virtio_gpu_reclaim - reclaim state of a device
  */
 struct virtio_gpu_reclaim {
@@ -75,6 +93,8 @@ struct virtio_gpu_reclaim {
 	 * queue
 	 */
 	struct list_head deferred;
+	/** @target: GET_RECLAIM_TARGET, one at a time */
+	struct virtio_gpu_reclaim_target target;
 	/** @reattaches: RESOURCE_ATTACH_BACKING other than an object's first */
 	atomic64_t reattaches;
 	/** @objects: number of shmem objects */
@@ -123,5 +143,12 @@ virtio_gpu_backing(struct virtio_gpu_object *bo)
 extern const struct drm_gem_shmem_reclaim_ops virtio_gpu_reclaim_ops;
 void virtio_gpu_attach_cb(struct virtio_gpu_device *vgdev,
 			  struct virtio_gpu_vbuffer *vbuf);
+bool virtio_gpu_reclaim_queue(struct virtio_gpu_device *vgdev,
+			      struct virtio_gpu_vbuffer *vbuf);
+void virtio_gpu_reclaim_cb(struct virtio_gpu_device *vgdev,
+			   struct virtio_gpu_vbuffer *vbuf);
+
+/* virtgpu_reclaim_target.c */
+void virtio_gpu_reclaim_target_done(struct virtio_gpu_reclaim *reclaim);
 
 #endif /* VIRTGPU_RECLAIM_INTERNAL_H */

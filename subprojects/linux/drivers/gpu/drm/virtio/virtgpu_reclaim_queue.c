@@ -16,9 +16,15 @@ to_virtio_gpu_bo(struct drm_gem_shmem_reclaim_object *sobj)
 	return container_of(sobj, struct virtio_gpu_object, reclaim.base);
 }
 
-/* Only identifies commands of reclaim; see virtio_gpu_reclaim_put_vbuf(). */
-static void virtio_gpu_reclaim_cb(struct virtio_gpu_device *vgdev,
-				  struct virtio_gpu_vbuffer *vbuf)
+/**
+ * virtio_gpu_reclaim_cb - marks commands of reclaim
+ * @vgdev: the device
+ * @vbuf: the command
+ *
+ * It does nothing: see virtio_gpu_reclaim_put_vbuf().
+ */
+void virtio_gpu_reclaim_cb(struct virtio_gpu_device *vgdev,
+			   struct virtio_gpu_vbuffer *vbuf)
 {
 }
 
@@ -131,6 +137,10 @@ bool virtio_gpu_reclaim_put_vbuf(struct virtio_gpu_device *vgdev,
 
 	if (vbuf->resp_cb != virtio_gpu_reclaim_cb)
 		return false;
+	if (vbuf == &vgdev->reclaim->target.vbuf) {
+		virtio_gpu_reclaim_target_done(vgdev->reclaim);
+		return true;
+	}
 
 	req = vbuf->resp_cb_data;
 	if (vbuf == &req->vbuf) {
@@ -226,9 +236,17 @@ void virtio_gpu_reclaim_ack(struct virtio_gpu_device *vgdev)
 		wake_up_all(&vgdev->reclaim->base.wait);
 }
 
-/* Queue a preallocated command. Returns false if the queue is full. */
-static bool virtio_gpu_reclaim_queue(struct virtio_gpu_device *vgdev,
-				     struct virtio_gpu_vbuffer *vbuf)
+/**
+ * virtio_gpu_reclaim_queue - queue a preallocated command
+ * @vgdev: the device
+ * @vbuf: the command, whose callback is virtio_gpu_reclaim_cb()
+ *
+ * Neither allocates nor sleeps.
+ *
+ * Returns: false if the queue is full.
+ */
+bool virtio_gpu_reclaim_queue(struct virtio_gpu_device *vgdev,
+			      struct virtio_gpu_vbuffer *vbuf)
 {
 	struct scatterlist cmd, resp, *sgs[] = { &cmd, &resp };
 	struct virtqueue *vq = vgdev->ctrlq.vq;
