@@ -115,25 +115,6 @@ static void test_populated_is_purgeable(void)
     check_zero(&tbo);
 }
 
-#define GROUPS "/sys/fs/cgroup"
-
-/* Limit the memory that the calling process may allocate from now on. */
-static void limit_own_memory(void)
-{
-    int fd;
-
-    CHECK_INT(system("cd " GROUPS " && "
-                     "{ [ -e cgroup.procs ] || mount -t cgroup2 none .; } && "
-                     "cd " GROUPS " && "
-                     "echo +memory >cgroup.subtree_control && "
-                     "mkdir -p limited && echo 4M >limited/memory.max"),
-              ==, 0);
-    fd = open(GROUPS "/limited/cgroup.procs", O_WRONLY | O_CLOEXEC);
-    CHECK_INT(fd, >=, 0);
-    CHECK_INT(write(fd, "0", 1), ==, 1);
-    close(fd);
-}
-
 /*
  * A task that gets no memory for a buffer can be killed, also while a system
  * call accesses it. Otherwise the system call fails, after some tries.
@@ -152,7 +133,7 @@ static void test_kill_without_memory(void)
     if (pid == 0) {
         struct iovec part = { .iov_base = map, .iov_len = 1 };
 
-        limit_own_memory();
+        limit_own_memory(4);
         do {
             CHECK(writev(line[1], &part, 1) < 0);
         } while (errno == EFAULT);

@@ -43,7 +43,7 @@
 #define EXIT_SKIP 77
 
 static const TestCase *const groups[] = {
-    tests_madvise, tests_create, tests_on_demand, tests_idle, tests_purge,
+    tests_madvise, tests_create, tests_memcg, tests_on_demand, tests_idle, tests_purge,
     tests_evict, tests_mapping, tests_export, tests_display, tests_report, tests_queue, tests_host, tests_stall,
     tests_blob, tests_stress, tests_inject, tests_lifecycle, tests_kernel,
 };
@@ -367,6 +367,28 @@ void limit_memory(void)
               MAP_FAILED);
         env.memory = LIMITED_MEMORY;
     }
+}
+
+#define GROUPS "/sys/fs/cgroup"
+
+void limit_own_memory(unsigned mib)
+{
+    char command[256];
+    int fd;
+
+    CHECK_INT(system("cd " GROUPS " && "
+                     "{ [ -e cgroup.procs ] || mount -t cgroup2 none .; }"),
+              ==, 0);
+    snprintf(command, sizeof(command),
+             "cd " GROUPS " && echo +memory >cgroup.subtree_control && "
+             "mkdir -p limited && echo %uM >limited/memory.max && "
+             "{ [ ! -e limited/memory.swap.max ] || "
+             "echo 0 >limited/memory.swap.max; }", mib);
+    CHECK_INT(system(command), ==, 0);
+    fd = open(GROUPS "/limited/cgroup.procs", O_WRONLY | O_CLOEXEC);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(write(fd, "0", 1), ==, 1);
+    close(fd);
 }
 
 unsigned count_for(unsigned percent, size_t bytes)

@@ -39,6 +39,7 @@ typedef struct TestCase {
 /* Each ends with an entry without a name. */
 extern const TestCase tests_madvise[];
 extern const TestCase tests_create[];
+extern const TestCase tests_memcg[];
 extern const TestCase tests_on_demand[];
 extern const TestCase tests_idle[];
 extern const TestCase tests_purge[];
@@ -182,6 +183,11 @@ int rounds(int count);
  * takes a millisecond there.
  */
 void limit_memory(void);
+/*
+ * Limit the memory, without swap, that is charged to the calling process from
+ * now on, by a memory cgroup.
+ */
+void limit_own_memory(unsigned mib);
 /* The number of buffers of @bytes that take @percent of the memory. */
 unsigned count_for(unsigned percent, size_t bytes);
 /* A memory hog of @percent of the memory survives. */

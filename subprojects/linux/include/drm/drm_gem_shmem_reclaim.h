@@ -4,6 +4,7 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
+#include <linux/list_lru.h>
 #include <linux/llist.h>
 #include <linux/mm_types.h>
 #include <linux/notifier.h>
@@ -20,6 +21,7 @@ struct drm_gem_shmem_object;
 struct drm_gem_shmem_reclaim;
 struct drm_gem_shmem_reclaim_request;
 struct drm_gem_shmem_reclaim_object;
+struct drm_gem_shmem_reclaim_tag;
 
 /**
  * DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS - most objects in one request
@@ -121,6 +123,11 @@ struct drm_gem_shmem_reclaim_object {
 	 * protected like @lru_node
 	 */
 	bool counted;
+	/**
+	 * @tag: entry in the list of the memory cgroup that is charged for the
+	 * pages; NULL if there is none
+	 */
+	struct drm_gem_shmem_reclaim_tag *tag;
 	/** @pin_count: while not 0, neither evicted nor purged */
 	unsigned int pin_count;
 	/** @retain_count: while not 0, not purged; it may be evicted */
@@ -270,7 +277,11 @@ struct drm_gem_shmem_reclaim {
 	const struct drm_gem_shmem_reclaim_ops *ops;
 	/** @shrinker: the shrinker registered with the memory manager */
 	struct compat_shrinker shrinker;
-	/** @lru_lock: protects the lists and @stats; innermost */
+	/** @memcg_shrinker: the one for limits of memory cgroups */
+	struct compat_shrinker memcg_shrinker;
+	/** @memcg_lru: resident DONTNEED objects of each memory cgroup */
+	struct list_lru memcg_lru;
+	/** @lru_lock: protects the lists and @stats; only list_lru nests inside */
 	spinlock_t lru_lock;
 	/** @lru: a list for each state, least recently used first */
 	struct list_head lru[DRM_GEM_SHMEM_RECLAIM_NR_STATES];

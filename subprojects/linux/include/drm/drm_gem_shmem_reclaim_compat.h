@@ -10,6 +10,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/list_lru.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
@@ -120,24 +121,49 @@ static inline void *compat_shrinker_data(struct shrinker *shrinker)
 	return shrinker->private_data;
 }
 
+/* With @lru, which is initialized, it is the shrinker of memory cgroups. */
 static inline int
-compat_shrinker_register(struct compat_shrinker *compat, const char *name,
+compat_shrinker_register(struct compat_shrinker *compat, struct list_lru *lru,
+			 const char *name,
 			 unsigned long (*count)(struct shrinker *shrinker,
 						struct shrink_control *sc),
 			 unsigned long (*scan)(struct shrinker *shrinker,
 					       struct shrink_control *sc),
 			 void *data)
 {
-	struct shrinker *shrinker = shrinker_alloc(0, "drm-shmem:%s", name);
+	unsigned int flags = lru ? SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE :
+				   0;
+	struct shrinker *shrinker = shrinker_alloc(flags, "drm-shmem%s:%s",
+						   lru ? "-memcg" : "", name);
+	int ret;
 
 	if (!shrinker)
 		return -ENOMEM;
+	if (lru) {
+		ret = list_lru_init_memcg(lru, shrinker);
+		if (ret) {
+			shrinker_free(shrinker);
+			return ret;
+		}
+	}
 	shrinker->count_objects = count;
 	shrinker->scan_objects = scan;
 	shrinker->private_data = data;
 	shrinker_register(shrinker);
 	compat->shrinker = shrinker;
 	return 0;
+}
+
+static inline void compat_list_lru_add(struct list_lru *lru,
+				       struct list_head *item)
+{
+	list_lru_add_obj(lru, item);
+}
+
+static inline void compat_list_lru_del(struct list_lru *lru,
+				       struct list_head *item)
+{
+	list_lru_del_obj(lru, item);
 }
 
 static inline void compat_shrinker_unregister(struct compat_shrinker *compat)
@@ -226,19 +252,45 @@ static inline void *compat_shrinker_data(struct shrinker *shrinker)
 	return container_of(shrinker, struct compat_shrinker, shrinker)->data;
 }
 
+/* Only memory cgroups with entries in @lru have it run. */
 static inline int
-compat_shrinker_register(struct compat_shrinker *compat, const char *name,
+compat_shrinker_register(struct compat_shrinker *compat, struct list_lru *lru,
+			 const char *name,
 			 unsigned long (*count)(struct shrinker *shrinker,
 						struct shrink_control *sc),
 			 unsigned long (*scan)(struct shrinker *shrinker,
 					       struct shrink_control *sc),
 			 void *data)
 {
+	int ret;
+
 	compat->shrinker.count_objects = count;
 	compat->shrinker.scan_objects = scan;
 	compat->shrinker.seeks = DEFAULT_SEEKS;
+	if (lru)
+		compat->shrinker.flags = SHRINKER_MEMCG_AWARE |
+					 SHRINKER_NUMA_AWARE;
 	compat->data = data;
-	return register_shrinker(&compat->shrinker, "drm-shmem:%s", name);
+	ret = register_shrinker(&compat->shrinker, "drm-shmem%s:%s",
+				lru ? "-memcg" : "", name);
+	if (ret || !lru)
+		return ret;
+	ret = list_lru_init_memcg(lru, &compat->shrinker);
+	if (ret)
+		unregister_shrinker(&compat->shrinker);
+	return ret;
+}
+
+static inline void compat_list_lru_add(struct list_lru *lru,
+				       struct list_head *item)
+{
+	list_lru_add(lru, item);
+}
+
+static inline void compat_list_lru_del(struct list_lru *lru,
+				       struct list_head *item)
+{
+	list_lru_del(lru, item);
 }
 
 static inline void compat_shrinker_unregister(struct compat_shrinker *compat)

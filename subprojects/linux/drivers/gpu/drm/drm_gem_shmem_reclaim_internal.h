@@ -13,6 +13,18 @@
 #include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_gem_shmem_reclaim.h>
 
+/**
+ * struct drm_gem_shmem_reclaim_filter - which objects to reclaim
+ */
+struct drm_gem_shmem_reclaim_filter {
+	/** @unused: those not used for so long, in jiffies; 0 for all */
+	unsigned long unused;
+	/** @memcg: those of this memory cgroup; NULL for all */
+	struct mem_cgroup *memcg;
+	/** @nid: with @memcg: those whose tag is on this NUMA node */
+	int nid;
+};
+
 /* drm_gem_shmem_reclaim_object.c */
 void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *sobj);
 int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj);
@@ -23,15 +35,21 @@ drm_gem_shmem_reclaim_complete(struct drm_gem_shmem_reclaim_object *sobj,
 /* drm_gem_shmem_reclaim_request.c */
 void drm_gem_shmem_reclaim_put(struct drm_gem_shmem_reclaim_object *sobj);
 void drm_gem_shmem_reclaim_put_work(struct work_struct *work);
+u64 drm_gem_shmem_reclaim_length(struct drm_gem_shmem_reclaim *reclaim,
+				 enum drm_gem_shmem_reclaim_state state,
+				 const struct drm_gem_shmem_reclaim_filter *filter);
 struct drm_gem_shmem_reclaim_object *
 drm_gem_shmem_reclaim_next(struct drm_gem_shmem_reclaim *reclaim,
-			   enum drm_gem_shmem_reclaim_state state, u64 *left);
+			   enum drm_gem_shmem_reclaim_state state,
+			   const struct drm_gem_shmem_reclaim_filter *filter,
+			   u64 *left);
 bool drm_gem_shmem_reclaim_wait(struct drm_gem_shmem_reclaim *reclaim,
 				bool (*done)(void *arg), void *arg,
 				unsigned long end);
 unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					enum drm_gem_shmem_reclaim_op op,
-					unsigned long nr, unsigned long unused,
+					unsigned long nr,
+					const struct drm_gem_shmem_reclaim_filter *filter,
 					unsigned long *scanned);
 
 /* drm_gem_shmem_reclaim_shrinker.c */
@@ -39,6 +57,19 @@ void drm_gem_shmem_reclaim_purge_marked(struct drm_gem_shmem_reclaim *reclaim,
 					unsigned long nr);
 void drm_gem_shmem_reclaim_evict_unused(struct drm_gem_shmem_reclaim *reclaim,
 					unsigned long unused);
+
+/* drm_gem_shmem_reclaim_memcg.c */
+void drm_gem_shmem_reclaim_memcg_populated(struct drm_gem_shmem_reclaim_object *sobj);
+void drm_gem_shmem_reclaim_memcg_free(struct drm_gem_shmem_reclaim_object *sobj);
+void drm_gem_shmem_reclaim_memcg_add(struct drm_gem_shmem_reclaim_object *sobj);
+void drm_gem_shmem_reclaim_memcg_del(struct drm_gem_shmem_reclaim_object *sobj);
+struct drm_gem_shmem_reclaim_object *
+drm_gem_shmem_reclaim_memcg_next(struct drm_gem_shmem_reclaim *reclaim,
+				 const struct drm_gem_shmem_reclaim_filter *filter,
+				 u64 *left);
+unsigned long
+drm_gem_shmem_reclaim_memcg_count(struct drm_gem_shmem_reclaim *reclaim,
+				  struct shrink_control *sc);
 
 /* drm_gem_shmem_reclaim_idle.c */
 void drm_gem_shmem_reclaim_idle_init(struct drm_gem_shmem_reclaim *reclaim);

@@ -46,8 +46,10 @@ static void reclaim_lru_del_locked(struct drm_gem_shmem_reclaim_object *sobj)
 	list_del_init(&sobj->lru_node);
 	reclaim->stats.objects[sobj->state]--;
 	reclaim->stats.bytes[sobj->state] -= to_gem(sobj)->size;
-	if (sobj->counted)
+	if (sobj->counted) {
 		reclaim->stats.purgeable -= to_gem(sobj)->size;
+		drm_gem_shmem_reclaim_memcg_del(sobj);
+	}
 	sobj->counted = false;
 }
 
@@ -72,8 +74,10 @@ void drm_gem_shmem_reclaim_update(struct drm_gem_shmem_reclaim_object *sobj)
 	reclaim->stats.bytes[sobj->state] += to_gem(sobj)->size;
 	sobj->counted = sobj->resident &&
 			sobj->state == DRM_GEM_SHMEM_RECLAIM_DONTNEED;
-	if (sobj->counted)
+	if (sobj->counted) {
 		reclaim->stats.purgeable += to_gem(sobj)->size;
+		drm_gem_shmem_reclaim_memcg_add(sobj);
+	}
 	list_add_tail(&sobj->lru_node, &reclaim->lru[sobj->state]);
 	sobj->last_used = jiffies;
 	if (sobj->state == DRM_GEM_SHMEM_RECLAIM_WILLNEED)
@@ -176,6 +180,7 @@ int drm_gem_shmem_reclaim_populate(struct drm_gem_shmem_reclaim_object *sobj)
 						    to_gem(sobj)->size >>
 						    PAGE_SHIFT);
 	}
+	drm_gem_shmem_reclaim_memcg_populated(sobj);
 	sobj->bounced = reclaim_is_bounced(sobj);
 	reclaim_set_resident(sobj, true);
 	return 0;
@@ -354,6 +359,7 @@ void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *sobj)
 	if (sobj->resident)
 		reclaim->stats.resident -= to_gem(sobj)->size;
 	spin_unlock(&reclaim->lru_lock);
+	drm_gem_shmem_reclaim_memcg_free(sobj);
 	sobj->reclaim = NULL;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_remove);

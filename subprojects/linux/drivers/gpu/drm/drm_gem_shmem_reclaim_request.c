@@ -121,18 +121,42 @@ void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_request *req,
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_done);
 
 /**
+ * drm_gem_shmem_reclaim_length - get the number of objects on a list
+ * @reclaim: the device instance
+ * @state: the list
+ * @filter: with a memory cgroup, its list of DONTNEED objects is that
+ *
+ * Returns: a snapshot.
+ */
+u64 drm_gem_shmem_reclaim_length(struct drm_gem_shmem_reclaim *reclaim,
+				 enum drm_gem_shmem_reclaim_state state,
+				 const struct drm_gem_shmem_reclaim_filter *filter)
+{
+	if (filter->memcg)
+		return list_lru_count_one(&reclaim->memcg_lru, filter->nid,
+					  filter->memcg);
+	return READ_ONCE(reclaim->stats.objects[state]);
+}
+
+/**
  * drm_gem_shmem_reclaim_next - get the least recently used object of a list
  * @reclaim: the device instance
  * @state: the list; the object is moved to its tail
+ * @filter: with a memory cgroup, its list of DONTNEED objects is that
  * @left: bound of the number of objects to visit; decremented
  *
  * Returns: the shmem object with a reference, or NULL if there is none left.
  */
 struct drm_gem_shmem_reclaim_object *
 drm_gem_shmem_reclaim_next(struct drm_gem_shmem_reclaim *reclaim,
-			   enum drm_gem_shmem_reclaim_state state, u64 *left)
+			   enum drm_gem_shmem_reclaim_state state,
+			   const struct drm_gem_shmem_reclaim_filter *filter,
+			   u64 *left)
 {
 	struct drm_gem_shmem_reclaim_object *sobj, *found = NULL;
+
+	if (filter->memcg)
+		return drm_gem_shmem_reclaim_memcg_next(reclaim, filter, left);
 
 	spin_lock(&reclaim->lru_lock);
 	while (*left && !found) {
@@ -152,7 +176,7 @@ drm_gem_shmem_reclaim_next(struct drm_gem_shmem_reclaim *reclaim,
 	return found;
 }
 
-/* @unused is that of drm_gem_shmem_reclaim_run(). */
+/* @unused is that of struct drm_gem_shmem_reclaim_filter. */
 static bool reclaim_is_eligible(struct drm_gem_shmem_reclaim_object *sobj,
 				enum drm_gem_shmem_reclaim_op op,
 				unsigned long unused)
@@ -186,7 +210,8 @@ static bool reclaim_is_eligible(struct drm_gem_shmem_reclaim_object *sobj,
 static unsigned long
 reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 		     enum drm_gem_shmem_reclaim_state state, unsigned long nr,
-		     unsigned long unused, u64 *left, unsigned long *freed)
+		     const struct drm_gem_shmem_reclaim_filter *filter,
+		     u64 *left, unsigned long *freed)
 {
 	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
 	struct drm_gem_shmem_reclaim_object *sobj;
@@ -195,7 +220,7 @@ reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 	unsigned long scanned = 0;
 
 	while (req->count < max && scanned < nr) {
-		sobj = drm_gem_shmem_reclaim_next(reclaim, state, left);
+		sobj = drm_gem_shmem_reclaim_next(reclaim, state, filter, left);
 		if (!sobj)
 			break;
 		if (!reclaim_trylock(sobj)) {
@@ -210,7 +235,7 @@ reclaim_fill_request(struct drm_gem_shmem_reclaim_request *req,
 			*freed += drm_gem_shmem_reclaim_complete(sobj, false);
 			scanned += to_gem(sobj)->size >> PAGE_SHIFT;
 		}
-		if (reclaim_is_eligible(sobj, req->op, unused)) {
+		if (reclaim_is_eligible(sobj, req->op, filter->unused)) {
 			sobj->op = req->op;
 			sobj->inflight = true;
 			scanned += to_gem(sobj)->size >> PAGE_SHIFT;
@@ -337,7 +362,7 @@ static bool reclaim_request_completed(void *arg)
  * @reclaim: the device instance
  * @op: the operation
  * @nr: number of pages to scan
- * @unused: only objects that were not used for so long, in jiffies; 0 for all
+ * @filter: which objects
  * @scanned: incremented by the size in pages of the objects that were requested,
  *	whether or not that frees any: each costs the device work, and a request
  *	a wait, but some have no pages left in memory, or turn out to be busy
@@ -349,11 +374,12 @@ static bool reclaim_request_completed(void *arg)
  */
 unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 					enum drm_gem_shmem_reclaim_op op,
-					unsigned long nr, unsigned long unused,
+					unsigned long nr,
+					const struct drm_gem_shmem_reclaim_filter *filter,
 					unsigned long *scanned)
 {
 	enum drm_gem_shmem_reclaim_state state = reclaim_op_state(op);
-	u64 left = READ_ONCE(reclaim->stats.objects[state]);
+	u64 left = drm_gem_shmem_reclaim_length(reclaim, state, filter);
 	struct drm_gem_shmem_reclaim_object *sobj;
 	struct drm_gem_shmem_reclaim_request *req;
 	unsigned long freed = 0, done = 0;
@@ -364,7 +390,7 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 		req = reclaim_wait_request(reclaim, op);
 		if (!req)
 			break;
-		done += reclaim_fill_request(req, state, nr - done, unused,
+		done += reclaim_fill_request(req, state, nr - done, filter,
 					     &left, &freed);
 		if (!req->count) {
 			reclaim_put_request(req);

@@ -8,6 +8,7 @@
 #include <linux/swap.h>
 
 #include <drm/drm_device.h>
+#include <drm/drm_managed.h>
 
 #include "drm_gem_shmem_reclaim_internal.h"
 #include "drm_gem_shmem_reclaim_trace.h"
@@ -38,12 +39,13 @@
  * #. reservation lock of the object. Held while pages are allocated, so
  *    reclaim must only trylock it.
  * #. &drm_gem_shmem_object.pages_lock, in kernels that have it. Held while pages
- *    are allocated as well, so reclaim must only trylock it. A shrinkable object must be pinned with
- *    drm_gem_shmem_reclaim_pin() before anything that calls drm_gem_shmem_pin()
- *    or drm_gem_shmem_vmap() by itself, such as exporting it.
+ *    are allocated as well, so reclaim must only trylock it. A shrinkable object
+ *    must be pinned with drm_gem_shmem_reclaim_pin() before anything that calls
+ *    drm_gem_shmem_pin() or drm_gem_shmem_vmap() by itself, such as exporting it.
  * #. i_mmap_rwsem of the DRM device's address space and the page table locks,
  *    when user mappings are unmapped
  * #. &drm_gem_shmem_reclaim.lru_lock
+ * #. the lock of a node of &drm_gem_shmem_reclaim.memcg_lru
  */
 
 /*
@@ -78,15 +80,17 @@ static bool reclaim_wait_fences(struct drm_gem_shmem_reclaim_object *sobj,
 /* Returns whether any busy object became idle before @end. */
 static bool reclaim_wait_idle(struct drm_gem_shmem_reclaim *reclaim,
 			      enum drm_gem_shmem_reclaim_op op,
+			      const struct drm_gem_shmem_reclaim_filter *filter,
 			      unsigned long end)
 {
 	enum drm_gem_shmem_reclaim_state state = reclaim_op_state(op);
-	u64 left = READ_ONCE(reclaim->stats.objects[state]);
+	u64 left = drm_gem_shmem_reclaim_length(reclaim, state, filter);
 	struct drm_gem_shmem_reclaim_object *sobj;
 	bool idle = false;
 
 	while (!idle && time_before(jiffies, end)) {
-		sobj = drm_gem_shmem_reclaim_next(reclaim, state, &left);
+		sobj = drm_gem_shmem_reclaim_next(reclaim, state, filter,
+						  &left);
 		if (!sobj)
 			break;
 		idle = reclaim_wait_fences(sobj, end);
@@ -101,15 +105,17 @@ static bool reclaim_wait_idle(struct drm_gem_shmem_reclaim *reclaim,
  */
 static unsigned long reclaim_run_busy(struct drm_gem_shmem_reclaim *reclaim,
 				      enum drm_gem_shmem_reclaim_op op,
-				      unsigned long nr, unsigned long *scanned)
+				      unsigned long nr,
+				      const struct drm_gem_shmem_reclaim_filter *filter,
+				      unsigned long *scanned)
 {
 	unsigned long end = jiffies + RECLAIM_BUSY_TIMEOUT;
 	unsigned long freed = 0, done = 0;
 
-	while (done < nr && reclaim_wait_idle(reclaim, op, end)) {
+	while (done < nr && reclaim_wait_idle(reclaim, op, filter, end)) {
 		reclaim_count(reclaim, &reclaim->stats.waits);
-		freed += drm_gem_shmem_reclaim_run(reclaim, op, nr - done, 0,
-						   &done);
+		freed += drm_gem_shmem_reclaim_run(reclaim, op, nr - done,
+						   filter, &done);
 	}
 	*scanned += done;
 	return freed;
@@ -161,10 +167,12 @@ enum reclaim_trigger {
 	RECLAIM_PRESSURE = BIT(0),
 	/** @RECLAIM_FORCED: as much as possible, whatever it costs */
 	RECLAIM_FORCED = BIT(1),
-	/** @RECLAIM_IDLE: objects were not used for &reclaim_scan.unused */
+	/** @RECLAIM_IDLE: objects were not used for a while */
 	RECLAIM_IDLE = BIT(2),
 	/** @RECLAIM_DEVICE: the device wants memory of its own back */
 	RECLAIM_DEVICE = BIT(3),
+	/** @RECLAIM_MEMCG: a memory cgroup has reached its limit */
+	RECLAIM_MEMCG = BIT(4),
 };
 
 /**
@@ -184,8 +192,8 @@ struct reclaim_scan {
 	bool may_purge;
 	/** @may_wait: the caller may wait for busy objects */
 	bool may_wait;
-	/** @unused: skip objects used more recently, in jiffies; 0 for none */
-	unsigned long unused;
+	/** @filter: which objects */
+	struct drm_gem_shmem_reclaim_filter filter;
 	/** @purged: number of pages freed */
 	unsigned long purged;
 	/** @evicted: number of pages made swappable */
@@ -209,12 +217,12 @@ struct reclaim_stage {
  * they are a last resort.
  */
 static const struct reclaim_stage reclaim_stages[] = {
-	{ RECLAIM_PRESSURE | RECLAIM_FORCED | RECLAIM_DEVICE,
+	{ RECLAIM_PRESSURE | RECLAIM_MEMCG | RECLAIM_FORCED | RECLAIM_DEVICE,
 	  DRM_GEM_SHMEM_RECLAIM_PURGE },
 	{ RECLAIM_PRESSURE | RECLAIM_FORCED | RECLAIM_IDLE,
 	  DRM_GEM_SHMEM_RECLAIM_EVICT },
-	{ RECLAIM_PRESSURE | RECLAIM_FORCED, DRM_GEM_SHMEM_RECLAIM_PURGE,
-	  .busy = true },
+	{ RECLAIM_PRESSURE | RECLAIM_MEMCG | RECLAIM_FORCED,
+	  DRM_GEM_SHMEM_RECLAIM_PURGE, .busy = true },
 	{ RECLAIM_PRESSURE | RECLAIM_FORCED, DRM_GEM_SHMEM_RECLAIM_EVICT,
 	  .busy = true },
 };
@@ -225,7 +233,7 @@ static bool reclaim_stage_allowed(struct drm_gem_shmem_reclaim *reclaim,
 {
 	if (!(stage->triggers & scan->trigger))
 		return false;
-	if (scan->trigger != RECLAIM_PRESSURE)
+	if (!(scan->trigger & (RECLAIM_PRESSURE | RECLAIM_MEMCG)))
 		return true;
 	if (stage->busy && (!scan->may_wait || scan->purged || scan->evicted))
 		return false;
@@ -253,12 +261,12 @@ static unsigned long reclaim_run_stages(struct drm_gem_shmem_reclaim *reclaim,
 		if (stage->busy)
 			pages = reclaim_run_busy(reclaim, stage->op,
 						 scan->nr - scan->scanned,
-						 &scan->scanned);
+						 &scan->filter, &scan->scanned);
 		else
 			pages = drm_gem_shmem_reclaim_run(reclaim, stage->op,
 							  scan->nr -
 							  scan->scanned,
-							  scan->unused,
+							  &scan->filter,
 							  &scan->scanned);
 		if (stage->op == DRM_GEM_SHMEM_RECLAIM_PURGE)
 			scan->purged += pages;
@@ -284,12 +292,12 @@ static unsigned long reclaim_shrinker_count(struct shrinker *shrinker,
 	return nr ?: SHRINK_EMPTY;
 }
 
-static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
-					   struct shrink_control *sc)
+static unsigned long reclaim_scan_for(struct drm_gem_shmem_reclaim *reclaim,
+				      enum reclaim_trigger trigger,
+				      struct shrink_control *sc)
 {
-	struct drm_gem_shmem_reclaim *reclaim = compat_shrinker_data(shrinker);
 	struct reclaim_scan scan = {
-		.trigger = RECLAIM_PRESSURE,
+		.trigger = trigger,
 		.nr = sc->nr_to_scan,
 		/*
 		 * Truncation waits for writeback of swapped pages, and the
@@ -301,6 +309,10 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	};
 	unsigned long freed;
 
+	if (trigger == RECLAIM_MEMCG) {
+		scan.filter.memcg = sc->memcg;
+		scan.filter.nid = sc->nid;
+	}
 	if (reclaim_is_stalled(reclaim))
 		return SHRINK_STOP;
 
@@ -319,6 +331,34 @@ static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
 	return scan.scanned ? freed : SHRINK_STOP;
 }
 
+static unsigned long reclaim_shrinker_scan(struct shrinker *shrinker,
+					   struct shrink_control *sc)
+{
+	return reclaim_scan_for(compat_shrinker_data(shrinker),
+				RECLAIM_PRESSURE, sc);
+}
+
+static unsigned long reclaim_memcg_shrinker_count(struct shrinker *shrinker,
+						  struct shrink_control *sc)
+{
+	return drm_gem_shmem_reclaim_memcg_count(compat_shrinker_data(shrinker),
+						 sc) ?: SHRINK_EMPTY;
+}
+
+static unsigned long reclaim_memcg_shrinker_scan(struct shrinker *shrinker,
+						 struct shrink_control *sc)
+{
+	return reclaim_scan_for(compat_shrinker_data(shrinker), RECLAIM_MEMCG,
+				sc);
+}
+
+static void reclaim_release(struct drm_device *dev, void *data)
+{
+	struct drm_gem_shmem_reclaim *reclaim = data;
+
+	list_lru_destroy(&reclaim->memcg_lru);
+}
+
 /**
  * drm_gem_shmem_reclaim_init - register a device's shrinker
  * @reclaim: the device instance
@@ -334,6 +374,7 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 			       struct drm_device *dev,
 			       const struct drm_gem_shmem_reclaim_ops *ops)
 {
+	const char *name = dev->unique ?: dev_name(dev->dev);
 	int i, ret;
 
 	reclaim->dev = dev;
@@ -352,12 +393,29 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 	might_lock(&reclaim->lru_lock);
 	fs_reclaim_release(GFP_KERNEL);
 
-	ret = compat_shrinker_register(&reclaim->shrinker,
-				       dev->unique ?: dev_name(dev->dev),
+	ret = compat_shrinker_register(&reclaim->memcg_shrinker,
+				       &reclaim->memcg_lru, name,
+				       reclaim_memcg_shrinker_count,
+				       reclaim_memcg_shrinker_scan, reclaim);
+	if (ret)
+		return ret;
+	ret = compat_shrinker_register(&reclaim->shrinker, NULL, name,
 				       reclaim_shrinker_count,
 				       reclaim_shrinker_scan, reclaim);
-	if (!ret)
-		drm_gem_shmem_reclaim_idle_init(reclaim);
+	if (ret)
+		goto err_memcg;
+	/* Objects may outlive the shrinkers. */
+	ret = drmm_add_action(dev, reclaim_release, reclaim);
+	if (ret)
+		goto err_shrinker;
+	drm_gem_shmem_reclaim_idle_init(reclaim);
+	return 0;
+
+err_shrinker:
+	compat_shrinker_unregister(&reclaim->shrinker);
+err_memcg:
+	compat_shrinker_unregister(&reclaim->memcg_shrinker);
+	list_lru_destroy(&reclaim->memcg_lru);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_init);
@@ -374,6 +432,7 @@ void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim)
 {
 	drm_gem_shmem_reclaim_idle_fini(reclaim);
 	compat_shrinker_unregister(&reclaim->shrinker);
+	compat_shrinker_unregister(&reclaim->memcg_shrinker);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_fini);
 
@@ -425,7 +484,8 @@ void drm_gem_shmem_reclaim_evict_unused(struct drm_gem_shmem_reclaim *reclaim,
 					unsigned long unused)
 {
 	struct reclaim_scan scan = {
-		.trigger = RECLAIM_IDLE, .nr = ULONG_MAX, .unused = unused,
+		.trigger = RECLAIM_IDLE, .nr = ULONG_MAX,
+		.filter.unused = unused,
 	};
 
 	reclaim_run_stages(reclaim, &scan);
