@@ -186,6 +186,7 @@ typedef struct VirtIOGPULedger VirtIOGPULedger;
 typedef struct VirtIOGPUTrim VirtIOGPUTrim;
 typedef struct VirtIOGPUReclaimCompress VirtIOGPUReclaimCompress;
 typedef struct VirtIOGPUReclaimControl VirtIOGPUReclaimControl;
+typedef struct VirtIOGPUSuspend VirtIOGPUSuspend;
 
 /* Of one device. Backends use the first three members only. */
 struct VirtIOGPUReclaim {
@@ -199,6 +200,7 @@ struct VirtIOGPUReclaim {
     /* The id of the resource that is being compressed in slices, or 0. */
     uint32_t compressing;
     VirtIOGPUReclaimControl *control;
+    VirtIOGPUSuspend *suspend;
     /* While migrating: resources that the stock stream cannot describe. */
     QTAILQ_HEAD(, VirtIOGPUReclaimSaved) saved;
 };

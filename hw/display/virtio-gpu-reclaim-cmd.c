@@ -22,9 +22,16 @@
 #include "virtio-gpu-reclaim-control.h"
 #include "virtio-gpu-reclaim-request.h"
 #include "virtio-gpu-reclaim-residency.h"
+#include "virtio-gpu-reclaim-suspend.h"
 #include "virtio-gpu-reclaim-trim.h"
 #include "virtio-gpu-reclaim-validate.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
+
+/*
+ * Resources purged in one turn of the main loop. Each can be used in some
+ * sub-contexts, which are visited.
+ */
+#define SLICE_PURGES 8
 
 /* Create. */
 
@@ -358,48 +365,73 @@ static bool virtio_gpu_reclaim_may_send(VirtIOGPU *g,
     return true;
 }
 
+static size_t virtio_gpu_reclaim_resp_size(uint32_t count)
+{
+    return sizeof(struct virtio_gpu_resp_purge) + count * sizeof(uint32_t);
+}
+
+/* Validate a purge of @head.count resources, and fetch their ids. */
+static const uint32_t *
+virtio_gpu_reclaim_purge_ids(struct virtio_gpu_ctrl_command *cmd,
+                             const struct virtio_gpu_resource_purge *head)
+{
+    if (head->count == 0 || head->count > VIRTIO_GPU_RECLAIM_MAX_PURGE) {
+        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "it can have 1 to %u resources, not %u",
+                                  VIRTIO_GPU_RECLAIM_MAX_PURGE, head->count);
+        return NULL;
+    }
+    /* Nothing is lost before it is sure that the driver can be told so. */
+    if (iov_size(cmd->elem.in_sg, cmd->elem.in_num) <
+        virtio_gpu_reclaim_resp_size(head->count)) {
+        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "the results of %u do not fit the response",
+                                  head->count);
+        return NULL;
+    }
+    return virtio_gpu_reclaim_request_fetch_tail(cmd, head->count *
+                                                      sizeof(uint32_t));
+}
+
 static void virtio_gpu_reclaim_cmd_purge(VirtIOGPU *g,
                                          struct virtio_gpu_ctrl_command *cmd)
 {
+    VirtIOGPUReclaimRequest *r = &cmd->reclaim;
     g_autofree struct virtio_gpu_resp_purge *resp = NULL;
     struct virtio_gpu_resource_purge head;
     const uint32_t *ids;
-    size_t resp_size;
-    uint32_t i;
+    uint32_t begin = r->done, end;
 
     if (!virtio_gpu_reclaim_may_send(g, cmd)) {
         return;
     }
     virtio_gpu_reclaim_request_read(cmd, &head, sizeof(head));
     virtio_gpu_bswap_32(&head, sizeof(head));
-    if (head.count == 0 || head.count > VIRTIO_GPU_RECLAIM_MAX_PURGE) {
-        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                                  "it can have 1 to %u resources, not %u",
-                                  VIRTIO_GPU_RECLAIM_MAX_PURGE, head.count);
-        return;
-    }
-    /* Nothing is lost before it is sure that the driver can be told so. */
-    resp_size = sizeof(*resp) + head.count * sizeof(resp->result[0]);
-    if (iov_size(cmd->elem.in_sg, cmd->elem.in_num) < resp_size) {
-        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                                  "the results of %u do not fit the response",
-                                  head.count);
-        return;
-    }
-    ids = virtio_gpu_reclaim_request_fetch_tail(cmd,
-                                                head.count * sizeof(ids[0]));
+    ids = virtio_gpu_reclaim_purge_ids(cmd, &head);
     if (!ids) {
         return;
     }
-
-    resp = g_malloc0(resp_size);
-    resp->hdr.type = VIRTIO_GPU_RESP_OK_PURGE;
-    resp->count = cpu_to_le32(head.count);
-    for (i = 0; i < head.count; i++) {
-        resp->result[i] = cpu_to_le32(
-            virtio_gpu_reclaim_purge_id(g, le32_to_cpu(ids[i])));
+    resp = g_steal_pointer(&r->partial);
+    if (!resp) {
+        resp = g_malloc0(virtio_gpu_reclaim_resp_size(head.count));
+        resp->hdr.type = VIRTIO_GPU_RESP_OK_PURGE;
+        resp->count = cpu_to_le32(head.count);
     }
-    virtio_gpu_ctrl_response(g, cmd, &resp->hdr, resp_size);
+    end = virtio_gpu_suspend_may(g) ? MIN(head.count, begin + SLICE_PURGES) :
+                                      head.count;
+    for (; r->done < end; r->done++) {
+        resp->result[r->done] = cpu_to_le32(
+            virtio_gpu_reclaim_purge_id(g, le32_to_cpu(ids[r->done])));
+    }
+    virtio_gpu_suspend_count_slice(g, end - begin);
+    if (end < head.count) {
+        r->partial = g_steal_pointer(&resp);
+        virtio_gpu_reclaim_suspend(cmd);
+        qemu_bh_schedule(g->ctrl_bh);
+        return;
+    }
+    virtio_gpu_ctrl_response(g, cmd, &resp->hdr,
+                             virtio_gpu_reclaim_resp_size(head.count));
 }
 
 /* Target. */

@@ -54,6 +54,9 @@ void virtio_gpu_reclaim_reject_errno(struct virtio_gpu_ctrl_command *cmd,
     enum virtio_gpu_ctrl_type error;
 
     switch (err) {
+    case -EAGAIN:
+        virtio_gpu_reclaim_suspend(cmd);
+        return;
     case -ENOENT:
         error = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
         break;
@@ -161,7 +164,11 @@ bool virtio_gpu_reclaim_fetch_request(VirtIOGPU *g,
     VirtIOGPUReclaimRequest *r = &cmd->reclaim;
     size_t size;
 
-    if (!g->reclaim || r->out_sg) {
+    if (!g->reclaim) {
+        return true;
+    }
+    r->suspended = false;
+    if (r->out_sg) {
         return true;
     }
     r->out_sg = cmd->elem.out_sg;
@@ -193,6 +200,9 @@ virtio_gpu_reclaim_request_fetch_tail(struct virtio_gpu_ctrl_command *cmd,
     size_t start = r->iov[0].iov_len, have;
     void *tail;
 
+    if (r->iov[1].iov_base) {
+        return r->iov[1].iov_base;
+    }
     have = iov_size(r->out_sg, r->out_num);
     if (size > have - start) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
@@ -230,6 +240,7 @@ void virtio_gpu_reclaim_release_request(struct virtio_gpu_ctrl_command *cmd)
     cmd->elem.out_num = r->out_num;
     g_free(r->iov[1].iov_base);
     r->iov[1] = (struct iovec) { };
+    g_clear_pointer(&r->partial, g_free);
     r->out_sg = NULL;
 }
 

@@ -24,10 +24,22 @@ virtio_gpu_reclaim_reject(struct virtio_gpu_ctrl_command *cmd,
  * virtio_gpu_reclaim_reject_errno: Fail a command for an error of a backend.
  * @cmd: the command
  * @resource_id: the resource it is about
- * @err: negative errno value
+ * @err: negative errno value; with -EAGAIN it does not fail: it is suspended
  */
 void virtio_gpu_reclaim_reject_errno(struct virtio_gpu_ctrl_command *cmd,
                                      uint32_t resource_id, int err);
+
+/**
+ * virtio_gpu_reclaim_suspend: Process a command again later.
+ * @cmd: the command, not answered
+ *
+ * The caller has arranged for virtio_gpu_suspend_resume() to be called.
+ */
+static inline void
+virtio_gpu_reclaim_suspend(struct virtio_gpu_ctrl_command *cmd)
+{
+    cmd->reclaim.suspended = true;
+}
 
 /**
  * virtio_gpu_reclaim_request_read: Read the fixed part of a request.
@@ -40,8 +52,8 @@ void virtio_gpu_reclaim_request_read(const struct virtio_gpu_ctrl_command *cmd,
 
 /**
  * virtio_gpu_reclaim_request_fetch_tail: Copy what follows the fixed part.
- * @cmd: the command; called at most once for each
- * @size: bytes
+ * @cmd: the command
+ * @size: bytes; the same each time, and copied once
  *
  * Returns: the copy, which lives as long as the request; NULL if the request is
  * not that long or there is no memory, and then @cmd is rejected.

@@ -16,6 +16,7 @@
 #include "virtio-gpu-pressure.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-control.h"
+#include "virtio-gpu-reclaim-suspend.h"
 #include "virtio-gpu-reclaim-trim.h"
 
 typedef struct VirtIOGPUStatsField {
@@ -224,6 +225,21 @@ virtio_gpu_stats_visit_reclaim(VirtIOGPU *g, Visitor *v,
                { } }, errp);
 }
 
+/* Commands that were carried out in slices. */
+static bool virtio_gpu_stats_visit_suspended(VirtIOGPU *g, Visitor *v,
+                                             Error **errp)
+{
+    const VirtIOGPUSuspendStats *s = virtio_gpu_suspend_stats(g);
+
+    return virtio_gpu_stats_visit_group(
+        v, "suspended", (VirtIOGPUStatsField[]) {
+            { "now", virtio_gpu_suspend_is_pending(g) },
+            { "commands", s->commands },
+            { "slices", s->slices },
+            { "max-steps", s->max_steps },
+            { } }, errp);
+}
+
 static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
                                  void *opaque, Error **errp)
 {
@@ -259,6 +275,7 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
             { "trim-us", trim_us },
             { } }, errp) &&
         virtio_gpu_stats_visit_reclaim(g, v, &status, errp) &&
+        virtio_gpu_stats_visit_suspended(g, v, errp) &&
         virtio_gpu_stats_visit_contexts(g, v, &status, errp)) {
         visit_check_struct(v, errp);
     }

@@ -31,6 +31,7 @@
 #include "virtio-gpu-reclaim-control.h"
 #include "virtio-gpu-reclaim-request.h"
 #include "virtio-gpu-reclaim-residency.h"
+#include "virtio-gpu-reclaim-suspend.h"
 #include "virtio-gpu-reclaim-trim.h"
 #include "virtio-gpu-reclaim-validate.h"
 #include "virtio-gpu-reclaim-vmstate.h"
@@ -114,7 +115,7 @@ static bool virtio_gpu_reclaim_carry_out(VirtIOGPU *g,
     }
     virtio_gpu_reclaim_control_begin_cmd(g);
     if (backend->blob_created && virtio_gpu_reclaim_cmd_blob(g, cmd)) {
-        return cmd->error;
+        return cmd->error || cmd->reclaim.suspended;
     }
     done = virtio_gpu_reclaim_cmd_resource(g, cmd) ||
            (backend->ctx_create && virtio_gpu_reclaim_cmd_3d(g, cmd));
@@ -122,7 +123,7 @@ static bool virtio_gpu_reclaim_carry_out(VirtIOGPU *g,
     if (!done) {
         virtio_gpu_reclaim_validate(g, cmd);
     }
-    return done || cmd->error;
+    return done || cmd->error || cmd->reclaim.suspended;
 }
 
 bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
@@ -130,6 +131,10 @@ bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
 {
     if (!g->reclaim || !virtio_gpu_reclaim_carry_out(g, cmd)) {
         return false;
+    }
+    if (cmd->reclaim.suspended) {
+        virtio_gpu_suspend_begin(g, cmd);
+        return true;
     }
     /*
      * A driver takes a response with a fence for the end of all earlier ones
@@ -151,6 +156,7 @@ void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
     if (!r) {
         return;
     }
+    virtio_gpu_suspend_end(g);
     if (cmd->error || cmd->reclaim.error) {
         virtio_gpu_ledger_error(r->ledger);
     } else if (r->backend && r->backend->blob_created) {
@@ -256,6 +262,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
         r->backend = &virtio_gpu_reclaim_2d;
     }
     g->reclaim = r;
+    virtio_gpu_suspend_init(g);
     virtio_gpu_reclaim_control_init(g);
 }
 
@@ -270,6 +277,7 @@ void virtio_gpu_reclaim_finalize(Object *obj)
         }
         virtio_gpu_reclaim_vmstate_free(r);
         virtio_gpu_reclaim_control_free(g);
+        virtio_gpu_suspend_free(g);
         virtio_gpu_trim_free(r->trim);
         virtio_gpu_ledger_free(r->ledger);
         g_free(r);
@@ -306,6 +314,7 @@ void virtio_gpu_reclaim_reset(VirtIOGPU *g)
     bytes = virtio_gpu_ledger_stats(r->ledger)->host_bytes;
     virtio_gpu_ledger_clear(r->ledger, defer);
     virtio_gpu_reclaim_control_reset(g);
+    virtio_gpu_suspend_end(g);
     for (i = 0; i < g->parent_obj.conf.max_outputs; i++) {
         g->parent_obj.scanout[i].cursor.resource_id = 0;
     }

@@ -58,5 +58,6 @@ int main(int argc, char **argv)
     add_hostile_cases();
     add_limit_cases();
     add_untracked_cases();
+    add_slices_cases();
     return g_test_run();
 }

@@ -118,6 +118,7 @@ void add_fences_cases(void);
 void add_blob_cases(void);
 void add_hostile_cases(void);
 void add_untracked_cases(void);
+void add_slices_cases(void);
 void add_limit_cases(void);
 
 /*

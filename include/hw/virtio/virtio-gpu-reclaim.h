@@ -79,6 +79,10 @@ typedef struct VirtIOGPUReclaimRequest {
     uint8_t fixed[VIRTIO_GPU_RECLAIM_REQUEST_MAX];
     /* The response, in place of OK, when the fence is signalled; or 0. */
     uint32_t error;
+    /* A slice is done: the command is to be processed again for the next. */
+    bool suspended;
+    uint32_t done;              /* by former slices, of what it lists */
+    void *partial;              /* the response to that */
 } VirtIOGPUReclaimRequest;
 
 /* virtio-gpu-reclaim-request.c */
@@ -119,7 +123,9 @@ void virtio_gpu_reclaim_prepare_response(struct virtio_gpu_ctrl_command *cmd,
  *
  * Returns: false if the stock handler is to carry it out; true if it has been
  * carried out, with cmd->finished set if it was answered and cmd->error if it
- * failed and is to be answered at once.
+ * failed and is to be answered at once; or if it is suspended, with
+ * cmd->reclaim.suspended set: then it stays the first in the queue, not to be
+ * answered before it was processed again.
  */
 bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
                                     struct virtio_gpu_ctrl_command *cmd);
