@@ -11,12 +11,16 @@ void vr_overflow_add(struct virgl_reclaim *vr, struct vr_resource *res)
     if (!res->destroyed && res->contents.chunks &&
         vr_contents_size(&res->contents) >= VR_FILE_MIN) {
         vr_lru_add(&vr->packed, res);
+        res->packed = true;
     }
 }
 
 void vr_overflow_remove(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    vr_lru_remove(&vr->packed, res);
+    if (res->packed) {
+        vr_lru_remove(&vr->packed, res);
+        res->packed = false;
+    }
 }
 
 /* Contents that are used or freed while they are written stay until then. */

@@ -272,6 +272,12 @@ static void test_overflow(Fixture *f, gconstpointer data)
     for (uint32_t id = 1; id <= 5; id++) {
         check_restored(f, id);
     }
+    for (uint32_t id = 0, next = 1; next <= 6; id = next++) {
+        uint64_t last_use;
+
+        g_assert_cmpuint(virgl_reclaim_lru_next(f->vr, id, &last_use), ==,
+                         next % 6);
+    }
     stats = stats_of(f);
     g_assert_cmpuint(stats.compressed_bytes, ==, 0);
     g_assert_cmpuint(stats.file, ==, 0);
