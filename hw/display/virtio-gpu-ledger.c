@@ -128,7 +128,7 @@ static void virtio_gpu_ledger_uncount(VirtIOGPULedger *ledger,
         ledger->stats.blobs.size -= entry->size;
         ledger->stats.blobs.backing_bytes -= entry->backing_bytes;
     }
-    if (entry->compressed_bytes) {
+    if (entry->compressed) {
         in->compressed_bytes -= entry->compressed_bytes;
         in->uncompressed_bytes -= entry->size;
         c->resources--;
@@ -157,7 +157,7 @@ static void virtio_gpu_ledger_count(VirtIOGPULedger *ledger,
         ledger->stats.blobs.size += entry->size;
         ledger->stats.blobs.backing_bytes += entry->backing_bytes;
     }
-    if (entry->compressed_bytes) {
+    if (entry->compressed) {
         in->compressed_bytes += entry->compressed_bytes;
         in->uncompressed_bytes += entry->size;
         c->resources++;
@@ -262,7 +262,7 @@ void virtio_gpu_ledger_attach(VirtIOGPULedger *ledger,
     VirtIOGPULedgerEntry to = *entry;
 
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
-    g_assert(!entry->backing_bytes && !entry->compressed_bytes);
+    g_assert(!entry->backing_bytes && !entry->compressed);
 
     to.state = VIRTIO_GPU_LEDGER_RESIDENT;
     to.backing_bytes = bytes;
@@ -296,6 +296,7 @@ void virtio_gpu_ledger_purge(VirtIOGPULedger *ledger,
     to.state = VIRTIO_GPU_LEDGER_PURGED;
     to.backing_bytes = 0;
     to.iov_bytes = 0;
+    to.compressed = false;
     to.compressed_bytes = 0;
     to.skipped = false;
     to.released_bytes = released;
@@ -324,7 +325,7 @@ void virtio_gpu_ledger_enter(VirtIOGPULedger *ledger,
     VirtIOGPULedgerEntry to = *entry;
 
     g_assert(entry->state == VIRTIO_GPU_LEDGER_RESIDENT);
-    g_assert(entry->backing_bytes == 0 && !entry->compressed_bytes);
+    g_assert(entry->backing_bytes == 0 && !entry->compressed);
 
     to.state = state;
     to.released_bytes = state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0;
@@ -389,13 +390,25 @@ void virtio_gpu_ledger_compress(VirtIOGPULedger *ledger,
     VirtIOGPULedgerEntry to = *entry;
 
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
-    g_assert(!entry->compressed_bytes && bytes);
+    g_assert(!entry->compressed);
 
+    to.compressed = true;
     to.compressed_bytes = bytes;
     to.compressed_at = now;
     to.skipped = false;
     virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.compressed.compressions++;
+}
+
+void virtio_gpu_ledger_written(VirtIOGPULedger *ledger,
+                               VirtIOGPULedgerEntry *entry)
+{
+    VirtIOGPULedgerEntry to = *entry;
+
+    g_assert(entry->compressed);
+
+    to.compressed_bytes = 0;
+    virtio_gpu_ledger_change(ledger, entry, to);
 }
 
 void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
@@ -404,11 +417,12 @@ void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
     VirtIOGPULedgerEntry to = *entry;
     int bucket = 0;
 
-    g_assert(entry->compressed_bytes);
+    g_assert(entry->compressed);
 
     while (us >> (bucket + 1) && bucket < VIRTIO_GPU_LEDGER_TIME_BUCKETS - 1) {
         bucket++;
     }
+    to.compressed = false;
     to.compressed_bytes = 0;
     virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.compressed.decompress_us[bucket]++;
@@ -422,7 +436,7 @@ void virtio_gpu_ledger_skip(VirtIOGPULedger *ledger,
     VirtIOGPULedgerEntry to = *entry;
 
     g_assert(entry->state != VIRTIO_GPU_LEDGER_PURGED);
-    g_assert(!entry->compressed_bytes);
+    g_assert(!entry->compressed);
 
     to.skipped = true;
     to.skip = reason;

@@ -62,7 +62,9 @@ typedef struct VirtIOGPULedgerEntry {
     guint64 backing_bytes;
     /* Host memory of the iovec and address arrays of that mapping. */
     guint64 iov_bytes;
-    /* Not PURGED: compressed contents in place of storage; 0 if it has some. */
+    /* Not PURGED: compressed contents in place of storage; */
+    bool compressed;
+    /* the host memory that these take, 0 if they are in a file. */
     guint64 compressed_bytes;
     /* When they were compressed, in the caller's time. */
     guint64 compressed_at;
@@ -307,12 +309,20 @@ void virtio_gpu_ledger_release_all(VirtIOGPULedger *ledger);
  * virtio_gpu_ledger_compress: Contents were compressed, storage released.
  * @ledger: the ledger
  * @entry: a RESIDENT or EVICTED resource with storage; backing stays attached
- * @bytes: of the compressed contents, at least 1
+ * @bytes: of memory that the compressed contents take
  * @now: the time, in any unit
  */
 void virtio_gpu_ledger_compress(VirtIOGPULedger *ledger,
                                 VirtIOGPULedgerEntry *entry, guint64 bytes,
                                 guint64 now);
+
+/**
+ * virtio_gpu_ledger_written: Compressed contents have left memory for a file.
+ * @ledger: the ledger
+ * @entry: a resource whose contents are compressed
+ */
+void virtio_gpu_ledger_written(VirtIOGPULedger *ledger,
+                               VirtIOGPULedgerEntry *entry);
 
 /**
  * virtio_gpu_ledger_decompress: Compressed contents are in storage again.

@@ -26,8 +26,16 @@ typedef struct VirtIOGPUReclaimCtx {
     uint64_t resources;         /* number attached */
     uint64_t host_bytes;        /* storage of those that have some */
     uint64_t compressed_bytes;  /* of those whose contents are compressed */
+    uint64_t deferred_bytes;    /* that it keeps, or may keep */
     uint64_t last_use;          /* ms as of set_time(); 0: never */
 } VirtIOGPUReclaimCtx;
+
+/* Compressed contents in a file; the last three count from the start. */
+typedef struct VirtIOGPUReclaimFileStats {
+    uint64_t resources;
+    uint64_t bytes;             /* that they take there */
+    uint64_t writes, reads, errors;
+} VirtIOGPUReclaimFileStats;
 
 typedef void (*VirtIOGPUReclaimCtxFunc)(const VirtIOGPUReclaimCtx *ctx,
                                         void *opaque);
@@ -95,7 +103,7 @@ typedef struct VirtIOGPUReclaimBackend {
      */
     int (*restore)(VirtIOGPU *g, void *res);
 
-    /* Optional, all or none of the following five. */
+    /* Optional, all or none of the following six. */
 
     /*
      * Milliseconds that uses are stamped with from now on; never less. Stamps
@@ -121,6 +129,7 @@ typedef struct VirtIOGPUReclaimBackend {
      */
     int (*compress_begin)(VirtIOGPU *g, void *res);
     int (*compress_run)(VirtIOGPU *g);
+    VirtIOGPUReclaimFileStats (*file_stats)(VirtIOGPU *g);
 
     /* Whether @r of the resource can be scanned out. */
     bool (*can_scanout)(VirtIOGPU *g, void *res,
@@ -173,7 +182,12 @@ typedef struct VirtIOGPUReclaimEvents {
     /* It is gone; @id: the purged resource that had it, or 0. */
     void (*storage_released)(VirtIOGPU *g, uint32_t id, uint64_t bytes,
                              uint64_t overhead, bool purged);
+    /* Its contents take @bytes of memory: 0 if they are in the file. */
     void (*compressed)(VirtIOGPU *g, uint32_t id, uint64_t bytes);
+    /* Its contents, which are compressed, have moved to the file. */
+    void (*written)(VirtIOGPU *g, uint32_t id);
+    /* Writing to the file, or reading from it, failed; nothing is lost. */
+    void (*file_failed)(VirtIOGPU *g, uint32_t id, int error, bool write);
     void (*decompressed)(VirtIOGPU *g, uint32_t id, uint64_t us);
     /* A purged resource has storage again, all zero: a stream used it. */
     void (*restored)(VirtIOGPU *g, uint32_t id);
@@ -188,12 +202,14 @@ typedef struct VirtIOGPUReclaimCompress VirtIOGPUReclaimCompress;
 typedef struct VirtIOGPUReclaimControl VirtIOGPUReclaimControl;
 typedef struct VirtIOGPUSuspend VirtIOGPUSuspend;
 
-/* Of one device. Backends use the first three members only. */
+/* Of one device. Backends use the first four members only. */
 struct VirtIOGPUReclaim {
     /* NULL until the renderer has started, and if it failed to. */
     const VirtIOGPUReclaimBackend *backend;
     void *backend_data;
     const VirtIOGPUReclaimEvents *events;
+    int compressed_fd;          /* file for compressed contents, or -1 */
+    int64_t file_reported;      /* ms: when it was said that it fails, or 0 */
     VirtIOGPULedger *ledger;
     VirtIOGPUTrim *trim;
     VirtIOGPUReclaimCompress *compress;

@@ -107,7 +107,7 @@ static bool virtio_gpu_reclaim_control_may_leave(VirtIOGPU *g, uint32_t id)
                                                          id);
 
     return entry && entry->state != VIRTIO_GPU_LEDGER_PURGED &&
-           !entry->compressed_bytes &&
+           !entry->compressed &&
            !virtio_gpu_reclaim_is_scanned_out(g, id);
 }
 

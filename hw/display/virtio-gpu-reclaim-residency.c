@@ -54,7 +54,7 @@ void virtio_gpu_reclaim_compress_result(VirtIOGPU *g,
         /* -ENODATA: a staging buffer has no storage. -ECANCELED: it is used. */
         return;
     }
-    if (entry->state != VIRTIO_GPU_LEDGER_PURGED && !entry->compressed_bytes) {
+    if (entry->state != VIRTIO_GPU_LEDGER_PURGED && !entry->compressed) {
         virtio_gpu_ledger_skip(r->ledger, entry, reason);
     }
 }
@@ -116,7 +116,7 @@ int virtio_gpu_reclaim_restore(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
     int64_t start;
     int ret;
 
-    if (!purged && !entry->compressed_bytes) {
+    if (!purged && !entry->compressed) {
         /* A use ends compressing that is under way. */
         return entry->id == r->compressing ?
                r->backend->restore(g, entry->opaque) : 0;

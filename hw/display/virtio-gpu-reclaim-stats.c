@@ -82,6 +82,7 @@ static void virtio_gpu_stats_visit_context(const VirtIOGPUReclaimCtx *ctx,
                      { "resources", ctx->resources },
                      { "host-bytes", ctx->host_bytes },
                      { "compressed-bytes", ctx->compressed_bytes },
+                     { "deferred-bytes", ctx->deferred_bytes },
                      { } }, vc->errp) &&
                  visit_check_struct(vc->v, vc->errp);
         visit_end_struct(vc->v, NULL);
@@ -159,6 +160,23 @@ virtio_gpu_stats_visit_compressed(Visitor *v,
          visit_check_struct(v, errp);
     visit_end_struct(v, NULL);
     return ok;
+}
+
+static bool virtio_gpu_stats_visit_file(VirtIOGPU *g, Visitor *v, Error **errp)
+{
+    const VirtIOGPUReclaimBackend *backend = g->reclaim->backend;
+    VirtIOGPUReclaimFileStats s = { 0 };
+
+    if (backend && backend->file_stats) {
+        s = backend->file_stats(g);
+    }
+    return virtio_gpu_stats_visit_group(v, "file", (VirtIOGPUStatsField[]) {
+               { "resources", s.resources },
+               { "bytes", s.bytes },
+               { "writes", s.writes },
+               { "reads", s.reads },
+               { "errors", s.errors },
+               { } }, errp);
 }
 
 static bool virtio_gpu_stats_visit_states(Visitor *v,
@@ -260,6 +278,7 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
         return;
     }
     if (virtio_gpu_stats_visit_states(v, s, errp) &&
+        virtio_gpu_stats_visit_file(g, v, errp) &&
         virtio_gpu_stats_visit_fields(v, (VirtIOGPUStatsField[]) {
             { "host-bytes", s->host_bytes },
             { "host-bytes-peak", s->host_bytes_peak },

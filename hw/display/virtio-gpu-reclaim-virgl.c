@@ -289,6 +289,21 @@ static int virtio_gpu_reclaim_virgl_compress_run(VirtIOGPU *g)
     return virgl_reclaim_compress_run(virtio_gpu_reclaim_virgl_vr(g));
 }
 
+static VirtIOGPUReclaimFileStats virtio_gpu_reclaim_virgl_file_stats(
+    VirtIOGPU *g)
+{
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
+
+    virgl_reclaim_get_stats(virtio_gpu_reclaim_virgl_vr(g), &stats);
+    return (VirtIOGPUReclaimFileStats) {
+        .resources = stats.file,
+        .bytes = stats.file_bytes,
+        .writes = stats.file_writes,
+        .reads = stats.file_reads,
+        .errors = stats.file_errors,
+    };
+}
+
 /* Blobs. */
 
 /*
@@ -544,6 +559,7 @@ virtio_gpu_reclaim_virgl_ctx_call(const struct virgl_reclaim_ctx *ctx,
         .resources = ctx->resources,
         .host_bytes = ctx->bytes,
         .compressed_bytes = ctx->compressed_bytes,
+        .deferred_bytes = ctx->deferred_bytes,
         .last_use = virtio_gpu_reclaim_virgl_ms(ctx->last_use),
     }, call->opaque);
 }
@@ -597,6 +613,21 @@ static void virtio_gpu_reclaim_virgl_compressed(uint32_t id, uint64_t bytes,
     virtio_gpu_reclaim_virgl_schedule_collect(g);
 }
 
+static void virtio_gpu_reclaim_virgl_written(uint32_t id, void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    g->reclaim->events->written(g, id);
+}
+
+static void virtio_gpu_reclaim_virgl_file_failed(uint32_t id, int error,
+                                                 bool write, void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    g->reclaim->events->file_failed(g, id, error, write);
+}
+
 static void virtio_gpu_reclaim_virgl_decompressed(uint32_t id, uint64_t us,
                                                   void *opaque)
 {
@@ -626,6 +657,8 @@ static const struct virgl_reclaim_events virtio_gpu_reclaim_virgl_events = {
     .decompressed = virtio_gpu_reclaim_virgl_decompressed,
     .restored = virtio_gpu_reclaim_virgl_restored,
     .unreferenced = virtio_gpu_reclaim_virgl_unreferenced,
+    .written = virtio_gpu_reclaim_virgl_written,
+    .file_failed = virtio_gpu_reclaim_virgl_file_failed,
 };
 
 /* Life cycle. */
@@ -712,6 +745,7 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .compress = virtio_gpu_reclaim_virgl_compress,
     .compress_begin = virtio_gpu_reclaim_virgl_compress_begin,
     .compress_run = virtio_gpu_reclaim_virgl_compress_run,
+    .file_stats = virtio_gpu_reclaim_virgl_file_stats,
     .can_scanout = virtio_gpu_reclaim_virgl_can_scanout,
     .can_scanout_blob = virtio_gpu_reclaim_virgl_can_scanout_blob,
     .can_cursor = virtio_gpu_reclaim_virgl_can_cursor,
@@ -755,6 +789,7 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     virgl_reclaim_set_max_contexts(data->vr, conf->max_contexts);
     virgl_reclaim_set_compress_max(data->vr,
                                    conf->compressed_max ?: UINT64_MAX);
+    virgl_reclaim_set_compress_file(data->vr, g->reclaim->compressed_fd);
     data->untracked = virtio_gpu_untracked_new();
     data->reset_bh = qemu_bh_new_guarded(virtio_gpu_reclaim_virgl_reset_bh, g,
                                          &DEVICE(g)->mem_reentrancy_guard);

@@ -10,7 +10,8 @@
  *     -device virtio-gpu-gl-pci,id=gpu0,x-reclaim=on[,max_hostmem=SIZE]
  *             [,hostmem-target=SIZE][,x-idle-compress=SECONDS]
  *             [,x-reclaim-pressure=psi][,x-evicted-compress=on]
- *             [,x-compressed-max=SIZE][,x-max-contexts=N]
+ *             [,x-compressed-max=SIZE[,x-compressed-file=DIR]]
+ *             [,x-max-contexts=N]
  *
  * and, in the monitor, qom-get /machine/peripheral/gpu0 reclaim-stats.
  *
@@ -29,12 +30,14 @@
 #include "virtio-gpu-reclaim-cmd-blob.h"
 #include "virtio-gpu-reclaim-cmd-3d.h"
 #include "virtio-gpu-reclaim-control.h"
+#include "virtio-gpu-reclaim-file.h"
 #include "virtio-gpu-reclaim-request.h"
 #include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-suspend.h"
 #include "virtio-gpu-reclaim-trim.h"
 #include "virtio-gpu-reclaim-validate.h"
 #include "virtio-gpu-reclaim-vmstate.h"
+#include "hw/display/trace-virtio_gpu_reclaim.h"
 
 /* Events of the backend go to the ledger as they happen. */
 
@@ -57,6 +60,16 @@ static void virtio_gpu_reclaim_compressed(VirtIOGPU *g, uint32_t id,
 {
     virtio_gpu_reclaim_control_compressed(
         g, virtio_gpu_ledger_find(g->reclaim->ledger, id), bytes);
+}
+
+static void virtio_gpu_reclaim_written(VirtIOGPU *g, uint32_t id)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    VirtIOGPULedgerEntry *entry = virtio_gpu_ledger_find(r->ledger, id);
+
+    trace_virtio_gpu_reclaim_written(id, entry->compressed_bytes);
+    virtio_gpu_trim_schedule(r->trim, entry->compressed_bytes, 1);
+    virtio_gpu_ledger_written(r->ledger, entry);
 }
 
 static void virtio_gpu_reclaim_decompressed(VirtIOGPU *g, uint32_t id,
@@ -89,6 +102,8 @@ static const VirtIOGPUReclaimEvents virtio_gpu_reclaim_events = {
     .storage_deferred = virtio_gpu_reclaim_storage_deferred,
     .storage_released = virtio_gpu_reclaim_storage_released,
     .compressed = virtio_gpu_reclaim_compressed,
+    .written = virtio_gpu_reclaim_written,
+    .file_failed = virtio_gpu_reclaim_file_failed,
     .decompressed = virtio_gpu_reclaim_decompressed,
     .restored = virtio_gpu_reclaim_restored,
     .unreferenced = virtio_gpu_reclaim_control_evicted,
@@ -219,6 +234,7 @@ bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
     } needs_reclaim[] = {
         { "hostmem-target", conf->target },
         { "x-compressed-max", conf->compressed_max },
+        { "x-compressed-file", conf->compressed_file },
         { "x-evicted-compress=on", conf->compress_evicted },
         { "x-idle-compress", conf->idle_s },
         { "x-reclaim-pressure=psi", conf->pressure },
@@ -226,7 +242,8 @@ bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
     int i;
 
     if (virtio_gpu_reclaim_enabled(g->parent_obj.conf)) {
-        return virtio_gpu_reclaim_control_check(conf, errp);
+        return virtio_gpu_reclaim_control_check(conf, errp) &&
+               virtio_gpu_reclaim_file_check(conf, errp);
     }
     for (i = 0; i < ARRAY_SIZE(needs_reclaim); i++) {
         if (needs_reclaim[i].is_set) {
@@ -255,6 +272,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
     }
     r = g_new0(VirtIOGPUReclaim, 1);
     r->events = &virtio_gpu_reclaim_events;
+    r->compressed_fd = virtio_gpu_reclaim_file_open(&g->reclaim_conf);
     r->ledger = virtio_gpu_ledger_new(g->conf_max_hostmem);
     r->trim = virtio_gpu_trim_new(virtio_gpu_reclaim_trim, g);
     QTAILQ_INIT(&r->saved);
@@ -280,6 +298,9 @@ void virtio_gpu_reclaim_finalize(Object *obj)
         virtio_gpu_suspend_free(g);
         virtio_gpu_trim_free(r->trim);
         virtio_gpu_ledger_free(r->ledger);
+        if (r->compressed_fd >= 0) {
+            close(r->compressed_fd);
+        }
         g_free(r);
         g->reclaim = NULL;
     }

@@ -23,7 +23,9 @@
 typedef struct Reference {
     bool live;
     VirtIOGPULedgerState state;
-    guint64 size, overhead, backing, iov, released, compressed;
+    guint64 size, overhead, backing, iov, released;
+    bool is_compressed;
+    guint64 compressed;
     int skip;       /* the reason, or -1 */
 } Reference;
 
@@ -50,7 +52,8 @@ static void update_peak(Model *b)
         if (b->res[i].live) {
             sum += b->res[i].iov;
             sum += b->res[i].state == PURGED ? 0 :
-                   b->res[i].compressed ?: b->res[i].size;
+                   b->res[i].is_compressed ? b->res[i].compressed :
+                   b->res[i].size;
         }
     }
     b->peak = MAX(b->peak, sum);
@@ -64,7 +67,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
     guint64 value = number(op), overhead;
 
     g_assert(!e == !n->live);
-    switch (op[0] % 13) {
+    switch (op[0] % 14) {
     case 0:
         e = virtio_gpu_ledger_add(ledger, id, value, op[2], n);
         g_assert(!e == (!id || n->live));
@@ -81,7 +84,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         }
         break;
     case 2:
-        if (e && n->state != PURGED && !n->backing && !n->compressed &&
+        if (e && n->state != PURGED && !n->backing && !n->is_compressed &&
             value) {
             virtio_gpu_ledger_attach(ledger, e, value, value >> 8);
             n->state = RESIDENT;
@@ -109,6 +112,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
             virtio_gpu_ledger_purge(ledger, e, value);
             n->state = PURGED;
             n->backing = n->iov = n->compressed = 0;
+            n->is_compressed = false;
             n->skip = -1;
             n->released = value;
             b->deferred += n->size - value;
@@ -144,7 +148,7 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         b->errors++;
         break;
     case 8:
-        if (e && n->state == RESIDENT && !n->backing && !n->compressed) {
+        if (e && n->state == RESIDENT && !n->backing && !n->is_compressed) {
             n->state = value % VIRTIO_GPU_LEDGER_STATES;
             n->released = n->state == PURGED ? n->size : 0;
             virtio_gpu_ledger_enter(ledger, e, n->state);
@@ -158,25 +162,33 @@ static void apply(VirtIOGPULedger *ledger, Model *b, const uint8_t *op)
         }
         break;
     case 10:
-        if (e && n->state != PURGED && !n->compressed && value) {
+        if (e && n->state != PURGED && !n->is_compressed) {
             virtio_gpu_ledger_compress(ledger, e, value, op[5]);
             g_assert(e->compressed_at == op[5]);
+            n->is_compressed = true;
             n->compressed = value;
             n->skip = -1;
             b->compressions++;
         }
         break;
     case 11:
-        if (e && n->compressed) {
+        if (e && n->is_compressed) {
             virtio_gpu_ledger_decompress(ledger, e, value);
+            n->is_compressed = false;
             n->compressed = 0;
             b->decompressions++;
         }
         break;
     case 12:
-        if (e && n->state != PURGED && !n->compressed) {
+        if (e && n->state != PURGED && !n->is_compressed) {
             n->skip = value % VIRTIO_GPU_LEDGER_SKIP_REASONS;
             virtio_gpu_ledger_skip(ledger, e, n->skip);
+        }
+        break;
+    case 13:
+        if (e && n->is_compressed) {
+            virtio_gpu_ledger_written(ledger, e);
+            n->compressed = 0;
         }
         break;
     }
@@ -202,7 +214,7 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
             in[n->state].iov_bytes += n->iov;
             in[n->state].released_bytes += n->released;
             compressed += n->compressed;
-            if (n->compressed) {
+            if (n->is_compressed) {
                 in[n->state].compressed_bytes += n->compressed;
                 in[n->state].uncompressed_bytes += n->size;
             }
@@ -211,7 +223,7 @@ static void compare(const VirtIOGPULedger *ledger, const Model *b)
             }
             overhead += n->overhead;
             host += n->iov + (n->state == PURGED ? 0 :
-                              n->compressed ?: n->size);
+                              n->is_compressed ? n->compressed : n->size);
         }
     }
     g_assert(memcmp(in, s->in, sizeof(in)) == 0);

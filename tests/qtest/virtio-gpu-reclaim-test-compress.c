@@ -11,41 +11,18 @@
 
 #define COMPRESS ",x-evicted-compress=on"
 
-/* Generous: only a failure takes this long. */
-#define TIMEOUT_US (30 * G_USEC_PER_SEC)
-
-/* Get a number from the member "compressed", or from its member "skipped". */
-static uint64_t compress_stat(QVirtioGPU *gpu, const char *name)
+/* Evict a resource, which is to be compressed soon after. */
+static void detach(QVirtioGPU *gpu, uint32_t id)
 {
-    QDict *resp = get_stats(gpu);
-    QDict *in = qdict_get_qdict(qdict_get_qdict(resp, "return"),
-                                "compressed");
-    uint64_t value;
-
-    if (!qdict_haskey(in, name)) {
-        in = qdict_get_qdict(in, "skipped");
-    }
-    value = qdict_get_int(in, name);
-    qobject_unref(resp);
-    return value;
-}
-
-static void wait_for(QVirtioGPU *gpu, const char *name, uint64_t value)
-{
-    gint64 start = g_get_monotonic_time();
-
-    while (compress_stat(gpu, name) != value) {
-        g_assert_cmpint(g_get_monotonic_time() - start, <, TIMEOUT_US);
-        qtest_clock_step(gpu->qts, 10 * 1000 * 1000);
-        g_usleep(10000);
-    }
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+    advance_ms(gpu, 200);
 }
 
 static void evict(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
 {
     make(gpu, id);
     set_contents(gpu, id, HERE, pixel);
-    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+    detach(gpu, id);
 }
 
 /* Attaching decompresses the resource without loss. */
@@ -54,7 +31,7 @@ static void check_decompressed(const Device *dev, QVirtioGPU *gpu, uint32_t id,
 {
     g_assert_cmphex(qvirtio_gpu_attach(gpu, id, THERE, BYTES), ==, OK);
     check_contents(dev, gpu, id, THERE, pixel);
-    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+    detach(gpu, id);
 }
 
 static uint64_t sum_of_times(QVirtioGPU *gpu)
@@ -81,14 +58,15 @@ static void test_attach(const void *data)
 
     evict(gpu, 1, RED);
     evict(gpu, 2, GREEN);
-    wait_for(gpu, "resources", 2);
-    compressed = compress_stat(gpu, "compressed-bytes");
+    wait_for(gpu, "compressed", "resources", 2);
+    compressed = get_in(gpu, "compressed", "compressed-bytes");
     g_assert_cmpuint(compressed, >, 0);
     g_assert_cmpuint(compressed, <, BYTES);
-    g_assert_cmpuint(compress_stat(gpu, "uncompressed-bytes"), ==, 2 * BYTES);
-    g_assert_cmpuint(compress_stat(gpu, "ratio-percent"), ==,
+    g_assert_cmpuint(get_in(gpu, "compressed", "uncompressed-bytes"), ==,
+                     2 * BYTES);
+    g_assert_cmpuint(get_in(gpu, "compressed", "ratio-percent"), ==,
                      compressed * 100 / (2 * BYTES));
-    g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 2);
+    g_assert_cmpuint(get_in(gpu, "compressed", "compressions"), ==, 2);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, compressed);
     resp = get_stats(gpu);
     in = qdict_get_qdict(qdict_get_qdict(resp, "return"), "evicted");
@@ -99,7 +77,7 @@ static void test_attach(const void *data)
 
     check_decompressed(dev, gpu, 1, RED);
     check_decompressed(dev, gpu, 2, GREEN);
-    g_assert_cmpuint(compress_stat(gpu, "decompressions"), ==, 2);
+    g_assert_cmpuint(get_in(gpu, "compressed", "decompressions"), ==, 2);
     g_assert_cmpuint(sum_of_times(gpu), ==, 2);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -110,9 +88,9 @@ static void test_compress_off(const void *data)
     QVirtioGPU *gpu = start(dev);
 
     evict(gpu, 1, RED);
-    qtest_clock_step(gpu->qts, 300 * 1000 * 1000);
+    advance_ms(gpu, 300);
     g_usleep(300000);
-    g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 0);
+    g_assert_cmpuint(get_in(gpu, "compressed", "compressions"), ==, 0);
     g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, BYTES);
     check_decompressed(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
@@ -128,28 +106,28 @@ static void test_use(const void *data)
     QVirtioGPU *gpu = start_with(dev, COMPRESS);
 
     evict(gpu, 1, RED);
-    wait_for(gpu, "resources", 1);
+    wait_for(gpu, "compressed", "resources", 1);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
-    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(get_in(gpu, "compressed", "resources"), ==, 0);
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
     check_decompressed(dev, gpu, 1, RED);
 
-    wait_for(gpu, "resources", 1);
+    wait_for(gpu, "compressed", "resources", 1);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
                     OK);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
                                     1, 1), ==, OK);
     g_assert_cmphex(submit(gpu, 1, create, ARRAY_SIZE(create), sizeof(create)),
                     ==, OK);
-    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(get_in(gpu, "compressed", "resources"), ==, 0);
 
     /* The storage leaves in spite of the surface, and is back to be used. */
     check_decompressed(dev, gpu, 1, RED);
-    wait_for(gpu, "resources", 1);
+    wait_for(gpu, "compressed", "resources", 1);
     g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)), ==,
                     OK);
-    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
+    g_assert_cmpuint(get_in(gpu, "compressed", "resources"), ==, 0);
     check_decompressed(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -162,10 +140,10 @@ static void test_scanout(const void *data)
     g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
     evict(gpu, 2, RED);
-    wait_for(gpu, "compressions", 1);
-    qtest_clock_step(gpu->qts, 300 * 1000 * 1000);
+    wait_for(gpu, "compressed", "compressions", 1);
+    advance_ms(gpu, 300);
     g_usleep(300000);
-    g_assert_cmpuint(compress_stat(gpu, "compressions"), ==, 1);
+    g_assert_cmpuint(get_in(gpu, "compressed", "compressions"), ==, 1);
     g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, SIDE, SIDE), ==, OK);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -176,8 +154,8 @@ static void test_limit(const void *data)
     QVirtioGPU *gpu = start_with(dev, COMPRESS ",x-compressed-max=1");
 
     evict(gpu, 1, RED);
-    wait_for(gpu, "limit", 1);
-    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
+    wait_for(gpu, "stays", "limit", BYTES);
+    g_assert_cmpuint(get_in(gpu, "compressed", "resources"), ==, 0);
     check_decompressed(dev, gpu, 1, RED);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -190,19 +168,19 @@ static void test_discard(const void *data)
     for (id = 1; id <= 3; id++) {
         evict(gpu, id, RED);
     }
-    wait_for(gpu, "resources", 3);
+    wait_for(gpu, "compressed", "resources", 3);
     g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
     g_assert_cmpuint(get_stat(gpu, "released-bytes-total"), ==, BYTES);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     check_contents(data, gpu, 1, HERE, 0);
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 2), ==, OK);
-    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 1);
+    g_assert_cmpuint(get_in(gpu, "compressed", "resources"), ==, 1);
 
     qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
-    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 0);
-    g_assert_cmpuint(compress_stat(gpu, "compressed-bytes"), ==, 0);
+    g_assert_cmpuint(get_in(gpu, "compressed", "resources"), ==, 0);
+    g_assert_cmpuint(get_in(gpu, "compressed", "compressed-bytes"), ==, 0);
     evict(gpu, 3, GREEN);
-    wait_for(gpu, "resources", 1);
+    wait_for(gpu, "compressed", "resources", 1);
     check_decompressed(data, gpu, 3, GREEN);
     qvirtio_gpu_shutdown(gpu);
 }
@@ -238,12 +216,12 @@ static void test_no_memory(const void *data)
     fill_ram(gpu, HERE, BYTES, RED);
     g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, true, 0, 1, BYTES, 1), ==,
                     OK);
-    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    detach(gpu, 1);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
                     OK);
     g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
                                     1, 1), ==, OK);
-    wait_for(gpu, "resources", 1);
+    wait_for(gpu, "compressed", "resources", 1);
 
     limit_memory(gpu, 64 * MiB);
     for (i = 0; i < 3; i++) {
@@ -252,7 +230,7 @@ static void test_no_memory(const void *data)
         g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)),
                         ==, NO_MEMORY);
     }
-    g_assert_cmpuint(compress_stat(gpu, "resources"), ==, 1);
+    g_assert_cmpuint(get_in(gpu, "compressed", "resources"), ==, 1);
     limit_memory(gpu, 0);
 
     g_assert_cmphex(submit(gpu, 1, bind, ARRAY_SIZE(bind), sizeof(bind)), ==,
@@ -268,9 +246,7 @@ static void test_no_memory(const void *data)
 /* Invalid combinations of properties are reported. */
 static void test_bad_properties(const void *data)
 {
-    static const struct {
-        const char *device, *error;
-    } bad[] = {
+    static const BadOptions bad[] = {
         { "virtio-gpu-gl-pci,x-evicted-compress=on", "needs x-reclaim=on" },
         { "virtio-gpu-gl-pci,x-compressed-max=1M", "needs x-reclaim=on" },
         { "virtio-gpu-gl-pci,x-reclaim=on,x-evicted-compress=disk",
@@ -278,20 +254,8 @@ static void test_bad_properties(const void *data)
         { "virtio-gpu-pci,x-reclaim=on,x-evicted-compress=on",
           "x-evicted-compress" },
     };
-    int i;
 
-    for (i = 0; i < ARRAY_SIZE(bad); i++) {
-        g_autofree char *line = g_strdup_printf(
-            "%s -nodefaults -S -display egl-headless -device %s",
-            getenv("QTEST_QEMU_BINARY"), bad[i].device);
-        g_autofree char *error = NULL;
-        int status;
-
-        g_assert_true(g_spawn_command_line_sync(line, NULL, &error, &status,
-                                                NULL));
-        g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-        g_assert_nonnull(strstr(error, bad[i].error));
-    }
+    check_bad_options(bad, ARRAY_SIZE(bad));
 }
 
 static const Case cases[] = {

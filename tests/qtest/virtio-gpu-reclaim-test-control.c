@@ -11,41 +11,8 @@
 #include <sys/mount.h>
 #include "virtio-gpu-reclaim-test.h"
 
-/* Longer than anything but a hang takes. */
-#define HANG (60 * G_USEC_PER_SEC)
-
 /* Of a backing of one mapping. */
 #define IOV 16u
-
-static void advance_ms(QVirtioGPU *gpu, int64_t ms)
-{
-    qtest_clock_step(gpu->qts, ms * 1000 * 1000);
-}
-
-/* A number of a group of the statistics. */
-static uint64_t get_in(QVirtioGPU *gpu, const char *group, const char *name)
-{
-    QDict *resp = get_stats(gpu);
-    uint64_t value = qdict_get_int(
-        qdict_get_qdict(qdict_get_qdict(resp, "return"), group), name);
-
-    qobject_unref(resp);
-    return value;
-}
-
-static void wait_for(QVirtioGPU *gpu, const char *group, const char *name,
-                     uint64_t value)
-{
-    gint64 start = g_get_monotonic_time();
-
-    while (get_in(gpu, group, name) != value) {
-        if (g_get_monotonic_time() - start > HANG) {
-            g_test_message("%s", group);
-            g_assert_cmpuint(get_in(gpu, group, name), ==, value);
-        }
-        g_usleep(1000);
-    }
-}
 
 static void wait_for_pressure(QVirtioGPU *gpu, const char *level)
 {
@@ -61,45 +28,6 @@ static void wait_for_pressure(QVirtioGPU *gpu, const char *level)
         g_assert_true(there || g_get_monotonic_time() - start < HANG);
         g_usleep(1000);
     }
-}
-
-static QDict *set_target(QVirtioGPU *gpu, const char *id, uint64_t bytes)
-{
-    g_autofree char *path = g_strconcat("/machine/peripheral/", id, NULL);
-
-    return qtest_qmp(gpu->qts, "{'execute': 'qom-set', 'arguments': {"
-                     "'path': %s, 'property': 'hostmem-target',"
-                     "'value': %" PRIu64 "}}", path, bytes);
-}
-
-static void target(QVirtioGPU *gpu, uint64_t bytes)
-{
-    QDict *resp = set_target(gpu, gpu->id, bytes);
-
-    g_assert_true(qdict_haskey(resp, "return"));
-    qobject_unref(resp);
-}
-
-/* Each has backing of its own. */
-static uint64_t backing(uint32_t id)
-{
-    return HERE + id * MiB;
-}
-
-static void make_filled(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
-{
-    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, id, FORMAT, SIDE, SIDE), ==, OK);
-    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, backing(id), BYTES), ==, OK);
-    set_contents(gpu, id, backing(id), pixel);
-}
-
-/* Use resource @id. Returns whether it had to be decompressed. */
-static bool use(const Device *dev, QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
-{
-    uint64_t before = get_in(gpu, "compressed", "decompressions");
-
-    check_contents(dev, gpu, id, backing(id), pixel);
-    return get_in(gpu, "compressed", "decompressions") != before;
 }
 
 /* Resources 1 to @n, each used after the one before, and then idle. */
@@ -129,10 +57,10 @@ static void test_target(const void *data)
     used = get_stat(gpu, "used-bytes");
     g_assert_cmpuint(used, ==, 4 * (BYTES + IOV + OVERHEAD(dev)));
 
-    target(gpu, used - 1);
+    set_target(gpu, used - 1);
     wait_for(gpu, "compressed", "resources", 1);
     /* If more were to come they would come before what this makes leave. */
-    target(gpu, get_stat(gpu, "used-bytes") - 1);
+    set_target(gpu, get_stat(gpu, "used-bytes") - 1);
     wait_for(gpu, "compressed", "compressions", 2);
     g_assert_cmpuint(get_in(gpu, "resident", "host-bytes"), ==, 2 * BYTES);
     g_assert_cmpuint(get_in(gpu, "resident", "resources"), ==, 4);
@@ -141,7 +69,7 @@ static void test_target(const void *data)
                      get_in(gpu, "compressed", "compressed-bytes"));
     g_assert_cmpuint(get_stat(gpu, "target-bytes"), >, 0);
 
-    target(gpu, 0);
+    set_target(gpu, 0);
     resp = qtest_qmp(gpu->qts, "{'execute': 'qom-get', 'arguments': {"
                      "'path': '/machine/peripheral/" QVIRTIO_GPU_ID "',"
                      "'property': 'hostmem-target'}}");
@@ -211,7 +139,7 @@ static void test_scanned_out(const void *data)
     qvirtio_gpu_cursor(gpu, &cursor);
     advance_ms(gpu, 5000);
     g_assert_cmpuint(get_in(gpu, "stays", "scanned-out"), ==, 2 * BYTES);
-    target(gpu, 1);
+    set_target(gpu, 1);
     wait_for(gpu, "compressed", "resources", 1);
     g_assert_cmpuint(get_in(gpu, "resident", "host-bytes"), ==, 2 * BYTES);
     g_assert_true(use(dev, gpu, 3, RED + 3));
@@ -585,27 +513,6 @@ static void test_commands(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-#define LARGE_SIDE 2048
-#define LARGE_BYTES (LARGE_SIDE * LARGE_SIDE * 4)
-
-static void make_large(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
-{
-    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, id, FORMAT, LARGE_SIDE,
-                                          LARGE_SIDE), ==, OK);
-    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, THERE, LARGE_BYTES), ==, OK);
-    fill_ram(gpu, THERE, LARGE_BYTES, pixel);
-    g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, id, LARGE_SIDE, LARGE_SIDE, 0),
-                    ==, OK);
-}
-
-static void check_large(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
-{
-    fill_ram(gpu, THERE, LARGE_BYTES, ~pixel);
-    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, id, LARGE_SIDE,
-                                            LARGE_SIDE), ==, OK);
-    check_ram(gpu, THERE, LARGE_BYTES, pixel);
-}
-
 /*
  * Commands on a resource while it is being compressed, which takes many turns
  * of the main loop: after a turn, two, and so on.
@@ -618,10 +525,10 @@ static void test_meanwhile(const void *data)
     for (turns = 0; turns < 10; turns++) {
         int i;
 
-        target(gpu, 0);
+        set_target(gpu, 0);
         make_large(gpu, 1, RED + turns);
         advance_ms(gpu, 2000);
-        target(gpu, 1);
+        set_target(gpu, 1);
         for (i = 0; i < turns; i++) {
             get_stat(gpu, "host-bytes");
         }
@@ -714,7 +621,7 @@ static void test_rss(const void *data)
     before = rss_anon(gpu);
     g_assert_cmpuint(before, >, n * LARGE_BYTES);
     advance_ms(gpu, 2000);
-    target(gpu, n * LARGE_BYTES / 4);
+    set_target(gpu, n * LARGE_BYTES / 4);
     wait_for(gpu, "compressed", "resources", n * 3 / 4 + 1);
     start = g_get_monotonic_time();
     while (rss_anon(gpu) > before - n * LARGE_BYTES / 4 * 3 / 100 * 95) {
@@ -744,7 +651,7 @@ static void test_no_gain(const void *data)
     memcpy(gpu->ram + backing(1), noise, BYTES);
     g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, 1, SIDE, SIDE, 0), ==, OK);
     advance_ms(gpu, 5000);
-    target(gpu, 1);
+    set_target(gpu, 1);
     wait_for(gpu, "compressed", "resources", 1);
     wait_for(gpu, "stays", "no-gain", BYTES);
     g_assert_cmpuint(get_in(gpu, "resident", "host-bytes"), ==, BYTES);
@@ -787,9 +694,64 @@ static void test_contexts(const void *data)
                          ctx == 1 ? 5 : 0);
         g_assert_true(qdict_get_bool(in, "active") == (ctx == 2));
         CHECK(in, "compressed-bytes", 0);
+        CHECK(in, "deferred-bytes", 0);
         entry = qlist_next(entry);
     }
     qobject_unref(resp);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A number of context @ctx, of which there are as many. */
+static uint64_t get_in_last_ctx(QVirtioGPU *gpu, uint32_t ctx,
+                                const char *name)
+{
+    QDict *resp = get_stats(gpu);
+    QList *contexts = qdict_get_qlist(qdict_get_qdict(resp, "return"),
+                                      "contexts");
+    const QListEntry *entry;
+    uint64_t value = 0;
+    QDict *in = NULL;
+
+    QLIST_FOREACH_ENTRY(contexts, entry) {
+        in = qobject_to(QDict, qlist_entry_obj(entry));
+        value = qdict_get_int(in, name);
+    }
+    CHECK(in, "id", ctx);
+    qobject_unref(resp);
+    return value;
+}
+
+/* What a context keeps of a resource that is destroyed. */
+static void test_contexts_deferred(const void *data)
+{
+    uint32_t create[] = { CREATE_SURFACE, 77, 1, FORMAT, 0, 0 };
+    uint32_t destroy[] = { DESTROY_SURFACE, 77 };
+    QVirtioGPU *gpu = start(data);
+    uint32_t ctx;
+
+    make(gpu, 1);
+    for (ctx = 1; ctx <= 2; ctx++) {
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, ctx,
+                                        0), ==, OK);
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                        ctx, 1), ==, OK);
+        g_assert_cmphex(submit(gpu, ctx, create, ARRAY_SIZE(create),
+                               sizeof(create)), ==, OK);
+        g_assert_cmpuint(get_in_last_ctx(gpu, ctx, "host-bytes"), ==, BYTES);
+        g_assert_cmpuint(get_in_last_ctx(gpu, ctx, "deferred-bytes"), ==, 0);
+    }
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    g_assert_cmpuint(get_in(gpu, "deferred", "host-bytes"), ==, BYTES);
+    g_assert_cmpuint(get_in_last_ctx(gpu, 2, "host-bytes"), ==, 0);
+    g_assert_cmpuint(get_in_last_ctx(gpu, 2, "deferred-bytes"), ==, BYTES);
+    g_assert_cmphex(submit(gpu, 2, destroy, ARRAY_SIZE(destroy),
+                           sizeof(destroy)), ==, OK);
+    g_assert_cmpuint(get_in(gpu, "deferred", "host-bytes"), ==, BYTES);
+    g_assert_cmpuint(get_in_last_ctx(gpu, 2, "deferred-bytes"), ==, 0);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DESTROY, 2, 0), ==,
+                    OK);
+    g_assert_cmpuint(get_in_last_ctx(gpu, 1, "deferred-bytes"), ==, BYTES);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -835,7 +797,7 @@ static void test_ask(const void *data)
                     VIRTIO_GPU_RESP_OK_RECLAIM_TARGET);
     g_assert_cmpuint(bytes, ==, 0);
 
-    target(gpu, used - 100);
+    set_target(gpu, used - 100);
     g_assert_true(is_asked(gpu));
     g_assert_cmphex(get_target(gpu, &bytes, TARGET_BYTES), ==,
                     VIRTIO_GPU_RESP_OK_RECLAIM_TARGET);
@@ -860,7 +822,7 @@ static void test_ask(const void *data)
 
     /* A reset ends it. */
     make(gpu, 2);
-    target(gpu, 1);
+    set_target(gpu, 1);
     g_assert_true(is_asked(gpu));
     qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
     g_assert_false(is_asked(gpu));
@@ -887,7 +849,7 @@ static void test_ask_errors(const void *data)
     /* A driver that has not negotiated the feature is not asked. */
     qvirtio_gpu_start(gpu, VIRGL);
     make(gpu, 1);
-    target(gpu, 1);
+    set_target(gpu, 1);
     g_assert_cmpuint(get_stat(gpu, "asked-bytes"), >, 1);
     g_assert_false(is_asked(gpu));
     g_assert_cmphex(get_target(gpu, &bytes, TARGET_BYTES), ==, UNSPEC);
@@ -909,40 +871,26 @@ static void test_no_feature(const void *data)
 
 static void test_properties(const void *data)
 {
-    static const struct {
-        const char *props, *error;
-    } bad[] = {
-        { "hostmem-target=1M", "hostmem-target needs x-reclaim=on" },
-        { "x-idle-compress=1", "x-idle-compress needs x-reclaim=on" },
-        { "x-reclaim-pressure=psi",
+    static const BadOptions bad[] = {
+        { "virtio-gpu-gl-pci,hostmem-target=1M",
+          "hostmem-target needs x-reclaim=on" },
+        { "virtio-gpu-gl-pci,x-idle-compress=1",
+          "x-idle-compress needs x-reclaim=on" },
+        { "virtio-gpu-gl-pci,x-reclaim-pressure=psi",
           "x-reclaim-pressure=psi needs x-reclaim=on" },
-        { "x-reclaim=on,x-reclaim-pressure=maybe", "maybe" },
-        { "x-reclaim=on,x-reclaim-pressure=psi,"
+        { "virtio-gpu-gl-pci,x-reclaim=on,x-reclaim-pressure=maybe", "maybe" },
+        { "virtio-gpu-gl-pci,x-reclaim=on,x-reclaim-pressure=psi,"
           "x-reclaim-pressure-file=/nonexistent",
           "cannot read /nonexistent: No such file or directory" },
-        { "x-reclaim=on,hostmem-target=-1", "hostmem-target" },
+        { "virtio-gpu-gl-pci,x-reclaim=on,hostmem-target=-1", "hostmem-target" },
     };
     QVirtioGPU *gpu;
     QDict *resp;
-    int i;
 
-    for (i = 0; i < ARRAY_SIZE(bad); i++) {
-        g_autofree char *line = g_strdup_printf(
-            "%s -nodefaults -S -display egl-headless "
-            "-device virtio-gpu-gl-pci,%s",
-            getenv("QTEST_QEMU_BINARY"), bad[i].props);
-        g_autofree char *error = NULL;
-        int status;
-
-        g_assert_true(g_spawn_command_line_sync(line, NULL, &error, &status,
-                                                NULL));
-        g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-        g_assert_nonnull(strstr(error, bad[i].error));
-    }
-
+    check_bad_options(bad, ARRAY_SIZE(bad));
     /* At run time, too; what is no number changes nothing. */
     gpu = boot(data, ((const Device *)data)->args);
-    resp = set_target(gpu, gpu->id, 1);
+    resp = try_target(gpu, 1);
     g_assert_nonnull(strstr(qdict_get_str(qdict_get_qdict(resp, "error"),
                                           "desc"), "x-reclaim=on"));
     qobject_unref(resp);
@@ -1010,6 +958,7 @@ static const Case cases[] = {
     { "control-limit-meanwhile", test_limit_meanwhile, ON_GL_PCI },
     { "control-no-gain", test_no_gain, ON_GL_PCI },
     { "control-contexts", test_contexts, ON_GL_PCI },
+    { "control-contexts-deferred", test_contexts_deferred, ON_GL_PCI },
     { "control-ask", test_ask, ON_PCI },
     { "control-ask-errors", test_ask_errors, ON_PCI },
     { "control-no-feature", test_no_feature, ON_GL_PCI },

@@ -13,18 +13,11 @@
 #include "fuzz/virtio-gpu-fuzz-queue.h"
 
 #define LIMIT (64 * MiB)
-/* 16 MiB with 4 bytes for each pixel. */
-#define LARGE_SIDE 2048
-#define LARGE_BYTES (LARGE_SIDE * LARGE_SIDE * 4)
-
 /*
  * What the heap, GL and the tables of the renderer may take besides: they grow
  * in steps.
  */
 #define SLACK (8 * MiB)
-
-/* Longer than anything but a hang takes. */
-#define HANG (30 * G_USEC_PER_SEC)
 
 typedef struct Limited {
     QVirtioGPU *gpu;

@@ -70,6 +70,72 @@ uint64_t get_stat(QVirtioGPU *gpu, const char *name)
     return value;
 }
 
+uint64_t get_in(QVirtioGPU *gpu, const char *group, const char *name)
+{
+    QDict *resp = get_stats(gpu);
+    uint64_t value = qdict_get_int(
+        qdict_get_qdict(qdict_get_qdict(resp, "return"), group), name);
+
+    qobject_unref(resp);
+    return value;
+}
+
+void advance_ms(QVirtioGPU *gpu, int64_t ms)
+{
+    qtest_clock_step(gpu->qts, ms * 1000 * 1000);
+}
+
+void wait_for(QVirtioGPU *gpu, const char *group, const char *name,
+              uint64_t value)
+{
+    gint64 start = g_get_monotonic_time();
+
+    while (get_in(gpu, group, name) != value) {
+        if (g_get_monotonic_time() - start > HANG) {
+            g_test_message("%s", group);
+            g_assert_cmpuint(get_in(gpu, group, name), ==, value);
+        }
+        g_usleep(1000);
+    }
+}
+
+QDict *try_target(QVirtioGPU *gpu, uint64_t bytes)
+{
+    g_autofree char *path = g_strconcat("/machine/peripheral/", gpu->id, NULL);
+
+    return qtest_qmp(gpu->qts, "{'execute': 'qom-set', 'arguments': {"
+                     "'path': %s, 'property': 'hostmem-target',"
+                     "'value': %" PRIu64 "}}", path, bytes);
+}
+
+void set_target(QVirtioGPU *gpu, uint64_t bytes)
+{
+    QDict *resp = try_target(gpu, bytes);
+
+    g_assert_true(qdict_haskey(resp, "return"));
+    qobject_unref(resp);
+}
+
+void check_bad_options(const BadOptions *bad, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        g_autofree char *line = g_strdup_printf(
+            "%s -nodefaults -S -display egl-headless -device %s",
+            getenv("QTEST_QEMU_BINARY"), bad[i].device);
+        g_autofree char *error = NULL;
+        int status;
+
+        g_assert_true(g_spawn_command_line_sync(line, NULL, &error, &status,
+                                                NULL));
+        g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+        if (!strstr(error, bad[i].error)) {
+            g_assert_cmpstr(error, ==, bad[i].error);
+        }
+    }
+}
+
 void check_stats(QVirtioGPU *gpu, Stats want)
 {
     QDict *resp = get_stats(gpu);
@@ -215,6 +281,44 @@ void set_contents(QVirtioGPU *gpu, uint32_t id, uint64_t addr, uint32_t pixel)
 {
     fill_ram(gpu, addr, BYTES, pixel);
     g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, id, SIDE, SIDE, 0), ==, OK);
+}
+
+uint64_t backing(uint32_t id)
+{
+    return HERE + id * MiB;
+}
+
+void make_filled(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
+{
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, id, FORMAT, SIDE, SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, backing(id), BYTES), ==, OK);
+    set_contents(gpu, id, backing(id), pixel);
+}
+
+bool use(const Device *dev, QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
+{
+    uint64_t before = get_in(gpu, "compressed", "decompressions");
+
+    check_contents(dev, gpu, id, backing(id), pixel);
+    return get_in(gpu, "compressed", "decompressions") != before;
+}
+
+void make_large(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
+{
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, id, FORMAT, LARGE_SIDE,
+                                          LARGE_SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, THERE, LARGE_BYTES), ==, OK);
+    fill_ram(gpu, THERE, LARGE_BYTES, pixel);
+    g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, id, LARGE_SIDE, LARGE_SIDE, 0),
+                    ==, OK);
+}
+
+void check_large(QVirtioGPU *gpu, uint32_t id, uint32_t pixel)
+{
+    fill_ram(gpu, THERE, LARGE_BYTES, ~pixel);
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, id, LARGE_SIDE,
+                                            LARGE_SIDE), ==, OK);
+    check_ram(gpu, THERE, LARGE_BYTES, pixel);
 }
 
 void populate(QVirtioGPU *gpu)

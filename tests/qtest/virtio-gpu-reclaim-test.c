@@ -54,6 +54,7 @@ int main(int argc, char **argv)
     add_rss_cases();
     add_compress_cases();
     add_control_cases();
+    add_file_cases();
     add_blob_cases();
     add_hostile_cases();
     add_limit_cases();

@@ -114,6 +114,7 @@ void add_migration_error_cases(void);
 void add_rss_cases(void);
 void add_compress_cases(void);
 void add_control_cases(void);
+void add_file_cases(void);
 void add_fences_cases(void);
 void add_blob_cases(void);
 void add_hostile_cases(void);
@@ -146,9 +147,18 @@ typedef struct Stats {
 #define CHECK(dict, name, want) \
     g_assert_cmpuint(qdict_get_int(dict, name), ==, want)
 
-/* The response to reading the property, or one of its top-level numbers. */
+/* Longer than anything but a hang takes. */
+#define HANG (60 * G_USEC_PER_SEC)
+
+/*
+ * The response to reading the property; one of its top-level numbers, or one of
+ * a group, which can be waited for.
+ */
 QDict *get_stats(QVirtioGPU *gpu);
 uint64_t get_stat(QVirtioGPU *gpu, const char *name);
+uint64_t get_in(QVirtioGPU *gpu, const char *group, const char *name);
+void wait_for(QVirtioGPU *gpu, const char *group, const char *name,
+              uint64_t value);
 void check_stats(QVirtioGPU *gpu, Stats want);
 
 /* Arguments of CREATE_3D: a texture of SIDE x SIDE pixels, and a buffer. */
@@ -158,6 +168,34 @@ struct virtio_gpu_resource_create_3d buffer_3d(uint32_t id, uint32_t bytes);
 /* Create the default resource as @id and attach backing at HERE. */
 void make(QVirtioGPU *gpu, uint32_t id);
 uint32_t purge_one(QVirtioGPU *gpu, uint32_t id);
+
+/* Advance qtest's clock, which idle times are counted by. */
+void advance_ms(QVirtioGPU *gpu, int64_t ms);
+
+/* Set hostmem-target; the first returns the response. */
+QDict *try_target(QVirtioGPU *gpu, uint64_t bytes);
+void set_target(QVirtioGPU *gpu, uint64_t bytes);
+
+/* Options of -device that QEMU must not start with, and what it says. */
+typedef struct BadOptions {
+    const char *device, *error;
+} BadOptions;
+
+void check_bad_options(const BadOptions *bad, size_t n);
+
+/*
+ * A default resource with backing of its own, all @pixel; and use it as such,
+ * which returns whether it had to be decompressed.
+ */
+uint64_t backing(uint32_t id);
+void make_filled(QVirtioGPU *gpu, uint32_t id, uint32_t pixel);
+bool use(const Device *dev, QVirtioGPU *gpu, uint32_t id, uint32_t pixel);
+
+/* A large resource with backing at THERE. */
+#define LARGE_SIDE 2048
+#define LARGE_BYTES (LARGE_SIDE * LARGE_SIDE * 4)
+void make_large(QVirtioGPU *gpu, uint32_t id, uint32_t pixel);
+void check_large(QVirtioGPU *gpu, uint32_t id, uint32_t pixel);
 
 /* Create resources 1 to 4: scanned out, cursor, evicted, purged. */
 void populate(QVirtioGPU *gpu);

@@ -24,6 +24,7 @@ STATS = {
     'evicted': {'resources': 0, 'host-bytes': 0, 'compressed-bytes': 0},
     'compressed': {'resources': 1, 'compressed-bytes': 8 * MIB, 'uncompressed-bytes': 64 * MIB,
                    'compressions': 5, 'decompressions': 4},
+    'file': {'resources': 3, 'bytes': 12 * MIB, 'writes': 4, 'reads': 1, 'errors': 2},
     'deferred': {'resources': 0, 'host-bytes': 2 * MIB},
     'overhead-bytes': 10 * MIB, 'used-bytes': 120 * MIB, 'host-bytes-limit': 0,
     'target-bytes': 60 * MIB, 'asked-bytes': 60 * MIB, 'pressure': 'some', 'protect-ms': 1000,
@@ -31,9 +32,9 @@ STATS = {
     'stays': {'recently-used': 90 * MIB, 'scanned-out': 10 * MIB, 'busy': 0},
     'contexts': [
         {'id': 1, 'name': 'weston', 'active': False, 'idle-ms': 7200000, 'resources': 2,
-         'host-bytes': 20 * MIB, 'compressed-bytes': 8 * MIB},
+         'host-bytes': 20 * MIB, 'compressed-bytes': 8 * MIB, 'deferred-bytes': 0},
         {'id': 2, 'name': 'evil\x1b[2J"\\', 'active': True, 'idle-ms': 3, 'resources': 1,
-         'host-bytes': 80 * MIB, 'compressed-bytes': 0},
+         'host-bytes': 80 * MIB, 'compressed-bytes': 0, 'deferred-bytes': 2 * MIB},
     ],
 }
 
@@ -143,9 +144,10 @@ class Memtop(unittest.TestCase):
                       lines[2])
         self.assertEqual(lines[3], '    target 60M, wants 60M, pressure some')
         self.assertIn('stays: recently-used 90M, scanned-out 10M', lines[4])
+        self.assertEqual(lines[5], '    file 12M, 4 written, 1 read, 2 failed')
         # The largest context first; what a guest sends is not printed as it is.
-        self.assertRegex(lines[6], r'^ +2  evil\?\[2J"\\ +active +80M +0 +1$')
-        self.assertRegex(lines[7], r'^ +1  weston +120m +20M +8.0M +2$')
+        self.assertRegex(lines[7], r'^ +2  evil\?\[2J"\\ +active +80M +0 +2.0M +1$')
+        self.assertRegex(lines[8], r'^ +1  weston +120m +20M +8.0M +0 +2$')
 
     def test_prometheus(self):
         self.qemu('a.qmp', 'fi"rst\\')
@@ -155,6 +157,8 @@ class Memtop(unittest.TestCase):
                      'vgpu_memory_bytes{%s,part="resident"} %d' % (labels, 100 * MIB),
                      'vgpu_memory_bytes{%s,part="compressed"} %d' % (labels, 8 * MIB),
                      'vgpu_target_bytes{%s} %d' % (labels, 60 * MIB),
+                     'vgpu_file_bytes{%s} %d' % (labels, 12 * MIB),
+                     'vgpu_file_errors_total{%s} 2' % labels,
                      'vgpu_pressure{%s} 1' % labels,
                      'vgpu_stays_bytes{%s,reason="scanned-out"} %d' % (labels, 10 * MIB),
                      'vgpu_compressions_total{%s} 5' % labels,

@@ -247,6 +247,22 @@ static void test_compress(Fixture *f, gconstpointer data)
     g_assert_cmpuint(c->decompressions, ==, 1);
     g_assert_cmpuint(f->stats->host_bytes_peak, ==, 100);
 
+    /* In a file they take no memory, and are restored as well. */
+    virtio_gpu_ledger_compress(f->ledger, e, 30, 0);
+    virtio_gpu_ledger_written(f->ledger, e);
+    check_in(f, EVICTED, 1, 100, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+    g_assert_cmpuint(c->resources, ==, 1);
+    g_assert_cmpuint(c->compressed_bytes, ==, 0);
+    g_assert_cmpuint(c->uncompressed_bytes, ==, 100);
+    virtio_gpu_ledger_decompress(f->ledger, e, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 100);
+    virtio_gpu_ledger_compress(f->ledger, e, 0, 0);
+    g_assert_cmpuint(f->stats->host_bytes, ==, 0);
+    g_assert_cmpuint(c->resources, ==, 1);
+    virtio_gpu_ledger_decompress(f->ledger, e, 0);
+    g_assert_cmpuint(c->uncompressed_bytes, ==, 0);
+
     /* A purge or a removal frees the compressed contents. */
     virtio_gpu_ledger_compress(f->ledger, e, 30, 0);
     virtio_gpu_ledger_purge(f->ledger, e, 100);

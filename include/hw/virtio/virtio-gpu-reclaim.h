@@ -37,6 +37,7 @@ typedef struct VirtIOGPUReclaimConf {
     uint32_t idle_s;            /* compress what was not used; 0: off */
     uint32_t max_contexts;      /* GL contexts; 0: no limit */
     uint64_t compressed_max;    /* of compressed contents; 0: no limit */
+    char *compressed_file;      /* directory of a file for what is over it */
     uint64_t target;            /* of host memory; 0: none */
 } VirtIOGPUReclaimConf;
 
@@ -64,6 +65,8 @@ typedef enum VirtIOGPUReclaimPressure {
                      reclaim_conf.compress_evicted, false), \
     DEFINE_PROP_SIZE("x-compressed-max", VirtIOGPU, \
                      reclaim_conf.compressed_max, 0), \
+    DEFINE_PROP_STRING("x-compressed-file", VirtIOGPU, \
+                       reclaim_conf.compressed_file), \
     DEFINE_PROP_UINT32("x-idle-compress", VirtIOGPU, reclaim_conf.idle_s, 0), \
     DEFINE_PROP_UINT32("x-max-contexts", VirtIOGPU, \
                        reclaim_conf.max_contexts, 512)

@@ -197,6 +197,7 @@ struct virgl_reclaim_ctx {
     uint64_t bytes;             /* storage of those that are resident */
     uint64_t compressed_bytes;  /* memory that contents of the others take */
     uint64_t last_use;          /* of the context: virgl_reclaim_set_time() */
+    uint64_t deferred_bytes;    /* deferred, that it refers or may refer to */
 };
 
 /* An allocator for the memory of an instance. */
@@ -484,7 +485,8 @@ int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
  * @opaque: passed to it
  *
  * In the order of ids. A resource counts in each context that it is attached
- * to. Does not call the renderer.
+ * to, and deferred storage in each that may refer to it. Does not call the
+ * renderer. While there is deferred storage it looks at all objects.
  */
 void virgl_reclaim_ctx_foreach(
     const struct virgl_reclaim *vr,

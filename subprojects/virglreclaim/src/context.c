@@ -368,60 +368,6 @@ int virgl_reclaim_ctx_detach_resource(struct virgl_reclaim *vr, uint32_t ctx,
     return 0;
 }
 
-static void describe(const struct vr_context *context,
-                     struct virgl_reclaim_ctx *ctx)
-{
-    const struct vr_entry *entry;
-    uint32_t pos = 0;
-
-    *ctx = (struct virgl_reclaim_ctx) {
-        .id = context->id,
-        .name = context->name,
-        .last_use = context->last_use,
-    };
-    while ((entry = vr_table_next(&context->resources, &pos))) {
-        const struct vr_resource *res = entry->value;
-
-        ctx->resources++;
-        if (res->state == VIRGL_RECLAIM_RESIDENT) {
-            ctx->bytes += res->bytes;
-        } else if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-            ctx->compressed_bytes += res->contents.bytes;
-        }
-    }
-}
-
-/* Contexts are few: a search for each next one needs no memory. */
-static const struct vr_context *next_ctx(const struct virgl_reclaim *vr,
-                                         uint32_t after)
-{
-    const struct vr_context *next = NULL;
-    const struct vr_entry *entry;
-    uint32_t pos = 0;
-
-    while ((entry = vr_table_next(&vr->contexts, &pos))) {
-        if (entry->key > after && (!next || entry->key < next->id)) {
-            next = entry->value;
-        }
-    }
-    return next;
-}
-
-void virgl_reclaim_ctx_foreach(
-    const struct virgl_reclaim *vr,
-    void (*func)(const struct virgl_reclaim_ctx *ctx, void *opaque),
-    void *opaque)
-{
-    const struct vr_context *context;
-
-    for (uint32_t id = 0; (context = next_ctx(vr, id)); id = context->id) {
-        struct virgl_reclaim_ctx ctx;
-
-        describe(context, &ctx);
-        func(&ctx, opaque);
-    }
-}
-
 void vr_contexts_attach(struct virgl_reclaim *vr,
                         const struct vr_resource *res)
 {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Compressed contents in a file of the embedding program's. */
 
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE     /* fallocate(), sync_file_range() */
+#endif
 #include "file.h"
 #include "contents.h"
 

@@ -46,6 +46,7 @@ struct vr_resource {
     bool notify;                /* report when it is pinned no more */
     bool incompressible;        /* as it was last used */
     bool gl_buffer;             /* its storage is a GL buffer object */
+    bool described;             /* counted, by describe.c */
     bool packed;                /* it is in vr->packed, not vr->resident */
     bool attached;
     struct iovec *iov;          /* attached backing: the caller's ... */

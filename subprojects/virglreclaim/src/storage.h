@@ -35,6 +35,7 @@ struct vr_storage {
     bool deferred;              /* detached; then also: */
     bool purged;                /* by a purge, not unref or compress */
     bool unreferenced;          /* in the list of these */
+    bool described;             /* counted, by describe.c */
     bool deleted;               /* GL has deleted it, and may have it bound */
     uint64_t pass;              /* of virgl_reclaim_collect() that unbinds it */
     struct vr_resource *owner;  /* purged and not restored or destroyed since */

@@ -236,6 +236,108 @@ static void test_reset(Fixture *f, gconstpointer data)
     check(f, 0, 0, 0);
 }
 
+static void describe(const struct virgl_reclaim_ctx *ctx, void *opaque)
+{
+    g_string_append_printf(opaque, "%u:%" PRIu64 "/%" PRIu64 " ", ctx->id,
+                           ctx->deferred_bytes / SIZE, ctx->bytes / SIZE);
+}
+
+/* Twice: the second time gives the same. */
+static void check_contexts(Fixture *f, const char *want)
+{
+    for (int i = 0; i < 2; i++) {
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        virgl_reclaim_ctx_foreach(f->vr, describe, text);
+        g_assert_cmpstr(text->str, ==, want);
+    }
+}
+
+/* Deferred storage counts once for each context that refers to it. */
+static void test_contexts(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    for (uint32_t id = 1; id <= 3; id++) {
+        make_texture(f, id);
+    }
+    for (uint32_t ctx = 1; ctx <= 3; ctx++) {
+        g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, ctx, 1, "1"), ==, 0);
+        for (uint32_t id = 1; id <= ctx; id++) {
+            g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, ctx, id),
+                            ==, 0);
+            g_assert_cmpint(create_sampler_view(f->vr, ctx, OBJECT + id, id,
+                                                FORMAT_BGRA8, VR_TARGET_2D),
+                            ==, 0);
+            g_assert_cmpint(create_surface(f->vr, ctx, OBJECT + 10 + id, id,
+                                           FORMAT_BGRA8), ==, 0);
+        }
+    }
+    check_contexts(f, "1:0/1 2:0/2 3:0/3 ");
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, 1), ==, 0);
+    check_contexts(f, "1:1/0 2:1/1 3:1/2 ");
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, 3), ==, 0);
+    check_contexts(f, "1:1/0 2:1/1 3:2/1 ");
+
+    /* A surface that is bound lives on without its handle. */
+    g_assert_cmpint(set_framebuffer(f->vr, 1, OBJECT + 11), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, 1, OBJECT + 1), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, 1, OBJECT + 11), ==, 0);
+    check_contexts(f, "1:1/0 2:1/1 3:2/1 ");
+    g_assert_cmpint(set_framebuffer(f->vr, 1, 0), ==, 0);
+    check_contexts(f, "1:0/0 2:1/1 3:2/1 ");
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, 3), ==, 0);
+    check_contexts(f, "1:0/0 2:1/1 ");
+}
+
+static void add_deferred(const struct virgl_reclaim_ctx *ctx, void *opaque)
+{
+    uint64_t *bytes = opaque;
+
+    *bytes += ctx->deferred_bytes;
+}
+
+/* And so do compressed contents that objects of a destroyed resource show. */
+static void test_contexts_compressed(Fixture *f, gconstpointer data)
+{
+    struct virgl_reclaim_stats stats = { .size = sizeof(stats) };
+    uint64_t bytes = 0;
+
+    (void)data;
+    if (g_getenv("VIRGLRECLAIM_TEST_GLES")) {
+        g_test_skip("no lossless readback of textures with GLES");
+        return;
+    }
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
+    make_viewed(f);
+    g_assert_cmpint(create_surface(f->vr, CTX, OBJECT + 1, RES, FORMAT_BGRA8),
+                    ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_compress(f->vr, RES), ==, 0);
+    virgl_reclaim_ctx_foreach(f->vr, add_deferred, &bytes);
+    g_assert_cmpuint(bytes, ==, 0);
+    g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, RES), ==, 0);
+    virgl_reclaim_get_stats(f->vr, &stats);
+    g_assert_cmpuint(stats.deferred_bytes, >, 0);
+    virgl_reclaim_ctx_foreach(f->vr, add_deferred, &bytes);
+    g_assert_cmpuint(bytes, ==, stats.deferred_bytes);
+}
+
+/* A context without tracking may refer to all that it was attached to. */
+static void test_contexts_untracked(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    make_streamed(f);
+    make_texture(f, 2);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, 2, 1, "2"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, 3, 1, "3"), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, 2, RES), ==, 0);
+    g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, 3, 2), ==, 0);
+    /* No such buffer: the renderer puts the contexts in error. */
+    COMMAND(f->vr, 2, VR_SET_INDEX_BUFFER, 0, 99, 2, 0);
+    COMMAND(f->vr, 3, VR_SET_INDEX_BUFFER, 0, 99, 2, 0);
+    purge(f, 0);
+    check_contexts(f, "1:1/0 2:1/0 3:0/1 ");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -250,5 +352,8 @@ int main(int argc, char **argv)
     add_test("/deferred/current-context", test_current_context);
     add_test("/deferred/purge-unref", test_purge_unref);
     add_test("/deferred/reset", test_reset);
+    add_test("/deferred/contexts", test_contexts);
+    add_test("/deferred/contexts-compressed", test_contexts_compressed);
+    add_test("/deferred/contexts-untracked", test_contexts_untracked);
     return g_test_run();
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Compressed contents that overflow into a file, and disks that fail. */
 
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "commands.h"
 #include "renderer.h"
 

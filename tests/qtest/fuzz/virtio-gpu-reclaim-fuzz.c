@@ -125,16 +125,15 @@ static void check_stats(Fuzz *f)
     }
 }
 
-/* Return how often an evicted resource was compressed. */
-static int64_t get_compressions(Fuzz *f)
+/* Return a number of a group of the statistics. */
+static int64_t get_number(Fuzz *f, const char *group, const char *name)
 {
     QDict *resp = get_stats(f);
-    QDict *compressed = qdict_get_qdict(qdict_get_qdict(resp, "return"),
-                                        "compressed");
-    int64_t compressions = qdict_get_int(compressed, "compressions");
+    int64_t number = qdict_get_int(
+        qdict_get_qdict(qdict_get_qdict(resp, "return"), group), name);
 
     qobject_unref(resp);
-    return compressions;
+    return number;
 }
 
 /* Check that the device releases all memory soon after a reset. */
@@ -356,7 +355,8 @@ static void test_fuzz(const void *data)
                            "max_hostmem=%dM,max_outputs=%d 2>>%s",
                            f.gl ? "-display egl-headless" : "",
                            f.gl ? "virtio-gpu-gl-pci,x-evicted-compress=on,"
-                                  "hostmem-target=1"
+                                  "hostmem-target=1,x-compressed-max=64K,"
+                                  "x-compressed-file=/tmp"
                                 : "virtio-gpu-pci",
                            LIMIT_MB, FUZZ_SCANOUTS, f.stderr_path);
     f.gpu = qvirtio_gpu_boot(args);
@@ -373,11 +373,13 @@ static void test_fuzz(const void *data)
 
     g_test_message("%s: %" PRIu64 " commands in %" PRIu64 " rounds, %.0f a "
                    "second; %" PRIu64 " successes, %" PRIu64 " errors, "
-                   "%" PRIu64 " resources purged, %" PRIi64 " compressed",
+                   "%" PRIu64 " resources purged, %" PRIi64 " compressed, "
+                   "%" PRIi64 " of them written to a file",
                    f.name, f.commands, f.rounds,
                    f.commands * 1e6 / (g_get_monotonic_time() - f.start),
                    f.model->ok, f.model->errors, f.model->purged,
-                   get_compressions(&f));
+                   get_number(&f, "compressed", "compressions"),
+                   get_number(&f, "file", "writes"));
     qtest_remove_abrt_handler(&f);
     qvirtio_gpu_shutdown(f.gpu);
     fuzz_gen_free(f.gen);
