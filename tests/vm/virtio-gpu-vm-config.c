@@ -10,6 +10,9 @@
 /* Factor by which the debug kernel is slower. */
 #define DEBUG_SLOWDOWN 4
 
+/* TCG's code buffer, which a guest with a desktop fills while it boots. */
+#define TB_MIB 64
+
 /* Root directory of the guest with a desktop: see scripts/chroot. */
 #define DESKTOP_ROOT "/desktop"
 
@@ -182,14 +185,16 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
 
     g_string_printf(
         options,
-        "-nodefaults -no-user-config -accel tcg,split-wx=on "
+        "-nodefaults -no-user-config -accel tcg,split-wx=on%s "
         "-M q35,memory-backend=ram -m %u -smp %u "
-        "-object memory-backend-memfd,id=ram,size=%uM "
+        "-object memory-backend-memfd,id=ram,size=%uM%s "
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
         "-chardev socket,id=console,path=%s/console -serial chardev:console "
         "-chardev socket,id=guest,path=%s/guest -serial chardev:guest "
         "-device virtio-gpu%s-pci,id=gpu0%s%s",
-        config->ram_mib, MAX(config->cpus, 1), config->ram_mib, dir, dir, dir,
+        config->prealloc ? ",tb-size=" stringify(TB_MIB) : "",
+        config->ram_mib, MAX(config->cpus, 1), config->ram_mib,
+        config->prealloc ? ",prealloc=on" : "", dir, dir, dir,
         config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
         config->blob ? ",blob=on" : "");
     if (config->hostmem_mib) {

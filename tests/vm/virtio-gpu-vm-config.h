@@ -26,6 +26,7 @@ typedef struct VmConfig VmConfig;
 
 struct VmConfig {
     const char *name;
+    const char *group;      /* of guests that run together; may be NULL */
     VmScenario scenario;
     bool our_driver;
     bool our_device;
@@ -47,6 +48,7 @@ struct VmConfig {
     unsigned movable_mib;   /* memory for movable pages only */
     const char *kernel_options; /* for its command line; may be NULL */
     unsigned hostmem_mib;   /* limit of the device's memory; 0: its default */
+    bool prealloc;          /* QEMU has RAM and code buffer from the start */
     const char *provoked;   /* a kernel message that the tests provoke */
     unsigned bo_mib;        /* size of the GPU client's buffers */
     unsigned hog_mib;       /* size of the memory hog */

@@ -120,8 +120,8 @@ void vm_result_add_sample(VmResult *result, VmSample sample)
     }
 }
 
-static void add_event(VmResult *result, double seconds, VmSeverity severity,
-                      char *text)
+void vm_result_add_event(VmResult *result, double seconds, VmSeverity severity,
+                         char *text)
 {
     VmEvent event = { seconds, severity, text };
 
@@ -154,7 +154,7 @@ void vm_result_handle_console(VmResult *result, const VmConfig *config,
 {
     if (strstr(line, "Out of memory: Killed process")) {
         result->oom_kills++;
-        add_event(result, seconds, VM_EVENT_BAD, g_strdup("OOM kill"));
+        vm_result_add_event(result, seconds, VM_EVENT_BAD, g_strdup("OOM kill"));
     }
     if (is_complaint(config, line)) {
         result->kernel_complaints++;
@@ -176,10 +176,10 @@ static void handle_result(VmResult *result, const VmConfig *config,
     result->unpressured_bos = vm_number_of(values, "kept_bos");
     result->errors = vm_number_of(values, "errors");
     if (result->corrupt_pages || result->errors) {
-        add_event(result, seconds, VM_EVENT_BAD,
+        vm_result_add_event(result, seconds, VM_EVENT_BAD,
                   g_strdup("corrupt pages or errors"));
     } else if (vm_result_survives(config, result)) {
-        add_event(result, seconds, VM_EVENT_GOOD,
+        vm_result_add_event(result, seconds, VM_EVENT_GOOD,
                   g_strdup("every byte verified"));
     }
 }
@@ -189,7 +189,7 @@ static void handle_hog_end(VmResult *result, double seconds,
 {
     result->hog_ran = true;
     result->hog_survived = vm_number_of(values, "survived");
-    add_event(result, seconds,
+    vm_result_add_event(result, seconds,
               result->hog_survived ? VM_EVENT_GOOD : VM_EVENT_BAD,
               g_strdup(result->hog_survived ? "memory hog survives"
                                             : "memory hog is killed"));
@@ -227,15 +227,15 @@ void vm_result_handle_report(VmResult *result, const VmConfig *config,
     } else if (!strcmp(event, "start")) {
         result->work_started = seconds;
     } else if (!strcmp(event, "stopped")) {
-        add_event(result, seconds, VM_EVENT_BAD, g_strdup("no more buffers"));
+        vm_result_add_event(result, seconds, VM_EVENT_BAD, g_strdup("no more buffers"));
     } else if (!strcmp(event, "app_start")) {
-        add_event(result, seconds, VM_EVENT_INFO,
+        vm_result_add_event(result, seconds, VM_EVENT_INFO,
                   g_strdup("memory hog starts"));
     } else if (!strcmp(event, "app_end")) {
         handle_hog_end(result, seconds, values);
     } else if (!strcmp(event, "client_died")) {
         result->client_survived = false;
-        add_event(result, seconds, VM_EVENT_BAD,
+        vm_result_add_event(result, seconds, VM_EVENT_BAD,
                   g_strdup_printf("GPU client ended by signal %u",
                                   (unsigned)vm_number_of(values, "signal")));
     } else if (!strcmp(event, "result")) {
@@ -388,6 +388,7 @@ static void write_events(JSONWriter *json, const VmResult *result)
 static void write_config(JSONWriter *json, const VmConfig *config)
 {
     json_writer_str(json, "name", config->name);
+    write_text(json, "group", config->group);
     json_writer_str(json, "scenario", vm_config_scenario(config));
     json_writer_str(json, "driver", config->our_driver ? "reclaim" : "stock");
     json_writer_str(json, "device", config->our_device ? "reclaim" : "stock");
@@ -455,6 +456,9 @@ static void write_result(JSONWriter *json, const VmConfig *config,
                        result->rss_anon_before);
     json_writer_uint64(json, "host_rss_anon_after_purge",
                        result->rss_anon_after);
+    if (config->group) {
+        json_writer_uint64(json, "rss_anon_limit", result->rss_anon_limit);
+    }
     if (result->host.idle_bytes) {
         write_host(json, &result->host);
     }

@@ -65,6 +65,7 @@ typedef struct VmHostResult {
 
 typedef struct VmResult {
     char *problem;              /* why the run is void; NULL if it finished */
+    bool killed;                /* ... because QEMU was, by SIGKILL */
     char *qemu;                 /* version */
     char *kernel;
     char *renderer;
@@ -89,6 +90,8 @@ typedef struct VmResult {
      */
     uint64_t rss_anon_before;
     uint64_t rss_anon_after;
+    /* Of all runs of a group, above which one is killed. */
+    uint64_t rss_anon_limit;
     VmStats stats;              /* latest */
     VmHostResult host;
     char *soak_report;          /* latest, "name=value ..." */
@@ -110,6 +113,10 @@ void vm_result_fail(VmResult *result, const char *format, ...)
 
 /* Append @sample unless the workload is done. */
 void vm_result_add_sample(VmResult *result, VmSample sample);
+
+/* Add an event @seconds after the start of QEMU. Takes @text. */
+void vm_result_add_event(VmResult *result, double seconds, VmSeverity severity,
+                         char *text);
 
 /* Update from the device's @stats; NULL from a stock device. */
 void vm_result_set_stats(VmResult *result, QDict *stats);

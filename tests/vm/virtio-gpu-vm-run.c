@@ -65,6 +65,7 @@ struct VmRun {
     int64_t sampled;
     unsigned events_shown;  /* index in result.events */
     bool ended;
+    bool asked;             /* a guest with a desktop has to answer */
 
     uint64_t rss_anon;
     uint64_t rss_anon_working;  /* last sample of the workload */
@@ -77,6 +78,9 @@ struct VmRun {
     uint64_t rest_rss;
     char *answer;           /* of a guest with a desktop, not read yet */
 };
+
+/* Those that have started and not been stopped. */
+static GPtrArray *active;
 
 static int64_t now_ms(void)
 {
@@ -409,6 +413,20 @@ static void handle_guest(VmRun *run, const char *line)
     show_events(run);
 }
 
+/* QEMU has closed a serial port: it has ended, or is about to. */
+static void handle_exit(VmRun *run)
+{
+    siginfo_t info = { 0 };
+
+    vm_result_fail(&run->result, "QEMU exited before the guest finished");
+    run->result.killed =
+        !waitid(P_PID, run->pid, &info, WEXITED | WNOWAIT) &&
+        info.si_code == CLD_KILLED && info.si_status == SIGKILL;
+    if (run->result.killed) {
+        vm_run_mark(run, VM_EVENT_BAD, "VM is killed");
+    }
+}
+
 static void receive(VmRun *run, VmLine *from)
 {
     char buffer[4096];
@@ -419,7 +437,7 @@ static void receive(VmRun *run, VmLine *from)
         return;
     }
     if (len <= 0) {
-        vm_result_fail(&run->result, "QEMU exited before the guest finished");
+        handle_exit(run);
         return;
     }
     run->heard = now_ms();
@@ -567,6 +585,8 @@ static VmRun *run_start(const VmConfig *config, VmProgress *progress)
         unlink(path);
     }
     rmdir(dir);
+    active = active ?: g_ptr_array_new();
+    g_ptr_array_add(active, run);
     return run;
 }
 
@@ -577,8 +597,15 @@ void vm_run_stop(VmRun *run)
     result->seconds = run_seconds(run);
     result->rss_anon_before = result->rss_anon_before ?: run->rss_anon_working;
     result->rss_anon_after = result->rss_anon_after ?: run->rss_anon_working;
-    qtest_quit(run->qts);
+    if (result->killed) {
+        /* libqtest would abort: leave it the connection, which is lost. */
+        qtest_probe_child(run->qts);
+        qtest_remove_abrt_handler(run->qts);
+    } else {
+        qtest_quit(run->qts);
+    }
     run->qts = NULL;
+    g_ptr_array_remove(active, run);
     close(run->console.fd);
     close(run->guest.fd);
     if (result->problem) {
@@ -606,8 +633,13 @@ static void sample_purge(VmRun *run)
                                      read_rss_anon(run));
 }
 
-/* Process pending events of @run. Returns false when it has ended. */
-static bool run_step(VmRun *run, const struct pollfd *fds)
+static bool is_over(const VmRun *run)
+{
+    return run->ended || run->result.problem;
+}
+
+/* Process pending events of @run. */
+static void run_step(VmRun *run, const struct pollfd *fds)
 {
     int64_t silence = (int64_t)SILENCE_MS * vm_config_slowdown(run->config);
     VmResult *result = &run->result;
@@ -616,22 +648,23 @@ static bool run_step(VmRun *run, const struct pollfd *fds)
     if (fds[0].revents) {
         receive(run, &run->console);
     }
-    if (fds[1].revents && !run->ended && !result->problem) {
+    if (fds[1].revents && !is_over(run)) {
         receive(run, &run->guest);
     }
-    if (run->purging && !run->ended && !result->problem) {
+    if (run->purging && !is_over(run)) {
         sample_purge(run);
     }
     now = now_ms();
-    if (!run->ended && !result->problem && now - run->sampled >= SAMPLE_MS) {
+    if (!is_over(run) && now - run->sampled >= SAMPLE_MS) {
         run->sampled = now;
         sample_host(run);
         if (run->pause) {
             step_pause(run);
         }
     }
-    /* A waiting guest is silent. */
-    if (run->pause) {
+    /* A guest that waits is silent, and one that has nothing to answer. */
+    if (run->pause ||
+        (run->config->scenario == VM_SCENARIO_DESKTOP && !run->asked)) {
         run->heard = now;
     }
     if (now - run->heard > silence) {
@@ -642,62 +675,60 @@ static bool run_step(VmRun *run, const struct pollfd *fds)
                        PRId64 " s (see %s)", longest_ms(run->config) / 1000,
                        run->log_path);
     }
-    return !run->ended && !result->problem;
+}
+
+/* Process what all active runs have to say, after at most @ms. */
+static void step_all(int ms)
+{
+    g_autofree struct pollfd *fds = g_new0(struct pollfd, 2 * active->len);
+    unsigned i;
+
+    for (i = 0; i < active->len; i++) {
+        const VmRun *run = g_ptr_array_index(active, i);
+
+        fds[2 * i].fd = is_over(run) ? -1 : run->console.fd;
+        fds[2 * i + 1].fd = is_over(run) ? -1 : run->guest.fd;
+        fds[2 * i].events = fds[2 * i + 1].events = POLLIN;
+    }
+    poll(fds, 2 * active->len, ms);
+    for (i = 0; i < active->len; i++) {
+        VmRun *run = g_ptr_array_index(active, i);
+
+        if (!is_over(run)) {
+            run_step(run, &fds[2 * i]);
+        }
+    }
 }
 
 VmRun **vm_run_all(const VmConfig *configs, size_t count, unsigned jobs,
                      VmProgress *progress)
 {
     VmRun **runs = g_new0(VmRun *, count);
-    size_t next = 0, active = 0, i;
+    size_t next = 0, running = 0, i;
 
-    while (next < count || active > 0) {
-        g_autofree struct pollfd *fds = g_new0(struct pollfd, 2 * count);
-
-        for (; next < count && active < jobs; next++, active++) {
+    while (next < count || running > 0) {
+        for (; next < count && running < jobs; next++, running++) {
             runs[next] = run_start(&configs[next], progress);
         }
-        for (i = 0; i < count; i++) {
-            bool open = runs[i] && runs[i]->qts;
-
-            fds[2 * i].fd = open ? runs[i]->console.fd : -1;
-            fds[2 * i + 1].fd = open ? runs[i]->guest.fd : -1;
-            fds[2 * i].events = fds[2 * i + 1].events = POLLIN;
-        }
-        poll(fds, 2 * count, PURGE_SAMPLE_MS);
-        for (i = 0; i < count; i++) {
-            if (runs[i] && runs[i]->qts && !run_step(runs[i], &fds[2 * i])) {
+        step_all(PURGE_SAMPLE_MS);
+        for (i = 0; i < next; i++) {
+            if (runs[i]->qts && is_over(runs[i])) {
                 vm_run_stop(runs[i]);
-                active--;
+                running--;
             }
         }
     }
     return runs;
 }
 
-/* Process what @run has to say, for at most @ms. Returns false at its end. */
-static bool service(VmRun *run, int ms)
-{
-    struct pollfd fds[] = {
-        { .fd = run->console.fd, .events = POLLIN },
-        { .fd = run->guest.fd, .events = POLLIN },
-    };
-
-    if (run->ended || run->result.problem) {
-        return false;
-    }
-    poll(fds, G_N_ELEMENTS(fds), ms);
-    return run_step(run, fds);
-}
-
 /* Wait for an answer. run_step() ends the run of a guest that is silent. */
 static char *next_answer(VmRun *run)
 {
-    bool goes_on;
-
-    do {
-        goes_on = service(run, SAMPLE_MS);
-    } while (goes_on && !run->answer);
+    run->asked = true;
+    while (!is_over(run) && !run->answer) {
+        step_all(SAMPLE_MS);
+    }
+    run->asked = false;
     return run->result.problem ? NULL : g_steal_pointer(&run->answer);
 }
 
@@ -715,7 +746,7 @@ char *vm_run_ask(VmRun *run, const char *format, ...)
     g_autofree char *text = NULL;
     va_list ap;
 
-    if (run->ended || run->result.problem) {
+    if (is_over(run)) {
         return NULL;
     }
     va_start(ap, format);
@@ -737,11 +768,10 @@ bool vm_run_until(VmRun *run, bool (*ready)(VmRun *run, void *opaque),
     do {
         sampled = run->sampled;
         while (run->sampled == sampled) {
-            /* The guest has nothing to say until it is asked. */
-            run->heard = now_ms();
-            if (!service(run, PURGE_SAMPLE_MS)) {
+            if (is_over(run)) {
                 return false;
             }
+            step_all(PURGE_SAMPLE_MS);
         }
         if (ready(run, opaque)) {
             return true;
@@ -751,7 +781,7 @@ bool vm_run_until(VmRun *run, bool (*ready)(VmRun *run, void *opaque),
     return false;
 }
 
-static bool is_over(VmRun *run, void *opaque)
+static bool has_passed(VmRun *run, void *opaque)
 {
     return now_ms() >= *(int64_t *)opaque;
 }
@@ -760,7 +790,24 @@ void vm_run_for(VmRun *run, unsigned ms)
 {
     int64_t end = now_ms() + ms;
 
-    vm_run_until(run, is_over, &end);
+    vm_run_until(run, has_passed, &end);
+}
+
+void vm_run_begin_timeline(VmRun *run)
+{
+    run->result.work_started = run_seconds(run);
+}
+
+void vm_run_set_rss_anon_limit(VmRun *run, uint64_t bytes)
+{
+    run->result.rss_anon_limit = bytes;
+}
+
+void vm_run_mark(VmRun *run, VmSeverity severity, const char *text)
+{
+    vm_result_add_event(&run->result, run_seconds(run), severity,
+                        g_strdup(text));
+    show_events(run);
 }
 
 uint64_t vm_run_rss_anon(const VmRun *run)

@@ -33,7 +33,8 @@ VmRun **vm_run_all(const VmConfig *configs, size_t count, unsigned jobs,
  * NULL, @config must outlive the run. Stop it with vm_run_stop(), free it with
  * vm_run_free().
  *
- * Each function below processes what this guest alone has to say: others wait.
+ * Whatever waits for one guest processes what the others have to say, too, and
+ * samples all.
  */
 VmRun *vm_run_start_desktop(const VmConfig *config, VmProgress *progress);
 
@@ -53,6 +54,15 @@ bool vm_run_until(VmRun *run, bool (*ready)(VmRun *run, void *opaque),
 
 /* Let @ms milliseconds pass. */
 void vm_run_for(VmRun *run, unsigned ms);
+
+/* Times of samples and events in results count from now. */
+void vm_run_begin_timeline(VmRun *run);
+
+/* The RssAnon that the QEMUs of a group can have, for the picture. */
+void vm_run_set_rss_anon_limit(VmRun *run, uint64_t bytes);
+
+/* Add an event to the timeline. */
+void vm_run_mark(VmRun *run, VmSeverity severity, const char *text);
 
 /* RssAnon of QEMU now, in bytes. */
 uint64_t vm_run_rss_anon(const VmRun *run);
