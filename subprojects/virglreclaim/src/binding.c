@@ -85,7 +85,7 @@ void vr_binding_set_object(struct virgl_reclaim *vr, struct vr_binding *b,
         link_binding(b, &object->bindings);
         object->last_set = ++vr->sequence;
     }
-    if (old) {
+    if (old && !old->handle) {
         vr_object_release(vr, old);
     }
 }

@@ -49,6 +49,7 @@ static void free_sub(struct virgl_reclaim *vr, struct vr_sub *sub)
     vr_table_remove(&vr->subs, sub->serial);
     vr->sub_changes++;
     vr->n_retire -= sub->retire;
+    vr->n_rebind_indirect -= sub->rebind_indirect;
     vr_free(&vr->allocator, sub);
 }
 

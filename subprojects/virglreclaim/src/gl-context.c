@@ -186,20 +186,20 @@ void vr_gl_retire(void)
 
 /* Buffers of draw arguments */
 
-static void rebind(GLenum target, GLenum binding, GLint name)
+static void rebind(GLenum target, GLenum binding)
 {
     GLint bound = 0;
 
     glGetIntegerv(binding, &bound);
-    if (bound == name) {
-        glBindBuffer(target, name);
+    if (bound && glIsBuffer(bound)) {
+        glBindBuffer(target, bound);
     }
 }
 
-void vr_gl_rebind_indirect(uint32_t name)
+void vr_gl_rebind_indirect(void)
 {
     vr_clear_gl_errors();
-    rebind(GL_DRAW_INDIRECT_BUFFER, GL_DRAW_INDIRECT_BUFFER_BINDING, name);
-    rebind(GL_PARAMETER_BUFFER_ARB, GL_PARAMETER_BUFFER_BINDING_ARB, name);
+    rebind(GL_DRAW_INDIRECT_BUFFER, GL_DRAW_INDIRECT_BUFFER_BINDING);
+    rebind(GL_PARAMETER_BUFFER_ARB, GL_PARAMETER_BUFFER_BINDING_ARB);
     vr_clear_gl_errors();
 }

@@ -36,10 +36,9 @@ void vr_gl_unbind_deleted(void);
 void vr_gl_retire(void);
 
 /*
- * Bind the buffer @name for the arguments of indirect draws if one of that name
- * is bound, which may have been deleted since: the renderer does not bind it
- * again when it has the name that it bound last.
+ * Bind the buffers for the arguments of indirect draws again: what is bound may
+ * have been deleted, and be another buffer than the one that has its name now.
  */
-void vr_gl_rebind_indirect(uint32_t name);
+void vr_gl_rebind_indirect(void);
 
 #endif

@@ -15,8 +15,12 @@
 #include "table.h"
 #include "worker.h"
 
-/* Guests allocate the lowest free ids: most have fewer resources than this. */
+/*
+ * Guests allocate the lowest free ids and handles: most have fewer resources and
+ * objects in a sub-context than this.
+ */
 #define VR_ABSENT_IDS 1024
+#define VR_ABSENT_HANDLES 1024
 
 /*
  * Walks over more sub-contexts than this are cut into steps, or not begun: each
@@ -72,8 +76,11 @@ struct vr_sub {
     struct vr_table objects;    /* handle -> struct vr_object */
     struct vr_bindings *groups[VR_GROUPS];
     bool absent;                /* something bound may not be in the renderer */
-    uint32_t absent_objects;    /* number of those that are not */
-    bool draws_indirect;        /* has drawn with a buffer of arguments */
+    /* Number of objects that are not, by handle modulo VR_ABSENT_HANDLES. */
+    uint32_t absent_handles[VR_ABSENT_HANDLES];
+    /* GL names of the last buffers of arguments and of counts drawn with. */
+    uint32_t indirect[2];
+    bool rebind_indirect;       /* one of them is that of a newer buffer */
     bool private_handles;       /* the guest uses some of VR_PRIVATE_HANDLES */
     uint64_t last_draw;         /* 0: none; else its time, plus one */
     uint64_t visited;           /* vr->visits when it was */
@@ -124,6 +131,7 @@ struct virgl_reclaim {
     uint64_t pass_subs;         /* changes of subs when it began */
     uint64_t sub_changes;
     uint64_t n_retire;          /* sub-contexts to retire what they have used */
+    uint64_t n_rebind_indirect; /* sub-contexts where that is due */
     struct vr_worker worker;
     struct vr_resource *compressing;    /* or NULL; then also: */
     struct vr_saver *saver;

@@ -62,12 +62,19 @@ void vr_object_release(struct virgl_reclaim *vr, struct vr_object *object)
     if (object->handle || object->bindings) {
         return;
     }
-    object->sub->absent_objects -= !storage;
     unlink_object(object);
     vr_pool_free(&vr->object_pool, object);
     vr_storage_put(vr, storage);
     if (res) {
         vr_resource_object_gone(vr, res);
+    }
+}
+
+/* Of those that a command can name. */
+static void count_absent(const struct vr_object *object, int n)
+{
+    if (object->handle) {
+        object->sub->absent_handles[object->handle % VR_ABSENT_HANDLES] += n;
     }
 }
 
@@ -77,9 +84,20 @@ void vr_object_destroy(struct virgl_reclaim *vr, struct vr_sub *sub,
     struct vr_object *object = vr_table_remove(&sub->objects, handle);
 
     if (object) {
+        count_absent(object, -!object->storage);
         object->handle = 0;
         vr_object_release(vr, object);
     }
+}
+
+void vr_object_set_storage(struct virgl_reclaim *vr, struct vr_object *object,
+                           struct vr_storage *storage)
+{
+    struct vr_storage *old = object->storage;
+
+    count_absent(object, !storage - !old);
+    object->storage = vr_storage_get(storage);
+    vr_storage_put(vr, old);
 }
 
 void vr_objects_orphan(struct vr_resource *res)

@@ -50,6 +50,9 @@ void vr_object_destroy(struct virgl_reclaim *vr, struct vr_sub *sub,
                        uint32_t handle);
 /* Free an object that has neither handle nor bindings. */
 void vr_object_release(struct virgl_reclaim *vr, struct vr_object *object);
+/* The renderer's object refers to @storage now; NULL: there is none. */
+void vr_object_set_storage(struct virgl_reclaim *vr, struct vr_object *object,
+                           struct vr_storage *storage);
 /* @res is being destroyed: its objects refer to storage alone. */
 void vr_objects_orphan(struct vr_resource *res);
 

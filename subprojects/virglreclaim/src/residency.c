@@ -198,9 +198,7 @@ static void set_storage(struct virgl_reclaim *vr, const struct vr_sub *sub,
 {
     for (struct vr_object *o = res->objects; o; o = o->next) {
         if (o->sub == sub && o->storage == from) {
-            o->storage = vr_storage_get(to);
-            o->sub->absent_objects += !to - !from;
-            vr_storage_put(vr, from);
+            vr_object_set_storage(vr, o, to);
         }
     }
     for (struct vr_binding *b = res->bindings; b; b = b->next) {
@@ -382,8 +380,12 @@ static void bind_view_again(struct virgl_reclaim *vr, struct vr_object *view)
     vr_context_leave(vr, view->sub->context);
 }
 
-static void rebind_indirect_buffers(struct virgl_reclaim *vr,
-                                    const struct vr_storage *storage)
+/*
+ * The renderer does not bind a buffer of draw arguments whose GL name is that of
+ * the last one, though it may be another buffer by now: each sub-context binds it
+ * before it draws with it.
+ */
+static void mark_indirect(struct virgl_reclaim *vr, uint32_t name)
 {
     const struct vr_entry *entry;
     uint32_t pos = 0;
@@ -391,10 +393,21 @@ static void rebind_indirect_buffers(struct virgl_reclaim *vr,
     while ((entry = vr_table_next(&vr->subs, &pos))) {
         struct vr_sub *sub = entry->value;
 
-        if (sub->draws_indirect && vr_sub_enter(vr, sub)) {
-            vr_gl_rebind_indirect(storage->name);
-            vr_context_leave(vr, sub->context);
+        if ((sub->indirect[0] == name || sub->indirect[1] == name) &&
+            !sub->rebind_indirect) {
+            sub->rebind_indirect = true;
+            vr->n_rebind_indirect++;
         }
+    }
+}
+
+void vr_residency_rebind_indirect(struct virgl_reclaim *vr, struct vr_sub *sub)
+{
+    sub->rebind_indirect = false;
+    vr->n_rebind_indirect--;
+    if (vr_sub_enter(vr, sub)) {
+        vr_gl_rebind_indirect();
+        vr_context_leave(vr, sub->context);
     }
 }
 
@@ -408,6 +421,6 @@ void vr_residency_attach(struct virgl_reclaim *vr, struct vr_resource *res)
         bind_view_again(vr, view);
     }
     if (res->storage->buffer && res->storage->name) {
-        rebind_indirect_buffers(vr, res->storage);
+        mark_indirect(vr, res->storage->name);
     }
 }

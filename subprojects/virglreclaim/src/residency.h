@@ -29,6 +29,9 @@ void vr_residency_detach(struct virgl_reclaim *vr, struct vr_resource *res);
  */
 void vr_residency_attach(struct virgl_reclaim *vr, struct vr_resource *res);
 
+/* Before @sub draws with arguments in a buffer, if sub->rebind_indirect is set. */
+void vr_residency_rebind_indirect(struct virgl_reclaim *vr, struct vr_sub *sub);
+
 /*
  * Unbind in the renderer the uniform, shader and atomic buffers and images that
  * are @res, which is being destroyed. Renderer 0.10 holds no reference to them

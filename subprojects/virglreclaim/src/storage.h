@@ -71,6 +71,9 @@ static inline void vr_storage_add_user(struct vr_storage *storage,
 {
     unsigned i = 0;
 
+    if (storage->n_users && storage->users[0] == serial) {
+        return;
+    }
     while (i < storage->n_users && i < VR_USERS &&
            storage->users[i] != serial) {
         i++;

@@ -101,27 +101,54 @@ static bool is_new_sub(const struct vr_context *context,
            !vr_table_find(&context->subs, cmd->args[0]);
 }
 
-#define BIT(code) (1ull << (code))
 #define VALIDATED \
-    (BIT(VR_CREATE_OBJECT) | BIT(VR_GET_QUERY_RESULT_QBO) | \
-     BIT(VR_CREATE_SUB_CTX) | BIT(VR_PIPE_RESOURCE_CREATE) | BIT(VR_GET_MEMORY_INFO))
+    (VR_BIT(VR_CREATE_OBJECT) | VR_BIT(VR_GET_QUERY_RESULT_QBO) | \
+     VR_BIT(VR_CREATE_SUB_CTX) | VR_BIT(VR_PIPE_RESOURCE_CREATE) | \
+     VR_BIT(VR_GET_MEMORY_INFO))
+
+static int validate(const struct virgl_reclaim *vr,
+                    const struct vr_context *context,
+                    const struct vr_command *cmd, uint64_t *subs)
+{
+    if (!is_safe(context, cmd)) {
+        return -EINVAL;
+    }
+    if (is_new_sub(context, cmd) && vr->max_sub_contexts &&
+        ++*subs > vr->max_sub_contexts) {
+        return -ENOSPC;
+    }
+    return 0;
+}
+
+static inline void add(struct vr_found *found, const struct vr_command *cmd,
+                       const struct vr_stream *stream)
+{
+    const uint32_t *header = cmd->args - 1;
+
+    if (found->n < VR_MAX_FOUND) {
+        found->headers[found->n++] = header;
+    } else if (!found->rest.left) {
+        found->rest.next = header;
+        found->rest.left = 1 + cmd->length + stream->left;
+    }
+}
 
 int vr_stream_validate(const struct virgl_reclaim *vr,
                        const struct vr_context *context, const uint32_t *words,
-                       size_t n)
+                       size_t n, uint64_t codes, struct vr_found *found)
 {
     struct vr_stream stream = { words, n };
     uint64_t subs = vr->subs.used;
     struct vr_command cmd;
+    int ret = 0;
 
-    while (vr_stream_next(&stream, VALIDATED, &cmd)) {
-        if (!is_safe(context, &cmd)) {
-            return -EINVAL;
-        }
-        if (is_new_sub(context, &cmd) && vr->max_sub_contexts &&
-            ++subs > vr->max_sub_contexts) {
-            return -ENOSPC;
+    found->n = 0;
+    found->rest.left = 0;
+    while (!ret && vr_stream_next(&stream, VALIDATED | codes, &cmd)) {
+        add(found, &cmd, &stream);
+        if (vr_code_in(VALIDATED, cmd.code)) {
+            ret = validate(vr, context, &cmd, &subs);
         }
     }
-    return 0;
+    return ret;
 }

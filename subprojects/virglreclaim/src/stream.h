@@ -86,17 +86,52 @@ struct virgl_reclaim;
 struct vr_context;
 
 /*
- * Returns -EINVAL if a command in the @n words of a stream would make the
- * renderer access invalid memory or leak some, -ENOSPC if there would be too
- * many sub-contexts, else 0.
+ * Commands of a stream, found in one pass over it: it is walked once, and what
+ * was found is read before and after it is submitted. Those that a long stream
+ * has more of are found again in its rest.
+ */
+#define VR_MAX_FOUND 256
+
+struct vr_found {
+    uint32_t n;
+    const uint32_t *headers[VR_MAX_FOUND];
+    struct vr_stream rest;      /* what follows them, or empty */
+};
+
+struct vr_found_pos {
+    uint32_t i;
+    struct vr_stream rest;      /* at first that of struct vr_found */
+};
+
+#define VR_BIT(code) (1ull << (code))
+
+/*
+ * Find the commands in the @n words of a stream whose code is set in @codes, or
+ * unknown. Returns -EINVAL if one would make the renderer access invalid memory or
+ * leak some, -ENOSPC if there would be too many sub-contexts, else 0.
  */
 int vr_stream_validate(const struct virgl_reclaim *vr,
                        const struct vr_context *context, const uint32_t *words,
-                       size_t n);
+                       size_t n, uint64_t codes, struct vr_found *found);
+
+/* Whether a code is one of @codes, or unknown. */
+static inline bool vr_code_in(uint64_t codes, uint32_t code)
+{
+    return code >= VR_UNKNOWN_CODES || codes >> code & 1;
+}
 
 static inline uint32_t vr_header(uint32_t code, uint32_t type, uint32_t length)
 {
     return code | type << 8 | length << 16;
+}
+
+/* The command with this header. */
+static inline void vr_command_at(const uint32_t *header, struct vr_command *cmd)
+{
+    cmd->code = *header;
+    cmd->type = *header >> 8;
+    cmd->length = *header >> 16;
+    cmd->args = header + 1;
 }
 
 /*
@@ -119,14 +154,30 @@ static inline bool vr_stream_next(struct vr_stream *s, uint64_t codes,
         }
         left -= length;
         at = args + length;
-        if (code >= VR_UNKNOWN_CODES || codes >> code & 1) {
+        if (vr_code_in(codes, code)) {
             s->next = at;
             s->left = left;
-            *cmd = (struct vr_command) { code, header >> 8, length, args };
+            vr_command_at(args - 1, cmd);
             return true;
         }
     }
     return false;
+}
+
+/* The same with commands of @found, which were found with @codes among others. */
+static inline bool vr_found_next(const struct vr_found *found,
+                                 struct vr_found_pos *pos, uint64_t codes,
+                                 struct vr_command *cmd)
+{
+    while (pos->i < found->n) {
+        const uint32_t *header = found->headers[pos->i++];
+
+        if (vr_code_in(codes, *header & 0xff)) {
+            vr_command_at(header, cmd);
+            return true;
+        }
+    }
+    return vr_stream_next(&pos->rest, codes, cmd);
 }
 
 #endif

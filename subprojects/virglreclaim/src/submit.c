@@ -13,6 +13,7 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
                          void *commands, uint32_t words)
 {
     struct vr_context *context = vr_find_ctx(vr, ctx);
+    struct vr_found found;
     int ret;
 
     if (!context) {
@@ -21,9 +22,10 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     if (words > INT_MAX) {
         return -EINVAL;
     }
-    ret = vr_stream_validate(vr, context, commands, words);
+    ret = vr_stream_validate(vr, context, commands, words,
+                             VR_TRACKED | vr_use_codes(vr), &found);
     if (!ret) {
-        ret = vr_use_restore(vr, context, commands, words);
+        ret = vr_use_restore(vr, context, &found);
     }
     if (ret) {
         return ret;
@@ -32,7 +34,7 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     if (ret) {
         vr_context_set_error(vr, context);
     } else {
-        vr_tracking_read(vr, context, commands, words);
+        vr_tracking_read(vr, context, &found);
     }
     /*
      * With tracking lost any command may drop the last reference. The renderer

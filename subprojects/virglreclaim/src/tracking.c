@@ -18,7 +18,7 @@ struct reader {
 
 /* Commands: return false for what the renderer cannot have executed. */
 
-static void use(const struct reader *r, struct vr_resource *res)
+static inline void use(const struct reader *r, struct vr_resource *res)
 {
     vr_resource_use(r->vr, res);
     if (res->storage) {
@@ -37,7 +37,7 @@ static bool find_resource(const struct reader *r, uint32_t id,
     return !id || (*res && (*res)->storage);
 }
 
-static bool find_object(const struct reader *r, uint32_t handle, uint8_t type,
+static inline bool find_object(const struct reader *r, uint32_t handle, uint8_t type,
                         struct vr_object **object)
 {
     struct vr_object *found = NULL;
@@ -75,7 +75,7 @@ static bool bind_resource(const struct reader *r, struct vr_binding *b,
 }
 
 /* The renderer does not look up an id that is already bound there. */
-static bool bind_cached(const struct reader *r, struct vr_binding *b,
+static inline bool bind_cached(const struct reader *r, struct vr_binding *b,
                         uint32_t id, const uint32_t *args)
 {
     if (id && b->storage && b->storage->id == id) {
@@ -88,15 +88,24 @@ static bool bind_cached(const struct reader *r, struct vr_binding *b,
     return bind_resource(r, b, id, args, 2);
 }
 
-static bool bind_object(const struct reader *r, struct vr_binding *b,
+static inline bool bind_object(const struct reader *r, struct vr_binding *b,
                         uint32_t handle, uint8_t type)
 {
-    struct vr_object *object = NULL;
+    struct vr_object *object = b->object;
 
-    if (handle && !find_object(r, handle, type, &object)) {
+    /* Mostly it is bound there already. */
+    if (handle && object && object->handle == handle && object->type == type) {
+        if (object->res) {
+            use(r, object->res);
+        }
+        return true;
+    }
+    if (!find_object(r, handle, type, &object)) {
         return false;
     }
-    vr_binding_set_object(r->vr, b, object);
+    if (b->object != object) {
+        vr_binding_set_object(r->vr, b, object);
+    }
     return true;
 }
 
@@ -343,14 +352,10 @@ static bool destroy_sub(const struct reader *r, uint32_t id)
 
 /* Use */
 
-/* What is bound is used with the first draw of each unit of time. */
-static void draw(const struct reader *r)
+static void use_bound(const struct reader *r)
 {
     struct vr_sub *sub = r->context->current;
 
-    if (sub->last_draw == r->vr->now + 1) {
-        return;
-    }
     sub->last_draw = r->vr->now + 1;
     for (unsigned g = 0; g < VR_GROUPS; g++) {
         const struct vr_bindings *group = sub->groups[g];
@@ -366,6 +371,14 @@ static void draw(const struct reader *r)
     }
 }
 
+/* What is bound is used with the first draw of each unit of time. */
+static inline void draw(const struct reader *r)
+{
+    if (r->context->current->last_draw != r->vr->now + 1) {
+        use_bound(r);
+    }
+}
+
 static void use_named(const struct reader *r, const struct vr_command *cmd,
                       uint32_t arg)
 {
@@ -376,32 +389,27 @@ static void use_named(const struct reader *r, const struct vr_command *cmd,
     }
 }
 
+static void use_indirect(const struct reader *r, const struct vr_command *cmd,
+                         uint32_t arg, unsigned i)
+{
+    struct vr_resource *res;
+
+    if (cmd->length > arg && cmd->args[arg] &&
+        find_resource(r, cmd->args[arg], &res)) {
+        r->context->current->indirect[i] = res->storage->name;
+    }
+}
+
 static void draw_vbo(const struct reader *r, const struct vr_command *cmd)
 {
     draw(r);
     if (cmd->length > VR_DRAW_INDIRECT && cmd->args[VR_DRAW_INDIRECT]) {
-        r->context->current->draws_indirect = true;
-        use_named(r, cmd, VR_DRAW_INDIRECT);
-        use_named(r, cmd, VR_DRAW_INDIRECT_COUNT);
+        use_indirect(r, cmd, VR_DRAW_INDIRECT, 0);
+        use_indirect(r, cmd, VR_DRAW_INDIRECT_COUNT, 1);
     }
 }
 
-/* Commands that read_command() handles. */
-#define BIT(code) (1ull << (code))
-#define TRACKED \
-    (BIT(VR_CREATE_OBJECT) | BIT(VR_DESTROY_OBJECT) | \
-     BIT(VR_SET_FRAMEBUFFER_STATE) | BIT(VR_SET_VERTEX_BUFFERS) | \
-     BIT(VR_SET_SAMPLER_VIEWS) | BIT(VR_SET_INDEX_BUFFER) | \
-     BIT(VR_SET_STREAMOUT_TARGETS) | BIT(VR_SET_UNIFORM_BUFFER) | \
-     BIT(VR_SET_SHADER_BUFFERS) | BIT(VR_SET_SHADER_IMAGES) | \
-     BIT(VR_SET_ATOMIC_BUFFERS) | BIT(VR_SET_SUB_CTX) | \
-     BIT(VR_CREATE_SUB_CTX) | BIT(VR_DESTROY_SUB_CTX) | \
-     BIT(VR_CREATE_VIDEO_BUFFER) | BIT(VR_CLEAR) | BIT(VR_DRAW_VBO) | \
-     BIT(VR_LAUNCH_GRID) | BIT(VR_RESOURCE_INLINE_WRITE) | BIT(VR_BLIT) | \
-     BIT(VR_RESOURCE_COPY_REGION) | BIT(VR_GET_QUERY_RESULT_QBO) | \
-     BIT(VR_TRANSFER3D) | BIT(VR_COPY_TRANSFER3D) | BIT(VR_CLEAR_TEXTURE))
-
-static bool read_command(const struct reader *r, const struct vr_command *cmd)
+static inline bool read_command(const struct reader *r, const struct vr_command *cmd)
 {
     switch (cmd->code) {
     case VR_CREATE_OBJECT:
@@ -474,14 +482,15 @@ static bool read_command(const struct reader *r, const struct vr_command *cmd)
 }
 
 void vr_tracking_read(struct virgl_reclaim *vr, struct vr_context *context,
-                      const uint32_t *words, size_t n)
+                      const struct vr_found *found)
 {
     const struct reader r = { vr, context };
-    struct vr_stream stream = { words, n };
+    struct vr_found_pos pos = { 0, found->rest };
     struct vr_command cmd;
 
     context->last_use = vr->now;
-    while (!context->in_error && vr_stream_next(&stream, TRACKED, &cmd)) {
+    while (!context->in_error &&
+           vr_found_next(found, &pos, VR_TRACKED, &cmd)) {
         if (!read_command(&r, &cmd)) {
             vr_context_set_error(vr, context);
         }

@@ -5,6 +5,7 @@
 #include "compression.h"
 #include "orphan.h"
 #include "purge.h"
+#include "residency.h"
 
 /*
  * Restoring too much costs time, restoring too little loses contents. A command
@@ -28,6 +29,10 @@ enum {
     SET_CLIP_STATE = 23,
     SET_SAMPLE_MASK = 24,
     BIND_SHADER = 31,
+    SET_TESS_STATE = 32,
+    MEMORY_BARRIER = 36,
+    SET_FRAMEBUFFER_STATE_NO_ATTACH = 38,
+    TEXTURE_BARRIER = 39,
     END_TRANSFERS = 44,         /* Mesa pads its transfers with it */
 };
 
@@ -40,13 +45,15 @@ static bool is_state(uint32_t type)
            type == SAMPLER_STATE;
 }
 
-#define BIT(code) (1ull << (code))
 #define UNUSED \
-    (BIT(BIND_OBJECT) | BIT(VR_DESTROY_OBJECT) | BIT(SET_VIEWPORT_STATE) | \
-     BIT(SET_CONSTANT_BUFFER) | BIT(SET_STENCIL_REF) | BIT(SET_BLEND_COLOR) | \
-     BIT(SET_SCISSOR_STATE) | BIT(BIND_SAMPLER_STATES) | \
-     BIT(SET_POLYGON_STIPPLE) | BIT(SET_CLIP_STATE) | BIT(SET_SAMPLE_MASK) | \
-     BIT(BIND_SHADER) | BIT(END_TRANSFERS))
+    (VR_BIT(BIND_OBJECT) | VR_BIT(VR_DESTROY_OBJECT) | \
+     VR_BIT(SET_VIEWPORT_STATE) | VR_BIT(SET_CONSTANT_BUFFER) | \
+     VR_BIT(SET_STENCIL_REF) | VR_BIT(SET_BLEND_COLOR) | \
+     VR_BIT(SET_SCISSOR_STATE) | VR_BIT(BIND_SAMPLER_STATES) | \
+     VR_BIT(SET_POLYGON_STIPPLE) | VR_BIT(SET_CLIP_STATE) | \
+     VR_BIT(SET_SAMPLE_MASK) | VR_BIT(BIND_SHADER) | VR_BIT(SET_TESS_STATE) | \
+     VR_BIT(MEMORY_BARRIER) | VR_BIT(SET_FRAMEBUFFER_STATE_NO_ATTACH) | \
+     VR_BIT(TEXTURE_BARRIER) | VR_BIT(END_TRANSFERS))
 
 struct user {
     struct virgl_reclaim *vr;
@@ -96,20 +103,16 @@ static inline int restore_ids(const struct user *u,
     return ret;
 }
 
-static int restore_objects(const struct user *u, const struct vr_command *cmd,
+static inline int restore_objects(const struct user *u, const struct vr_command *cmd,
                            uint32_t first)
 {
+    const struct vr_object *object;
     int ret = 0;
 
-    if (!u->sub || !u->sub->absent_objects) {
-        return 0;
-    }
-    for (uint32_t i = first; i < cmd->length && !ret; i++) {
-        const struct vr_object *object =
-            vr_table_find(&u->sub->objects, cmd->args[i]);
-
-        if (object) {
-            ret = restore(u->vr, object->res);
+    for (uint32_t i = first; u->sub && i < cmd->length && !ret; i++) {
+        if (u->sub->absent_handles[cmd->args[i] % VR_ABSENT_HANDLES]) {
+            object = vr_table_find(&u->sub->objects, cmd->args[i]);
+            ret = object ? restore(u->vr, object->res) : 0;
         }
     }
     return ret;
@@ -132,6 +135,20 @@ static int restore_bound(const struct user *u)
         }
     }
     u->sub->absent = ret;
+    return ret;
+}
+
+static int restore_drawn(const struct user *u, const struct vr_command *cmd)
+{
+    int ret = restore_bound(u);
+
+    if (ret || cmd->length <= VR_DRAW_INDIRECT) {
+        return ret;
+    }
+    ret = restore_ids(u, cmd, VR_DRAW_INDIRECT, cmd->length, 1);
+    if (u->sub && u->sub->rebind_indirect) {
+        vr_residency_rebind_indirect(u->vr, u->sub);
+    }
     return ret;
 }
 
@@ -172,9 +189,7 @@ static inline int restore_used_by(struct user *u, const struct vr_command *cmd)
     case VR_SET_MIN_SAMPLES:
         return restore_bound(u);
     case VR_DRAW_VBO:
-        ret = restore_bound(u);
-        return ret ? ret : restore_ids(u, cmd, VR_DRAW_INDIRECT, cmd->length,
-                                       1);
+        return restore_drawn(u, cmd);
     case VR_LAUNCH_GRID:
         ret = restore_bound(u);
         return ret ? ret : restore_ids(u, cmd, 0, cmd->length, 1);
@@ -189,15 +204,21 @@ static inline int restore_used_by(struct user *u, const struct vr_command *cmd)
     }
 }
 
+uint64_t vr_use_codes(const struct virgl_reclaim *vr)
+{
+    return vr->absent || vr->n_rebind_indirect ? ~UNUSED : 0;
+}
+
 int vr_use_restore(struct virgl_reclaim *vr, const struct vr_context *context,
-                   const uint32_t *words, size_t n)
+                   const struct vr_found *found)
 {
     struct user u = { vr, context, context->current };
-    struct vr_stream stream = { words, n };
+    struct vr_found_pos pos = { 0, found->rest };
+    uint64_t codes = vr_use_codes(vr);
     struct vr_command cmd;
     int ret = 0;
 
-    while (vr->absent && !ret && vr_stream_next(&stream, ~UNUSED, &cmd)) {
+    while (codes && !ret && vr_found_next(found, &pos, codes, &cmd)) {
         ret = restore_used_by(&u, &cmd);
     }
     return ret;

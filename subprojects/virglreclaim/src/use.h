@@ -6,11 +6,15 @@
 
 #include "instance.h"
 
+/* Commands that vr_use_restore() looks at; 0: there is nothing to restore. */
+uint64_t vr_use_codes(const struct virgl_reclaim *vr);
+
 /*
- * The context is about to execute @n words: restore compressed resources that
- * these may use. Returns an error of restore; some may be restored then.
+ * The context is about to execute a stream: restore compressed resources that the
+ * commands in @found may use. Returns an error of restore; some may be restored
+ * then.
  */
 int vr_use_restore(struct virgl_reclaim *vr, const struct vr_context *context,
-                   const uint32_t *words, size_t n);
+                   const struct vr_found *found);
 
 #endif

@@ -5,11 +5,13 @@
  *
  * bench-replay RECORDING [COMPRESSED]
  *
- * What is to be counted are the last 60 submissions, after count_from_here() has
- * been called. Then there are also COMPRESSED compressed resources that the
- * streams do not use. Prints the number of these streams, and their words.
+ * What is counted are the submissions of the last second, if callgrind does not
+ * from the start. Then there are also COMPRESSED compressed textures, each with a
+ * view, that the streams do not use. Prints the number of these streams, and their
+ * words.
  */
 
+#include "commands.h"
 #include "renderer.h"
 #include "vtest.h"
 
@@ -18,20 +20,19 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <valgrind/callgrind.h>
 
-enum { COUNTED = 60, FIRST_COMPRESSED = (1 << 20) + 400 };
+enum { COUNTED_US = 1000 * 1000, FIRST_COMPRESSED = (1 << 20) + 400 };
 
 struct replay {
     uint64_t left;              /* submissions */
+    uint64_t counted;           /* of these, the last ones */
     unsigned compressed;
     uint64_t streams, words;    /* that are counted */
 };
 
-/* Not inlined: callgrind dumps before it. */
-void count_from_here(struct vtest *v);
-
-/* Ids that the client does not take, nor others of the same remainder. */
-void __attribute__((noinline)) count_from_here(struct vtest *v)
+/* Ids and handles that the client does not take, nor some of the same remainder. */
+static void compress_others(struct vtest *v)
 {
     const struct replay *r = v->opaque;
 
@@ -44,6 +45,9 @@ void __attribute__((noinline)) count_from_here(struct vtest *v)
             g_assert_cmpint(virgl_reclaim_resource_create(v->vr, &args), ==, 0);
             g_assert_cmpint(virgl_reclaim_ctx_attach_resource(
                 v->vr, VTEST_CTX, id), ==, 0);
+            g_assert_cmpint(create_sampler_view(v->vr, VTEST_CTX, id, id,
+                                                args.format, args.target), ==,
+                            0);
             g_assert_cmpint(virgl_reclaim_resource_compress(v->vr, id), ==, 0);
             i++;
         }
@@ -61,10 +65,10 @@ static void set_memory(const struct vtest *v, const uint32_t *words)
     memcpy((char *)iov->iov_base + words[1], words + 3, words[2]);
 }
 
-/* In milliseconds, as the device does with each command. */
+/* In tenths of a second, as the device does with each command. */
 static void set_time(const struct vtest *v, const uint32_t *words)
 {
-    virgl_reclaim_set_time(v->vr, (words[0] | (uint64_t)words[1] << 32) / 1000);
+    virgl_reclaim_set_time(v->vr, (words[0] | (uint64_t)words[1] << 32) / 100000);
 }
 
 static void prepare(struct vtest *v, const struct vtest_message *m)
@@ -76,28 +80,48 @@ static void prepare(struct vtest *v, const struct vtest_message *m)
     } else if (m->command == VTEST_TIME) {
         set_time(v, m->body);
     } else if (vtest_is_submit(m)) {
-        if (r->left-- == COUNTED) {
-            count_from_here(v);
+        if (r->left-- == r->counted) {
+            compress_others(v);
+            CALLGRIND_START_INSTRUMENTATION;
         }
-        if (r->left < COUNTED) {
+        if (r->left < r->counted) {
             r->streams++;
             r->words += m->length;
         }
     }
 }
 
-static uint64_t count_submits(const char *recording, gsize size)
+/* The times of all submissions, in microseconds. */
+static GArray *submit_times(const char *recording, gsize size)
 {
+    GArray *times = g_array_new(false, false, sizeof(uint64_t));
     struct vtest_message m = { 0 };
-    uint64_t n = 0;
+    uint64_t now = 0;
 
     for (gsize at = 0; at + VTEST_HEADER_SIZE <= size;
          at += VTEST_HEADER_SIZE + m.size) {
         memcpy(&m, recording + at, VTEST_HEADER_SIZE);
         m.size = vtest_body_size(&m);
-        n += vtest_is_submit(&m);
+        if (m.command == VTEST_TIME) {
+            memcpy(&now, recording + at + VTEST_HEADER_SIZE, sizeof(now));
+        } else if (vtest_is_submit(&m)) {
+            g_array_append_val(times, now);
+        }
     }
-    return n;
+    return times;
+}
+
+/* How many of @times are in the last second; 0 if it lasts no longer than that. */
+static uint64_t last_second(const GArray *times)
+{
+    const uint64_t *time = (const uint64_t *)times->data;
+    uint64_t n = 0;
+
+    while (n < times->len &&
+           time[times->len - 1] - time[times->len - 1 - n] < COUNTED_US) {
+        n++;
+    }
+    return n < times->len ? n : 0;
 }
 
 /* Another process sends it, and yet another takes the answers. */
@@ -136,6 +160,7 @@ int main(int argc, char **argv)
     struct replay r = { 0 };
     struct vtest v = { .received = prepare, .opaque = &r };
     g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) times = NULL;
     g_autofree char *recording = NULL;
     gsize size;
     Fixture f;
@@ -149,9 +174,11 @@ int main(int argc, char **argv)
         return 1;
     }
     r.compressed = argc > 2 ? atoi(argv[2]) : 0;
-    r.left = count_submits(recording, size);
-    if (r.left < COUNTED) {
-        g_printerr("bench-replay: %s has no %d submissions\n", argv[1], COUNTED);
+    times = submit_times(recording, size);
+    r.left = times->len;
+    r.counted = last_second(times);
+    if (!r.counted) {
+        g_printerr("bench-replay: %s is shorter than a second\n", argv[1]);
         return 1;
     }
     v.fd = start_client(recording, size);

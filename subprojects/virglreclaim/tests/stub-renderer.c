@@ -72,9 +72,8 @@ void vr_gl_retire(void)
 {
 }
 
-void vr_gl_rebind_indirect(uint32_t name)
+void vr_gl_rebind_indirect(void)
 {
-    (void)name;
 }
 
 int vr_saver_new(const struct virgl_reclaim_allocator *a, const vr_args *args,

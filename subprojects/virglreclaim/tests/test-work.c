@@ -24,6 +24,7 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
                       const vr_args *args, struct vr_storage *storage)
 {
     (void)a;
+    storage->buffer = args->target == VR_TARGET_BUFFER;
     storage->name = args->handle;
     calls++;
     return 0;
@@ -194,6 +195,38 @@ static void test_bounded(void)
     virgl_reclaim_free(vr);
 }
 
+/* A buffer of draw arguments: bound again where it is drawn with, and only then. */
+static void test_indirect(void)
+{
+    struct virgl_reclaim *vr = begin(64, 0);
+    struct virgl_renderer_resource_create_args args = {
+        .handle = RES, .target = VR_TARGET_BUFFER, .width = 64, .height = 1,
+        .depth = 1, .array_size = 1,
+    };
+    uint32_t draw[1 + VR_DRAW_INDIRECT + 1] = {
+        vr_header(VR_DRAW_VBO, 0, VR_DRAW_INDIRECT + 1),
+        [1 + VR_DRAW_INDIRECT] = RES,
+    };
+
+    g_assert_cmpint(virgl_reclaim_resource_create(vr, &args), ==, 0);
+    for (uint32_t ctx = 1; ctx <= CTXS; ctx++) {
+        virgl_reclaim_ctx_attach_resource(vr, ctx, RES);
+        for (uint32_t sub = 0; sub < 64; sub++) {
+            RUN(ctx, VR_SET_SUB_CTX, 0, sub);
+            run(vr, ctx, draw, G_N_ELEMENTS(draw));
+        }
+    }
+    g_assert_cmpint(virgl_reclaim_resource_purge(vr, RES, NULL), ==, 0);
+    counted();
+    g_assert_cmpint(virgl_reclaim_resource_restore(vr, RES), ==, 0);
+    g_assert_cmpuint(counted(), ==, 1);
+    run(vr, 1, draw, G_N_ELEMENTS(draw));
+    g_assert_cmpuint(counted(), ==, 3);
+    run(vr, 1, draw, G_N_ELEMENTS(draw));
+    g_assert_cmpuint(counted(), ==, 1);
+    virgl_reclaim_free(vr);
+}
+
 /* 20,000 deferred storages, all released by one call. */
 static void test_many_deferred(void)
 {
@@ -219,6 +252,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/bounds/flat", test_flat);
     g_test_add_func("/bounds/bounded", test_bounded);
+    g_test_add_func("/bounds/indirect", test_indirect);
     g_test_add_func("/bounds/many-deferred", test_many_deferred);
     return g_test_run();
 }
