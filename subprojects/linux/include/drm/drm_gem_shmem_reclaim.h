@@ -16,12 +16,18 @@
 
 #include <drm/drm_gem_shmem_reclaim_compat.h>
 
+struct dentry;
+struct dma_buf;
 struct drm_device;
+struct drm_file;
+struct drm_gem_object;
 struct drm_gem_shmem_object;
 struct drm_gem_shmem_reclaim;
 struct drm_gem_shmem_reclaim_request;
 struct drm_gem_shmem_reclaim_object;
 struct drm_gem_shmem_reclaim_tag;
+struct iosys_map;
+struct seq_file;
 
 /**
  * DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS - most objects in one request
@@ -161,6 +167,8 @@ struct drm_gem_shmem_reclaim_object {
 	 * wrote last: it is not evicted; determined when it is populated
 	 */
 	bool bounced;
+	/** @exported: kept for life because it was exported */
+	bool exported;
 	/** @resident: the pages are pinned and mapped for DMA */
 	bool resident;
 	/** @evicted: the contents are in the page cache or in swap */
@@ -238,6 +246,10 @@ struct drm_gem_shmem_reclaim_ops {
  * struct drm_gem_shmem_reclaim_stats - statistics of a device
  */
 struct drm_gem_shmem_reclaim_stats {
+	/** @total_objects: objects in any state */
+	u64 total_objects;
+	/** @total_bytes: their size */
+	u64 total_bytes;
 	/** @objects: objects in each state */
 	u64 objects[DRM_GEM_SHMEM_RECLAIM_NR_STATES];
 	/** @bytes: their size */
@@ -328,6 +340,8 @@ struct drm_gem_shmem_reclaim {
 	struct llist_head put_list;
 	/** @put_work: drops references where it may allocate and sleep */
 	struct work_struct put_work;
+	/** @shrunk: pages reclaimed by the last write to the trigger */
+	u64 shrunk;
 };
 
 int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
@@ -368,6 +382,29 @@ int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 vm_fault_t drm_gem_shmem_reclaim_fault(struct drm_gem_shmem_reclaim_object *sobj,
 				       struct drm_gem_shmem_object *shmem,
 				       struct vm_fault *vmf);
+
+int drm_gem_shmem_reclaim_gem_pin(struct drm_gem_shmem_reclaim_object *sobj,
+				  struct drm_gem_shmem_object *shmem);
+void drm_gem_shmem_reclaim_gem_unpin(struct drm_gem_shmem_reclaim_object *sobj,
+				     struct drm_gem_shmem_object *shmem);
+int drm_gem_shmem_reclaim_gem_vmap(struct drm_gem_shmem_reclaim_object *sobj,
+				   struct drm_gem_shmem_object *shmem,
+				   struct iosys_map *map);
+void drm_gem_shmem_reclaim_gem_vunmap(struct drm_gem_shmem_reclaim_object *sobj,
+				      struct drm_gem_shmem_object *shmem,
+				      struct iosys_map *map);
+struct dma_buf *drm_gem_shmem_reclaim_export(struct drm_gem_object *obj,
+					     int flags);
+int drm_gem_shmem_reclaim_handle_to_fd(struct drm_device *dev,
+				       struct drm_file *file, u32 handle,
+				       u32 flags, int *fd,
+				       struct drm_gem_shmem_reclaim_object *
+				       (*to_sobj)(struct drm_gem_object *obj));
+
+void drm_gem_shmem_reclaim_show_stats(struct seq_file *m,
+				      const struct drm_gem_shmem_reclaim_stats *stats);
+void drm_gem_shmem_reclaim_debugfs_init(struct drm_gem_shmem_reclaim *reclaim,
+					const char *name, struct dentry *dir);
 
 /**
  * drm_gem_shmem_reclaim_is_shrinkable - whether an object is subject to reclaim

@@ -333,6 +333,8 @@ void drm_gem_shmem_reclaim_add(struct drm_gem_shmem_reclaim *reclaim,
 	drm_gem_shmem_reclaim_idle_add(sobj);
 	sobj->state = reclaim_state(sobj);
 	spin_lock(&reclaim->lru_lock);
+	reclaim->stats.total_objects++;
+	reclaim->stats.total_bytes += shmem->base.size;
 	reclaim->stats.objects[sobj->state]++;
 	reclaim->stats.bytes[sobj->state] += shmem->base.size;
 	list_add_tail(&sobj->lru_node, &reclaim->lru[sobj->state]);
@@ -358,6 +360,8 @@ void drm_gem_shmem_reclaim_remove(struct drm_gem_shmem_reclaim_object *sobj)
 	reclaim_lru_del_locked(sobj);
 	if (sobj->resident)
 		reclaim->stats.resident -= to_gem(sobj)->size;
+	reclaim->stats.total_objects--;
+	reclaim->stats.total_bytes -= to_gem(sobj)->size;
 	spin_unlock(&reclaim->lru_lock);
 	drm_gem_shmem_reclaim_memcg_free(sobj);
 	sobj->reclaim = NULL;

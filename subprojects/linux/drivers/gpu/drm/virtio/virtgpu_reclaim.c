@@ -170,8 +170,6 @@ void virtio_gpu_reclaim_add_object(struct virtio_gpu_device *vgdev,
 	if (!reclaim)
 		return;
 
-	atomic64_inc(&reclaim->objects);
-	atomic64_add(bo->base.base.size, &reclaim->bytes);
 	if (is_shrinkable(bo)) {
 		virtio_gpu_reclaim_add_blob(bo);
 		return;
@@ -216,9 +214,6 @@ void virtio_gpu_reclaim_free_object(struct virtio_gpu_object *bo)
 			atomic64_sub(size, &vgdev->reclaim->unshrinkable_bytes);
 		}
 		drm_gem_shmem_reclaim_remove(&bo->reclaim.base);
-		/* Last: once the totals are back, so are all other counters. */
-		atomic64_dec(&vgdev->reclaim->objects);
-		atomic64_sub(size, &vgdev->reclaim->bytes);
 	}
 	list_for_each_entry_safe(ctx, next, &bo->reclaim.contexts, node)
 		virtio_gpu_free_context(ctx);

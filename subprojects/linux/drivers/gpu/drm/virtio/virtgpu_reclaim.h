@@ -65,8 +65,6 @@ struct virtio_gpu_object_reclaim {
 	 * attached; set with @backing by a purge, never cleared
 	 */
 	bool purged_on_device;
-	/** @exported: kept for life because it was exported */
-	bool exported;
 	/** @has_host_image: the device scans out storage of its own; constant */
 	bool has_host_image;
 	/**

@@ -3,7 +3,6 @@
  * virtio-gpu reclaim: statistics in debugfs and fdinfo, and the debugfs trigger.
  */
 
-#include <linux/debugfs.h>
 #include <linux/dma-resv.h>
 #include <linux/pci.h>
 #include <linux/seq_file.h>
@@ -91,23 +90,6 @@ void virtio_gpu_reclaim_show_fdinfo(struct seq_file *m, struct file *f)
 		   stats.evicted >> 10);
 }
 
-/* In the order of the states, cheapest to reclaim first. */
-static const char *const virtio_gpu_state_names[] = {
-	[DRM_GEM_SHMEM_RECLAIM_DONTNEED] = "dontneed",
-	[DRM_GEM_SHMEM_RECLAIM_WILLNEED] = "willneed",
-	[DRM_GEM_SHMEM_RECLAIM_PINNED] = "pinned",
-	[DRM_GEM_SHMEM_RECLAIM_UNPOPULATED] = "unpopulated",
-	[DRM_GEM_SHMEM_RECLAIM_EVICTED] = "evicted",
-	[DRM_GEM_SHMEM_RECLAIM_PURGED] = "purged",
-	[DRM_GEM_SHMEM_RECLAIM_UNBACKED] = "unbacked",
-};
-
-static void virtio_gpu_print(struct seq_file *m, const char *name,
-			     const char *unit, u64 value)
-{
-	seq_printf(m, "%s%s %llu\n", name, unit, value);
-}
-
 static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 {
 	struct drm_info_node *node = m->private;
@@ -115,73 +97,31 @@ static int virtio_gpu_reclaim_debugfs(struct seq_file *m, void *data)
 	struct virtio_gpu_reclaim *reclaim = vgdev->reclaim;
 	struct virtqueue *vq = vgdev->ctrlq.vq;
 	struct drm_gem_shmem_reclaim_stats stats;
-	u64 unshrinkable;
-	int i;
+	u64 objects, bytes;
 
 	if (!reclaim)
 		return -ENODEV;
 
 	drm_gem_shmem_reclaim_get_stats(&reclaim->base, &stats);
-	unshrinkable = atomic64_read(&reclaim->unshrinkable_bytes);
 	/* The pages of these do not move, either. */
-	stats.bytes[DRM_GEM_SHMEM_RECLAIM_PINNED] += unshrinkable;
-	stats.objects[DRM_GEM_SHMEM_RECLAIM_PINNED] +=
-		atomic64_read(&reclaim->unshrinkable_objects);
+	objects = atomic64_read(&reclaim->unshrinkable_objects);
+	bytes = atomic64_read(&reclaim->unshrinkable_bytes);
+	stats.objects[DRM_GEM_SHMEM_RECLAIM_PINNED] += objects;
+	stats.bytes[DRM_GEM_SHMEM_RECLAIM_PINNED] += bytes;
+	stats.total_objects += objects;
+	stats.total_bytes += bytes;
+	stats.resident += bytes;
 
-	virtio_gpu_print(m, "bo", "_objects", atomic64_read(&reclaim->objects));
-	virtio_gpu_print(m, "bo", "_bytes", atomic64_read(&reclaim->bytes));
-	virtio_gpu_print(m, "resident", "_bytes", stats.resident + unshrinkable);
-	for (i = 0; i < ARRAY_SIZE(virtio_gpu_state_names); i++) {
-		const char *name = virtio_gpu_state_names[i];
-
-		if (!name)
-			continue;
-		virtio_gpu_print(m, name, "_objects", stats.objects[i]);
-		virtio_gpu_print(m, name, "_bytes", stats.bytes[i]);
-	}
-	virtio_gpu_print(m, "purges", "", stats.purges);
-	virtio_gpu_print(m, "evictions", "", stats.evictions);
-	virtio_gpu_print(m, "refaults", "", stats.refaults);
-	virtio_gpu_print(m, "reattaches", "",
-			 atomic64_read(&reclaim->reattaches));
-	virtio_gpu_print(m, "willneed", "_retained", stats.willneed_retained);
-	virtio_gpu_print(m, "willneed", "_purged", stats.willneed_purged);
-	virtio_gpu_print(m, "device", "_requests",
-			 atomic64_read(&reclaim->target.requests));
-	virtio_gpu_print(m, "device", "_wanted_bytes",
-			 atomic64_read(&reclaim->target.bytes));
-	virtio_gpu_print(m, "busy", "", stats.busy);
-	virtio_gpu_print(m, "waits", "", stats.waits);
-	virtio_gpu_print(m, "timeouts", "", stats.timeouts);
-	virtio_gpu_print(m, "queued", "", virtqueue_get_vring_size(vq) -
-			 vq->num_free);
+	drm_gem_shmem_reclaim_show_stats(m, &stats);
+	seq_printf(m, "reattaches %lld\n", atomic64_read(&reclaim->reattaches));
+	seq_printf(m, "device_requests %lld\n",
+		   atomic64_read(&reclaim->target.requests));
+	seq_printf(m, "device_wanted_bytes %lld\n",
+		   atomic64_read(&reclaim->target.bytes));
+	seq_printf(m, "queued %u\n", virtqueue_get_vring_size(vq) -
+		   vq->num_free);
 	return 0;
 }
-
-static int virtio_gpu_reclaim_shrink(void *data, u64 nr)
-{
-	struct virtio_gpu_device *vgdev = data;
-
-	if (!vgdev->reclaim)
-		return -ENODEV;
-	vgdev->reclaim->shrunk =
-		drm_gem_shmem_reclaim_shrink(&vgdev->reclaim->base, nr);
-	return 0;
-}
-
-static int virtio_gpu_reclaim_shrunk(void *data, u64 *nr)
-{
-	struct virtio_gpu_device *vgdev = data;
-
-	if (!vgdev->reclaim)
-		return -ENODEV;
-	*nr = vgdev->reclaim->shrunk;
-	return 0;
-}
-
-DEFINE_DEBUGFS_ATTRIBUTE(virtio_gpu_reclaim_shrink_fops,
-			 virtio_gpu_reclaim_shrunk, virtio_gpu_reclaim_shrink,
-			 "%llu\n");
 
 static const struct drm_info_list virtio_gpu_reclaim_debugfs_list[] = {
 	{ "virtio-gpu-reclaim", virtio_gpu_reclaim_debugfs },
@@ -193,10 +133,13 @@ static const struct drm_info_list virtio_gpu_reclaim_debugfs_list[] = {
  */
 void virtio_gpu_reclaim_debugfs_init(struct drm_minor *minor)
 {
+	struct virtio_gpu_device *vgdev = minor->dev->dev_private;
+
 	drm_debugfs_create_files(virtio_gpu_reclaim_debugfs_list,
 				 ARRAY_SIZE(virtio_gpu_reclaim_debugfs_list),
 				 minor->debugfs_root, minor);
-	debugfs_create_file("virtio-gpu-shrink", 0600, minor->debugfs_root,
-			    minor->dev->dev_private,
-			    &virtio_gpu_reclaim_shrink_fops);
+	if (vgdev->reclaim)
+		drm_gem_shmem_reclaim_debugfs_init(&vgdev->reclaim->base,
+						   "virtio-gpu-shrink",
+						   minor->debugfs_root);
 }

@@ -97,16 +97,10 @@ struct virtio_gpu_reclaim {
 	struct virtio_gpu_reclaim_target target;
 	/** @reattaches: RESOURCE_ATTACH_BACKING other than an object's first */
 	atomic64_t reattaches;
-	/** @objects: number of shmem objects */
-	atomic64_t objects;
-	/** @bytes: their size */
-	atomic64_t bytes;
-	/** @unshrinkable_objects: number of those that are not shrinkable */
+	/** @unshrinkable_objects: number of shmem objects that are not shrinkable */
 	atomic64_t unshrinkable_objects;
 	/** @unshrinkable_bytes: their size */
 	atomic64_t unshrinkable_bytes;
-	/** @shrunk: pages reclaimed by the last write to virtio-gpu-shrink */
-	u64 shrunk;
 };
 
 /**

@@ -461,8 +461,8 @@ static void virtio_gpu_reclaim_end_export(struct virtio_gpu_object *bo, bool ok)
 		return;
 
 	dma_resv_lock(resv, NULL);
-	if (ok && !bo->reclaim.exported)
-		bo->reclaim.exported = true;
+	if (ok && !bo->reclaim.base.exported)
+		bo->reclaim.base.exported = true;
 	else
 		virtio_gpu_reclaim_unkeep(bo, virtio_gpu_reclaim_export_pins(bo));
 	dma_resv_unlock(resv);
