@@ -13,6 +13,10 @@ such tables are for.
 Static functions must carry the prefix virtio_gpu_, so that a name in a backtrace
 says where it belongs.
 
+In the guest driver (subprojects/linux) check that drm_gem_shmem_reclaim knows no
+driver: its files include headers of the kernel's core and of DRM's alone, and none
+of the names of a driver is in them. Nor does one driver know another.
+
 Prints the files in layers, the lowest first, or what is wrong; exit status 1
 then.
 """
@@ -24,6 +28,11 @@ import sys
 
 FILES = 'virtio-gpu-*.[ch]'
 PREFIX = 'virtio_gpu_'
+
+KERNEL = 'subprojects/linux'
+SHARED = 'drm_gem_shmem_reclaim'
+SHARED_INCLUDES = r'<(linux|asm)/(?!virtio)|<drm/drm_|<trace/define_trace\.h>|"%s' % SHARED
+DRIVERS = {'virtio': r'virtio|virtgpu|virtqueue|vgdev', 'vgem': 'vgem', 'panfrost': 'panfrost'}
 
 
 def strip(text):
@@ -46,12 +55,38 @@ def definitions(text):
     return found
 
 
+def check_kernel():
+    """Return what is wrong with the layers of the guest driver."""
+    drm = os.path.join(KERNEL, 'drivers/gpu/drm')
+    owners = {path: None for where in (drm, os.path.join(KERNEL, 'include/drm'))
+              for path in glob.glob(os.path.join(where, SHARED + '*.[ch]'))}
+    if not owners:
+        sys.exit('%s: there are no files %s' % (drm, SHARED))
+    for name in os.listdir(drm):
+        if os.path.isdir(os.path.join(drm, name)):
+            if name not in DRIVERS:
+                return ['%s: tools/check-layers.py does not know its names' % name]
+            owners.update({path: name for path in glob.glob(os.path.join(drm, name, '*.[ch]'))})
+    problems = []
+    for path, owner in sorted(owners.items()):
+        with open(path, encoding='utf-8') as f:
+            text = re.sub(r'/\*.*?\*/|//[^\n]*', ' ', f.read(), flags=re.DOTALL)
+        for name, words in DRIVERS.items():
+            found = re.search(words, text, re.IGNORECASE)
+            if name != owner and found:
+                problems.append('%s: %s belongs to %s' % (path, found[0], name))
+        for header in re.findall(r'#include\s+(\S+)', text):
+            if not owner and not re.match(SHARED_INCLUDES, header):
+                problems.append('%s: includes %s' % (path, header))
+    return problems
+
+
 def main():
     if len(sys.argv) > 2:
         sys.exit(__doc__)
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
     where = sys.argv[1] if len(sys.argv) == 2 else 'hw/display'
-    texts, problems = {}, []
+    texts, problems = {}, check_kernel()
     for path in glob.glob(os.path.join(where, FILES)):
         with open(path, encoding='utf-8') as f:
             name = os.path.splitext(os.path.basename(path))[0]

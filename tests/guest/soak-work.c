@@ -43,6 +43,7 @@ typedef struct Item {
 
 typedef struct Worker {
     SoakState *soak;
+    unsigned driver;
     bool victim;
     pthread_t thread;
     uint64_t seed;
@@ -50,6 +51,9 @@ typedef struct Worker {
     unsigned count;
     Item *items;
 } Worker;
+
+/* Where exported buffers are imported; negative if there is no such driver. */
+static int importer;
 
 static void report_error(SoakState *soak, const char *what, int ret)
 {
@@ -248,16 +252,9 @@ static void rewrite(SoakState *soak, TestBo *tbo)
 
 static void remap(SoakState *soak, TestBo *tbo)
 {
-    struct drm_virtgpu_map map = { .handle = tbo->bo.handle };
-    int ret = drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map);
-    void *other;
+    void *other = map_anew(tbo, tbo->bo.bytes, PROT_READ | PROT_WRITE,
+                           MAP_SHARED);
 
-    if (ret < 0) {
-        report_error(soak, "map", ret);
-        return;
-    }
-    other = mmap(NULL, tbo->bo.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                 env.gpu, map.offset);
     if (other == MAP_FAILED) {
         report_error(soak, "mmap", -errno);
         return;
@@ -268,16 +265,53 @@ static void remap(SoakState *soak, TestBo *tbo)
     check_needed(soak, tbo);
 }
 
+/* The same pages, through a mapping of the dma-buf. */
+static void check_dmabuf(SoakState *soak, const TestBo *tbo, int fd)
+{
+    TestBo through = *tbo;
+
+    through.bo.map = mmap(NULL, tbo->bo.bytes, PROT_READ | PROT_WRITE,
+                          MAP_SHARED, fd, 0);
+    if (through.bo.map == MAP_FAILED) {
+        report_error(soak, "mmap of a dma-buf", -errno);
+        return;
+    }
+    check_needed(soak, &through);
+    munmap(through.bo.map, tbo->bo.bytes);
+}
+
+/* vgem uses the pages for a moment. */
+static void attach(SoakState *soak, const TestBo *tbo, int fd)
+{
+    struct drm_prime_handle prime = { .fd = fd };
+    struct drm_gem_close close = { 0 };
+    unsigned tries = 0;
+
+    while (!done(soak, "import to vgem",
+                 drm_request(importer, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime),
+                 &tries)) {
+    }
+    check_dmabuf(soak, tbo, fd);
+    close.handle = prime.handle;
+    drm_request(importer, DRM_IOCTL_GEM_CLOSE, &close);
+    soak->counts.attached++;
+}
+
 static void export_item(SoakState *soak, Item *item)
 {
     struct drm_prime_handle prime = {
-        .handle = item->tbo.bo.handle, .flags = O_CLOEXEC,
+        .handle = item->tbo.bo.handle, .flags = O_RDWR | O_CLOEXEC,
     };
     unsigned tries = 0;
 
     while (!done(soak, "export",
                  drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime),
                  &tries)) {
+    }
+    if (importer >= 0) {
+        attach(soak, &item->tbo, prime.fd);
+    } else {
+        check_dmabuf(soak, &item->tbo, prime.fd);
     }
     close(prime.fd);
     item->state = ITEM_EXPORTED;
@@ -320,6 +354,34 @@ static void copy(Worker *worker, const Item *item)
     check_needed_host(soak, &other->tbo);
 }
 
+/* A texture has no pages until somebody maps it, here to read it back. */
+static void copy_to_unbacked(SoakState *soak, const TestBo *from)
+{
+    TestBo to = *from;
+    unsigned tries = 0;
+    int ret;
+
+    if (!env.is_3d || from->bo.kind != BO_TEXTURE) {
+        return;
+    }
+    ret = bo_create_unmapped(env.gpu, BO_TEXTURE, from->bo.bytes, &to.bo);
+    if (ret < 0) {
+        report_error(soak, "create a texture", ret);
+        return;
+    }
+    while (!done(soak, "copy to a texture",
+                 submit_copy(env.gpu, from, &to), &tries)) {
+    }
+    do {
+        ret = bo_map(env.gpu, &to.bo);
+    } while (!done(soak, "map a texture", ret, &tries));
+    if (ret == 0) {
+        check_needed_host(soak, &to);
+        release(&to);
+    }
+    soak->counts.unbacked++;
+}
+
 static void step(Worker *worker)
 {
     SoakState *soak = worker->soak;
@@ -345,8 +407,10 @@ static void step(Worker *worker)
         check_needed_host(soak, &item->tbo);
     } else if (choice < 9) {
         remap(soak, &item->tbo);
-    } else if (choice < 11) {
+    } else if (choice == 9) {
         copy(worker, item);
+    } else if (choice == 10) {
+        copy_to_unbacked(soak, &item->tbo);
     } else if (choice == 11 && soak_random(&worker->seed, 8) == 0) {
         export_item(soak, item);
     } else if (choice < 16) {
@@ -393,7 +457,7 @@ static void dontneed_third(Worker *worker)
 
 static void use_third(Worker *worker)
 {
-    SoakTotals *totals = &worker->soak->totals;
+    SoakTotals *totals = &worker->soak->totals[worker->driver];
     unsigned i;
 
     for (i = 0; i < worker->count; i++) {
@@ -406,6 +470,7 @@ static void use_third(Worker *worker)
             totals->evicted++;
             totals->evicted_bytes += item->tbo.bo.bytes;
         } else if (item->state != ITEM_NONE) {
+            check_needed(worker->soak, &item->tbo);
             upload(worker->soak, &item->tbo);
             totals->resident++;
             totals->resident_bytes += item->tbo.bo.bytes;
@@ -437,13 +502,27 @@ static void await_phase(SoakState *soak, SoakPhase phase)
     }
 }
 
-void soak_work(SoakState *soak, unsigned number, uint64_t seed,
-               unsigned threads, size_t bytes, bool victim)
+/* vgem, if there is another driver to import from, and an error otherwise. */
+static int open_importer(unsigned driver)
 {
+    int vgem = -ENODEV;
+
+    if (driver != SOAK_VGEM && soak_select_driver(SOAK_VGEM)) {
+        vgem = gpu_open();
+    }
+    return vgem;
+}
+
+void soak_work(SoakState *soak, unsigned number, unsigned driver,
+               uint64_t seed, unsigned threads, size_t bytes, bool victim)
+{
+    SoakTotals *totals = &soak->totals[driver];
     Worker *workers = calloc(threads, sizeof(*workers));
     unsigned i;
 
     test_bo_catch_faults();
+    importer = open_importer(driver);
+    CHECK(soak_select_driver(driver));
     env.gpu = gpu_open();
     if (!workers || env.gpu < 0) {
         report_error(soak, "open", env.gpu);
@@ -453,6 +532,7 @@ void soak_work(SoakState *soak, unsigned number, uint64_t seed,
         Worker *worker = &workers[i];
 
         worker->soak = soak;
+        worker->driver = driver;
         worker->victim = victim;
         worker->id = number * threads + i;
         worker->seed = soak_stream(seed, worker->id);
@@ -472,9 +552,11 @@ void soak_work(SoakState *soak, unsigned number, uint64_t seed,
     for (i = 0; i < threads; i++) {
         use_third(&workers[i]);
     }
-    soak->totals.fdinfo_total += fdinfo_of("drm-total-memory");
-    soak->totals.fdinfo_resident += fdinfo_of("drm-resident-memory");
-    soak->totals.fdinfo_evicted += fdinfo_of("virtio_gpu-evicted-memory");
+    if (driver == SOAK_VIRTIO) {
+        totals->fdinfo_total += fdinfo_of("drm-total-memory");
+        totals->fdinfo_resident += fdinfo_of("drm-resident-memory");
+        totals->fdinfo_evicted += fdinfo_of("virtio_gpu-evicted-memory");
+    }
     soak->arrived++;
     await_phase(soak, SOAK_END);
     for (i = 0; i < threads; i++) {

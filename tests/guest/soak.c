@@ -18,7 +18,7 @@
 #include "soak.h"
 #include "test.h"
 
-#define WORKERS         3
+#define WORKERS         4
 #define THREADS         2
 
 /* Fractions of the guest's memory: all buffers, and the largest memory hog. */
@@ -35,6 +35,9 @@
 #define PHASE_SECONDS   300
 #define WAIT_SECONDS  60
 
+/* Periods of the idle timer; 0 is off. */
+static const char *const idle_ms[] = { "0", "0", "20", "200", "2000" };
+
 /* Processes other than the workers, each with its own random numbers. */
 enum { VICTIM = WORKERS, HOG, RECLAIMER, STREAMS };
 
@@ -44,9 +47,17 @@ typedef struct Totals {
     unsigned long long backing_bytes;
 } Totals;
 
+/* A driver before the soak. */
+typedef struct Before {
+    Totals totals;
+    unsigned long long bytes;
+} Before;
+
 typedef struct Soak {
     SoakState *state;
     uint64_t seed;
+    unsigned drivers[SOAK_DRIVERS];     /* those that are loaded */
+    unsigned driver_count;
     size_t memory;
     pid_t workers[WORKERS];
     pid_t others[STREAMS];
@@ -87,6 +98,28 @@ static double now(void)
     return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+bool soak_select_driver(unsigned number)
+{
+    static bool virtio_is_3d;
+
+    if (!env.is_vgem) {
+        virtio_is_3d = env.is_3d;
+    }
+    if (!bo_select_driver(number == SOAK_VGEM ? &bo_driver_vgem
+                                              : &bo_driver_virtio)) {
+        return false;
+    }
+    env.is_vgem = number == SOAK_VGEM;
+    env.is_3d = !env.is_vgem && virtio_is_3d;
+    return true;
+}
+
+/* The driver of worker @number. */
+static unsigned driver_of(const Soak *soak, unsigned number)
+{
+    return soak->drivers[number % soak->driver_count];
+}
+
 /* Memory hogs of random size and duration. */
 static void memory_hogs(const Soak *soak)
 {
@@ -112,13 +145,20 @@ static void reclaimer(const Soak *soak)
     uint64_t seed = soak_stream(soak->seed, RECLAIMER * THREADS);
 
     while (soak->state->phase == SOAK_WORK) {
-        if (soak_random(&seed, 10) == 0) {
+        unsigned choice = soak_random(&seed, 20);
+
+        if (choice == 0) {
             drop_caches();
+        } else if (choice == 1) {
+            choice = soak_random(&seed, sizeof(idle_ms) / sizeof(*idle_ms));
+            CHECK(write_file(IDLE_MS, idle_ms[choice]));
         } else {
+            CHECK(soak_select_driver(driver_of(soak, choice)));
             shrink(1 + soak_random(&seed, 2000));
         }
         usleep(soak_random(&seed, 500) * 1000);
     }
+    CHECK(write_file(IDLE_MS, "0"));
 }
 
 static pid_t start(void (*run)(const Soak *soak), const Soak *soak)
@@ -134,8 +174,8 @@ static pid_t start(void (*run)(const Soak *soak), const Soak *soak)
     return pid;
 }
 
-static pid_t start_worker(const Soak *soak, unsigned number, uint64_t seed,
-                          size_t bytes)
+static pid_t start_worker(const Soak *soak, unsigned number, unsigned driver,
+                          uint64_t seed, size_t bytes)
 {
     pid_t pid = fork();
 
@@ -143,7 +183,7 @@ static pid_t start_worker(const Soak *soak, unsigned number, uint64_t seed,
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         process_protect(0);
-        soak_work(soak->state, number, seed, THREADS, bytes,
+        soak_work(soak->state, number, driver, seed, THREADS, bytes,
                   number == VICTIM);
     }
     return pid;
@@ -155,8 +195,9 @@ static void victims(const Soak *soak)
     uint64_t seed = soak_stream(soak->seed, VICTIM * THREADS);
 
     while (soak->state->phase == SOAK_WORK) {
-        pid_t pid = start_worker(soak, VICTIM, seed,
-                                 soak->memory * BUFFERS_PART / WORKERS / 4);
+        pid_t pid = start_worker(soak, VICTIM,
+                                 driver_of(soak, soak_random(&seed, WORKERS)),
+                                 seed, soak->memory * BUFFERS_PART / WORKERS / 4);
 
         usleep(500000 + soak_random(&seed, 3000) * 1000);
         kill(pid, SIGKILL);
@@ -165,20 +206,27 @@ static void victims(const Soak *soak)
     }
 }
 
-static void report_counts(const char *event, double seconds,
-                          const SoakState *state)
+static void report_counts(const char *event, double seconds, const Soak *soak)
 {
-    const SoakCounts *c = &state->counts;
+    const SoakCounts *c = &soak->state->counts;
+    long long evictions[SOAK_DRIVERS] = { 0 }, refaults = 0;
+    unsigned i;
 
+    for (i = 0; i < soak->driver_count; i++) {
+        CHECK(soak_select_driver(soak->drivers[i]));
+        evictions[soak->drivers[i]] = stat_of("evictions");
+        refaults += stat_of("refaults");
+    }
     report("%s seconds=%.0f operations=%lu created=%lu freed=%lu uploads=%lu "
-           "downloads=%lu copies=%lu maps=%lu exports=%lu marked=%lu "
-           "retained=%lu purged=%lu hogs=%lu killed=%lu denied=%lu "
-           "good_pages=%lu corrupt_pages=%lu errors=%lu evictions=%lld "
-           "refaults=%lld", event, seconds,
+           "downloads=%lu copies=%lu unbacked=%lu maps=%lu exports=%lu "
+           "attached=%lu marked=%lu retained=%lu purged=%lu hogs=%lu "
+           "killed=%lu denied=%lu good_pages=%lu corrupt_pages=%lu errors=%lu "
+           "evictions=%lld vgem_evictions=%lld refaults=%lld", event, seconds,
            c->operations, c->created, c->freed, c->uploads, c->downloads,
-           c->copies, c->maps, c->exports, c->marked, c->retained, c->purged,
-           c->hogs, c->killed, c->denied, c->good_pages, c->corrupt, c->errors,
-           stat_of("evictions"), stat_of("refaults"));
+           c->copies, c->unbacked, c->maps, c->exports, c->attached, c->marked,
+           c->retained, c->purged, c->hogs, c->killed, c->denied,
+           c->good_pages, c->corrupt, c->errors, evictions[SOAK_VIRTIO],
+           evictions[SOAK_VGEM], refaults);
 }
 
 /* Wait until all workers have finished the phase; fail if one has died. */
@@ -225,6 +273,9 @@ static void compare_with_device(SoakState *state, const char *when)
     Totals driver = { 0 }, device = { 0 };
     double end = now() + WAIT_SECONDS;
 
+    if (!soak_select_driver(SOAK_VIRTIO)) {
+        return;     /* vgem has no device */
+    }
     while (now() < end) {
         query_driver(&driver);
         if (!query_device(&device) ||
@@ -259,29 +310,34 @@ static void expect(SoakState *state, const char *what, unsigned long long left,
 }
 
 /*
- * Compare the totals of the workers and of fdinfo with the driver's, relative
- * to @before.
+ * Compare the totals of the workers and of fdinfo with those of the selected
+ * driver, relative to @before.
  */
-static void compare_with_workers(SoakState *state, const Totals *before,
-                                 unsigned long long bytes_before)
+static void compare_with_workers(SoakState *state, const SoakTotals *b,
+                                 const Before *before)
 {
-    const SoakTotals *b = &state->totals;
+    const Totals *old = &before->totals;
+    unsigned long long all = b->resident_bytes + b->evicted_bytes +
+                             b->purged_bytes;
     Totals driver;
 
+    await_bytes(before->bytes + all);
     query_driver(&driver);
-    expect(state, "resident", b->resident, driver.resident - before->resident);
-    expect(state, "evicted", b->evicted, driver.evicted - before->evicted);
-    expect(state, "purged", b->purged, driver.purged - before->purged);
+    expect(state, "resident", b->resident, driver.resident - old->resident);
+    expect(state, "evicted", b->evicted, driver.evicted - old->evicted);
+    expect(state, "purged", b->purged, driver.purged - old->purged);
     expect(state, "resident bytes", b->resident_bytes,
-           driver.backing_bytes - before->backing_bytes);
+           driver.backing_bytes - old->backing_bytes);
     expect(state, "evicted bytes", b->evicted_bytes, stat_of("evicted_bytes"));
     expect(state, "purged bytes", b->purged_bytes, stat_of("purged_bytes"));
-    expect(state, "bytes", b->resident_bytes + b->evicted_bytes +
-           b->purged_bytes, stat_of("bo_bytes") - bytes_before);
-    expect(state, "resident in fdinfo", b->resident_bytes, b->fdinfo_resident);
-    expect(state, "evicted in fdinfo", b->evicted_bytes, b->fdinfo_evicted);
-    expect(state, "total in fdinfo", b->fdinfo_total, b->resident_bytes +
-           b->evicted_bytes + b->purged_bytes);
+    expect(state, "bytes", all, stat_of("bo_bytes") - before->bytes);
+    if (!env.is_vgem) {
+        expect(state, "resident in fdinfo", b->resident_bytes,
+               b->fdinfo_resident);
+        expect(state, "evicted in fdinfo", b->evicted_bytes,
+               b->fdinfo_evicted);
+        expect(state, "total in fdinfo", b->fdinfo_total, all);
+    }
 }
 
 static void set_phase(const Soak *soak, SoakPhase phase)
@@ -300,7 +356,8 @@ static void start_all(Soak *soak)
     unsigned i;
 
     for (i = 0; i < WORKERS; i++) {
-        soak->workers[i] = start_worker(soak, i, soak->seed, bytes);
+        soak->workers[i] = start_worker(soak, i, driver_of(soak, i),
+                                        soak->seed, bytes);
     }
     soak->others[VICTIM] = start(victims, soak);
     soak->others[HOG] = start(memory_hogs, soak);
@@ -314,20 +371,73 @@ static void work_for(const Soak *soak, unsigned seconds)
     while (now() < begin + seconds) {
         usleep(100000);
         if (now() >= next) {
-            report_counts("soak", now() - begin, soak->state);
+            report_counts("soak", now() - begin, soak);
             next += REPORT_SECONDS;
         }
     }
 }
 
+/* Find the drivers, and store their totals. */
+static void find_drivers(Soak *soak, Before *before)
+{
+    unsigned i;
+
+    for (i = 0; i < SOAK_DRIVERS; i++) {
+        if (soak_select_driver(i)) {
+            soak->drivers[soak->driver_count++] = i;
+            query_driver(&before[i].totals);
+            before[i].bytes = stat_of("bo_bytes");
+        }
+    }
+    CHECK_INT(soak->driver_count, >, 0);
+}
+
+/* All drivers are in the state that the workers left. */
+static void compare_all(const Soak *soak, const Before *before)
+{
+    unsigned i;
+
+    for (i = 0; i < soak->driver_count; i++) {
+        unsigned driver = soak->drivers[i];
+
+        CHECK(soak_select_driver(driver));
+        compare_with_workers(soak->state, &soak->state->totals[driver],
+                             &before[driver]);
+    }
+}
+
+static void shrink_all_drivers(const Soak *soak)
+{
+    unsigned i;
+
+    for (i = 0; i < soak->driver_count; i++) {
+        CHECK(soak_select_driver(soak->drivers[i]));
+        shrink_all();
+    }
+}
+
+/* All is freed. */
+static void expect_nothing_left(const Soak *soak, const Before *before)
+{
+    unsigned i;
+
+    for (i = 0; i < soak->driver_count; i++) {
+        unsigned driver = soak->drivers[i];
+
+        CHECK(soak_select_driver(driver));
+        await_bytes(before[driver].bytes);
+        expect(soak->state, "bytes after", stat_of("bo_bytes"),
+               before[driver].bytes);
+    }
+}
+
 bool soak_run(unsigned seconds, uint64_t seed)
 {
-    unsigned long long bytes_before = stat_of("bo_bytes");
+    Before before[SOAK_DRIVERS] = { 0 };
     Soak soak = { .seed = seed };
     struct sysinfo info;
     double begin = now();
     SoakState *state;
-    Totals before;
     unsigned i;
 
     state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
@@ -336,7 +446,7 @@ bool soak_run(unsigned seconds, uint64_t seed)
     soak.state = state;
     CHECK_INT(sysinfo(&info), ==, 0);
     soak.memory = info.totalram * info.mem_unit;
-    query_driver(&before);
+    find_drivers(&soak, before);
     compare_with_device(state, "before");
 
     start_all(&soak);
@@ -348,12 +458,10 @@ bool soak_run(unsigned seconds, uint64_t seed)
         }
     }
     await_workers(&soak);
-    shrink_all();
+    shrink_all_drivers(&soak);
     set_phase(&soak, SOAK_USE);
     await_workers(&soak);
-    await_bytes(bytes_before + state->totals.resident_bytes +
-                state->totals.evicted_bytes + state->totals.purged_bytes);
-    compare_with_workers(state, &before, bytes_before);
+    compare_all(&soak, before);
     compare_with_device(state, "with all buffers");
     set_phase(&soak, SOAK_END);
     for (i = 0; i < WORKERS; i++) {
@@ -361,10 +469,9 @@ bool soak_run(unsigned seconds, uint64_t seed)
             soak_error(state, "worker %u died", i);
         }
     }
-    await_bytes(bytes_before);
+    expect_nothing_left(&soak, before);
     compare_with_device(state, "after");
-    expect(state, "bytes after", stat_of("bo_bytes"), bytes_before);
-    report_counts("soaked", now() - begin, state);
+    report_counts("soaked", now() - begin, &soak);
     return state->counts.errors == 0 && state->counts.corrupt == 0 &&
            state->counts.operations > 0;
 }

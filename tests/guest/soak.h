@@ -20,10 +20,16 @@ typedef enum SoakPhase {
     SOAK_END,           /* verify every buffer again, and exit */
 } SoakPhase;
 
+/* virtio-gpu and vgem; those that are loaded take part. */
+#define SOAK_DRIVERS 2
+enum { SOAK_VIRTIO, SOAK_VGEM };
+
 /* Operations so far, and their results. */
 typedef struct SoakCounts {
     atomic_ulong operations;
     atomic_ulong created, freed, uploads, downloads, copies, maps, exports;
+    atomic_ulong unbacked;      /* textures that had no pages at first */
+    atomic_ulong attached;      /* exported buffers that vgem was attached to */
     atomic_ulong marked, retained, purged;
     atomic_ulong good_pages;
     atomic_ulong denied;        /* requests that failed with -ENOMEM */
@@ -33,7 +39,7 @@ typedef struct SoakCounts {
     atomic_ulong errors;
 } SoakCounts;
 
-/* What the workers hold at the end, by their own count and by fdinfo. */
+/* What a driver's workers hold at the end, by their own count and by fdinfo. */
 typedef struct SoakTotals {
     atomic_ulong resident, evicted, purged;     /* buffers */
     atomic_ulong resident_bytes, evicted_bytes, purged_bytes;
@@ -45,8 +51,11 @@ typedef struct SoakState {
     _Atomic SoakPhase phase;
     atomic_uint arrived;        /* workers that have finished the phase */
     SoakCounts counts;
-    SoakTotals totals;
+    SoakTotals totals[SOAK_DRIVERS];
 } SoakState;
+
+/* Use the driver with this number from now on; false if it is not loaded. */
+bool soak_select_driver(unsigned number);
 
 /*
  * Soak for @seconds with the random numbers of @seed. Errors are reported in
@@ -60,11 +69,11 @@ void soak_error(SoakState *soak, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
- * Run worker @number, with @threads that hold up to @bytes of buffers. A
- * @victim works regardless of the phase, until it is killed.
+ * Run worker @number, with @threads that hold up to @bytes of buffers of
+ * @driver. A @victim works regardless of the phase, until it is killed.
  */
-void soak_work(SoakState *state, unsigned number, uint64_t seed,
-               unsigned threads, size_t bytes, bool victim)
+void soak_work(SoakState *state, unsigned number, unsigned driver,
+               uint64_t seed, unsigned threads, size_t bytes, bool victim)
     __attribute__((noreturn));
 
 /* A random number below @limit; @seed, which is not zero, is advanced. */

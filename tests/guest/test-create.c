@@ -42,6 +42,13 @@ static int create_untouched(int gpu, size_t bytes, uint32_t *handle)
     };
     int ret;
 
+    if (env.is_vgem) {
+        Bo bo;
+
+        ret = bo_create_unmapped(gpu, BO_TEXTURE, bytes, &bo);
+        *handle = bo.handle;
+        return ret;
+    }
     if (env.is_3d) {        /* textures have no pages: see on-demand/ */
         create.target = 0;  /* a buffer */
         create.format = 64; /* R8_UNORM */

@@ -263,10 +263,13 @@ static int shrinker = -1;
 /* Open it anew, so that the position is at the beginning. */
 static void open_shrinker(void)
 {
+    char path[64];
+
     if (shrinker >= 0) {
         close(shrinker);
     }
-    shrinker = open(DEBUGFS "virtio-gpu-shrink", O_RDWR | O_CLOEXEC);
+    bo_debugfs_path("shrink", path, sizeof(path));
+    shrinker = open(path, O_RDWR | O_CLOEXEC);
     CHECK_INT(shrinker, >=, 0);
 }
 

@@ -458,7 +458,7 @@ const TestCase tests_purge[] = {
     { "purge/syscall-while-purged-efault", test_syscall_while_purged_efault,
       0 },
     { "purge/upload-while-purged-enodata", test_upload_while_purged_enodata,
-      0 },
+      NEEDS_VIRTIO },
     { "purge/download-while-purged-enodata", test_download_while_purged_enodata,
       NEEDS_3D },
     { "purge/submit-while-purged-enodata", test_submit_while_purged_enodata,

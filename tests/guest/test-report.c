@@ -201,10 +201,10 @@ static void test_states_add_up(void)
         { .state = "bo", .count = COUNT },
         { .state = "dontneed", .count = 1 },
         { .state = "willneed", .count = 1 },
-        { .state = "pinned", .count = !env.is_3d },     /* exported */
+        { .state = "pinned", .count = env.export_pins },
         { .state = "unpopulated", .count = 1 },
         { .state = "unbacked", .count = 0 },
-        { .state = "evicted", .count = 3 + env.is_3d },
+        { .state = "evicted", .count = 3 + !env.export_pins },
         { .state = "purged", .count = 1 },
         { .state = NULL },
     };
@@ -224,7 +224,7 @@ static void test_states_add_up(void)
               0);
     check_shares(shares, true);
     CHECK_INT(stat_of("resident_bytes"), ==,
-              pinned + (1 + !env.is_3d) * BYTES);
+              pinned + (1 + env.export_pins) * BYTES);
     release_many(tbo, COUNT);
 }
 
@@ -284,12 +284,12 @@ static void test_tracepoints(void)
 
 const TestCase tests_report[] = {
     { "report/tracepoints", test_tracepoints, 0 },
-    { "report/getparam", test_getparam, 0 },
-    { "report/fdinfo", test_fdinfo, 0 },
-    { "report/fdinfo-per-client", test_fdinfo_per_client, 0 },
-    { "report/fdinfo-device", test_fdinfo_device, 0 },
+    { "report/getparam", test_getparam, NEEDS_VIRTIO },
+    { "report/fdinfo", test_fdinfo, NEEDS_VIRTIO },
+    { "report/fdinfo-per-client", test_fdinfo_per_client, NEEDS_VIRTIO },
+    { "report/fdinfo-device", test_fdinfo_device, NEEDS_VIRTIO },
     { "report/fdinfo-active", test_fdinfo_active, NEEDS_3D },
-    { "report/fdinfo-shared", test_fdinfo_shared, 0 },
+    { "report/fdinfo-shared", test_fdinfo_shared, NEEDS_VIRTIO },
     { "report/states-add-up", test_states_add_up, 0 },
     { "report/willneed-counters", test_willneed_counters, 0 },
     { "report/shrink-nothing", test_shrink_nothing, 0 },

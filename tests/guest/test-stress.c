@@ -196,18 +196,13 @@ static void body_export(void)
 
 static void body_map_and_unmap(void)
 {
-    struct drm_virtgpu_map map = { 0 };
     TestBo tbo;
     int i;
 
     make(&tbo, BYTES);
-    map.handle = tbo.bo.handle;
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
     for (i = 0; i < rounds(300); i++) {
         CHECK_INT(munmap(tbo.bo.map, BYTES), ==, 0);
-        tbo.bo.map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-                          env.gpu, map.offset);
-        CHECK(tbo.bo.map != MAP_FAILED);
+        CHECK_INT(bo_map(env.gpu, &tbo.bo), ==, 0);
         check_intact(&tbo);
     }
     release(&tbo);
@@ -399,7 +394,7 @@ static void body_kill(void)
 
 UNDER_RECLAIM(kill)
 
-/* A short run of ./tools/soak. */
+/* A short run of ./scripts/soak. */
 static void test_soak(void)
 {
     process_protect(1);
@@ -418,8 +413,8 @@ const TestCase tests_stress[] = {
     { "stress/open-and-close", test_open_and_close, 0 },
     { "stress/statistics", test_statistics, 0 },
     { "stress/all", test_all, 0 },
-    { "stress/dontneed-is-available", test_dontneed_is_available, NEEDS_3D },
-    { "stress/create-until-enomem", test_create_until_enomem, NEEDS_3D },
+    { "stress/dontneed-is-available", test_dontneed_is_available, NEEDS_ROOM },
+    { "stress/create-until-enomem", test_create_until_enomem, NEEDS_ROOM },
     { "stress/kill-in-fault", test_kill_in_fault, 0 },
     { "stress/kill", test_kill, 0 },
     { "stress/soak", test_soak, NEEDS_SWAP | NEEDS_NO_GPU },

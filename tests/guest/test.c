@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -42,10 +41,20 @@
 
 #define EXIT_SKIP 77
 
-static const TestCase *const groups[] = {
-    tests_madvise, tests_create, tests_memcg, tests_on_demand, tests_idle, tests_purge,
-    tests_evict, tests_mapping, tests_export, tests_display, tests_report, tests_queue, tests_host, tests_stall,
-    tests_blob, tests_stress, tests_inject, tests_lifecycle, tests_kernel,
+/* Each group, and what all of its cases need. */
+static const struct {
+    const TestCase *cases;
+    unsigned needs;
+} groups[] = {
+    { tests_madvise, 0 }, { tests_create, 0 }, { tests_memcg, 0 },
+    { tests_on_demand, NEEDS_VIRTIO }, { tests_idle, 0 }, { tests_purge, 0 },
+    { tests_evict, 0 }, { tests_mapping, 0 }, { tests_export, 0 },
+    { tests_display, NEEDS_VIRTIO }, { tests_report, 0 },
+    { tests_queue, NEEDS_VIRTIO }, { tests_host, NEEDS_VIRTIO },
+    { tests_stall, NEEDS_VIRTIO }, { tests_blob, NEEDS_VIRTIO },
+    { tests_stress, 0 }, { tests_inject, NEEDS_VIRTIO },
+    { tests_lifecycle, NEEDS_VIRTIO }, { tests_vgem, NEEDS_VGEM },
+    { tests_kernel, 0 },
 };
 
 TestEnv env;
@@ -84,22 +93,14 @@ bool write_file(const char *path, const char *text)
     return close(fd) == 0 && ok;
 }
 
-int drm_request(int fd, unsigned long request, void *arg)
-{
-    int ret;
-
-    do {
-        ret = ioctl(fd, request, arg);
-    } while (ret < 0 && (errno == EINTR || errno == EAGAIN));
-    return ret < 0 ? -errno : 0;
-}
-
 long long stat_of(const char *name)
 {
-    FILE *file = fopen(DEBUGFS "virtio-gpu-reclaim", "r");
     long long value, found = -1;
-    char key[64];
+    char path[64], key[64];
+    FILE *file;
 
+    bo_debugfs_path("reclaim", path, sizeof(path));
+    file = fopen(path, "r");
     while (file && fscanf(file, "%63s %lld", key, &value) == 2) {
         if (!strcmp(key, name)) {
             found = value;
@@ -113,9 +114,12 @@ long long stat_of(const char *name)
 
 long long shrink(unsigned long pages)
 {
-    FILE *file = fopen(DEBUGFS "virtio-gpu-shrink", "r+");
     long long got = -1;
+    char path[64];
+    FILE *file;
 
+    bo_debugfs_path("shrink", path, sizeof(path));
+    file = fopen(path, "r+");
     CHECK(file);
     CHECK(fprintf(file, "%lu\n", pages) > 0);
     CHECK(fflush(file) == 0);
@@ -181,10 +185,10 @@ void drop_caches(void)
     close(fd);
 }
 
-/* Transfers have no fences on a 2D device. */
+/* Transfers have no fences on a 2D device; vgem has none. */
 static void wait_for_device(void)
 {
-    while (stat_of("queued") != 0) {
+    while (stat_of("queued") > 0) {
         usleep(1000);
     }
 }
@@ -216,10 +220,7 @@ void make(TestBo *tbo, size_t bytes)
 
 void *map_anew(const TestBo *tbo, size_t bytes, int protection, int flags)
 {
-    struct drm_virtgpu_map map = { .handle = tbo->bo.handle };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_VIRTGPU_MAP, &map), ==, 0);
-    return mmap(NULL, bytes, protection, flags, env.gpu, map.offset);
+    return bo_map_anew(env.gpu, &tbo->bo, bytes, protection, flags);
 }
 
 void release(TestBo *tbo)
@@ -457,36 +458,51 @@ static bool env_has_swap(void)
     return lines > 1;
 }
 
-static bool env_init(void)
+static bool env_init_virtio(void)
 {
     struct drm_virtgpu_getparam get = { .param = VIRTGPU_PARAM_3D_FEATURES };
-    const char *kernel = getenv("kernel");
-    int value = 0;
+    int gpu = gpu_open(), value = 0;
 
-    env.gpu = gpu_open();
     get.value = (uintptr_t)&value;
-    if (env.gpu < 0 ||
-        drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get) < 0) {
+    if (gpu < 0 ||
+        drm_request(gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get) < 0) {
         return false;
     }
     env.is_3d = value;
     get.param = VIRTGPU_PARAM_MADVISE;
-    if (drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get) < 0) {
+    if (drm_request(gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get) < 0) {
         return false;
     }
     env.has_feature = value & VIRTGPU_MADVISE_DEVICE;
-    env.has_swap = env_has_swap();
     get.param = VIRTGPU_PARAM_RESOURCE_BLOB;
     value = 0;
-    drm_request(env.gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get);
+    drm_request(gpu, DRM_IOCTL_VIRTGPU_GETPARAM, &get);
     env.has_blob = value;
+    env.has_room = env.is_3d;
+    env.export_pins = !env.is_3d;
+    close(gpu);
+    return true;
+}
+
+static bool env_init(void)
+{
+    const char *kernel = getenv("kernel"), *driver = getenv("driver");
+
+    env.is_vgem = driver && !strcmp(driver, "vgem");
+    if (env.is_vgem) {
+        env.has_feature = env.has_room = true;
+    }
+    if (!bo_select_driver(env.is_vgem ? &bo_driver_vgem : &bo_driver_virtio) ||
+        (!env.is_vgem && !env_init_virtio())) {
+        return false;
+    }
+    env.has_swap = env_has_swap();
     /* There is no page cache to speak of: free memory is all there is. */
     env.memory = meminfo_of("MemFree");
     env.has_movable = system("grep -qx Movable "
                              "/sys/devices/system/memory/memory*/valid_zones "
                              "2>/dev/null") == 0;
     env.is_debug = kernel && !strcmp(kernel, "debug");
-    close(env.gpu);
     return true;
 }
 
@@ -497,6 +513,9 @@ static const char *missing(const TestCase *test)
     }
     if ((test->needs & NEEDS_FEATURE) && !env.has_feature) {
         return "needs VIRTIO_GPU_F_RECLAIM";
+    }
+    if ((test->needs & NEEDS_ROOM) && !env.has_room) {
+        return "needs a device without a memory limit";
     }
     if ((test->needs & NEEDS_SWAP) && !env.has_swap) {
         return "needs swap";
@@ -605,11 +624,14 @@ static bool run_case(const TestCase *test)
     return true;
 }
 
-static bool selected(const TestCase *test, const char *prefix)
+/* Cases for another kernel or driver are not listed as skipped. */
+static bool selected(const TestCase *test, unsigned needs, const char *prefix)
 {
-    /* Cases for the debug kernel are not listed as skipped on others. */
+    needs |= test->needs;
     return !strncmp(test->name, prefix, strlen(prefix)) &&
-           (env.is_debug || !(test->needs & NEEDS_DEBUG));
+           (env.is_debug || !(needs & NEEDS_DEBUG)) &&
+           !(needs & (env.is_vgem ? NEEDS_VIRTIO | NEEDS_3D | NEEDS_BLOB
+                                  : NEEDS_VGEM));
 }
 
 bool tests_soak(unsigned seconds, unsigned seed)
@@ -634,15 +656,15 @@ bool tests_run(const char *prefix)
     }
     process_protect(1);
     for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-        for (test = groups[i]; test->name; test++) {
-            count += selected(test, prefix);
+        for (test = groups[i].cases; test->name; test++) {
+            count += selected(test, groups[i].needs, prefix);
         }
     }
     report("# %zu MiB of memory", env.memory / MIB);
     report("1..%u", count);
     for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-        for (test = groups[i]; test->name; test++) {
-            if (selected(test, prefix) && !run_case(test)) {
+        for (test = groups[i].cases; test->name; test++) {
+            if (selected(test, groups[i].needs, prefix) && !run_case(test)) {
                 return false;
             }
         }

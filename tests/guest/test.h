@@ -14,12 +14,10 @@
 
 #define KIB 1024u
 
-#define DEBUGFS "/sys/kernel/debug/dri/0/"
-
 /* Requirements of a case; without them it is skipped. */
 enum {
     NEEDS_3D      = 1 << 0,
-    NEEDS_FEATURE = 1 << 1,     /* VIRTIO_GPU_F_RECLAIM */
+    NEEDS_FEATURE = 1 << 1,     /* no limit of a buffer's size; see TestEnv */
     NEEDS_SWAP    = 1 << 2,
     /* The case unbinds or reloads the driver: do not compare its totals. */
     CHANGES_DRIVER  = 1 << 3,
@@ -28,6 +26,10 @@ enum {
     NEEDS_MOVABLE = 1 << 7,     /* a block of movable memory */
     /* The debug kernel; others do not list the case. */
     NEEDS_DEBUG   = 1 << 6,
+    /* virtio-gpu or vgem; the other one does not list the case. */
+    NEEDS_VIRTIO  = 1 << 8,
+    NEEDS_VGEM    = 1 << 9,
+    NEEDS_ROOM    = 1 << 10,    /* no limit of the memory of all buffers */
 };
 
 typedef struct TestCase {
@@ -55,6 +57,7 @@ extern const TestCase tests_blob[];
 extern const TestCase tests_stress[];
 extern const TestCase tests_inject[];
 extern const TestCase tests_lifecycle[];
+extern const TestCase tests_vgem[];
 extern const TestCase tests_kernel[];
 
 /*
@@ -69,8 +72,12 @@ bool tests_soak(unsigned seconds, unsigned seed);
 /* Environment of a case; set before it runs. */
 typedef struct TestEnv {
     int gpu;                    /* a render node */
+    bool is_vgem;
     bool is_3d;
-    bool has_feature;
+    bool has_feature;           /* VIRTIO_GPU_F_RECLAIM, or vgem */
+    bool has_room;              /* not a 2D device, which has a limit */
+    /* Exported buffers are pinned for life: the device shows the pages. */
+    bool export_pins;
     bool has_swap;
     bool has_blob;
     bool has_movable;           /* memory for movable pages only */
@@ -106,9 +113,6 @@ void test_skip(const char *why) __attribute__((noreturn));
 
 /* Write @text to a file that exists. */
 bool write_file(const char *path, const char *text);
-
-/* A DRM ioctl; returns 0 or -errno. */
-int drm_request(int fd, unsigned long request, void *arg);
 
 /* A value from the driver's statistics. */
 long long stat_of(const char *name);

@@ -144,6 +144,8 @@ static const VmConfig configs[] = {
     { .name = "gl-swiotlb", ANY_GUEST, .ram_mib = 288, .swap_mib = 512,
       .kernel_options = "swiotlb=force", .our_device = true,
       .tests = "mapping/" },
+    /* The other driver that has reclaim; the device is not used. */
+    { .name = "vgem", GUEST, .vgem = true, .tests = "" },
     { .name = "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
       .kexec = "evict/download" },
     { .name = "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },

@@ -163,7 +163,8 @@ static void append_kernel(GString *options, const VmConfig *config)
         "panic=-1 oops=panic mitigations=off tsc=reliable no_timer_check "
         "vt.global_cursor_default=0 driver=%s scenario=%s bo_mib=%u app_mib=%u "
         "tests=%s %s%s kernel=%s seconds=%u seed=%u zram_mib=%u %s %s' ",
-        kernel, initramfs, config->our_driver ? "reclaim" : "stock",
+        kernel, initramfs, config->vgem ? "vgem" :
+        config->our_driver ? "reclaim" : "stock",
         vm_config_scenario(config), config->bo_mib, config->hog_mib,
         config->tests ?: "", config->kexec ? "kexec=" : "",
         config->kexec ?: "", config->debug_kernel ? "debug" : "release",

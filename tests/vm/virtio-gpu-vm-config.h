@@ -29,6 +29,7 @@ struct VmConfig {
     const char *group;      /* of guests that run together; may be NULL */
     VmScenario scenario;
     bool our_driver;
+    bool vgem;              /* our vgem, and no driver of the device */
     bool our_device;
     bool is_2d;             /* the device without virglrenderer */
     bool blob;              /* with blobs, also on hosts without udmabuf */
