@@ -82,7 +82,9 @@ void vm_desktop_start_weston(VmRun *run)
         "udevadm settle",
         "printf '[core]\\nrequire-input=false\\nidle-time=0\\n' "
         ">/tmp/weston.ini",
-        "LIBSEAT_BACKEND=builtin weston --backend=drm-backend.so --tty=1 "
+        /* Later versions do not know --tty any more. */
+        "LIBSEAT_BACKEND=builtin weston --backend=drm-backend.so "
+        "$(weston --help | grep -q -e --tty && echo --tty=1) "
         "--config=/tmp/weston.ini >/dev/console 2>&1 &",
         "until [ -S $XDG_RUNTIME_DIR/wayland-1 ]; do sleep 0.2; done",
     };
