@@ -155,6 +155,12 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*transfer_3d)(VirtIOGPU *g, void *res,
                        const struct virtio_gpu_transfer_host_3d *t3d,
                        bool to_host);
+    /*
+     * The capset @id, to be freed with g_free(), and its size in @size. NULL if
+     * there is none.
+     */
+    void *(*get_capset)(VirtIOGPU *g, uint32_t id, uint32_t version,
+                        uint32_t *size);
     int (*ctx_create)(VirtIOGPU *g, uint32_t ctx, uint32_t context_init,
                       const char *name, uint32_t len);
     int (*ctx_destroy)(VirtIOGPU *g, uint32_t ctx);

@@ -45,6 +45,29 @@ static void virtio_gpu_reclaim_ctx_result(struct virtio_gpu_ctrl_command *cmd,
                                                strerror(-ret));
 }
 
+static void virtio_gpu_reclaim_cmd_get_capset(
+    VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
+{
+    g_autofree struct virtio_gpu_resp_capset *resp = NULL;
+    g_autofree void *capset = NULL;
+    struct virtio_gpu_get_capset gc;
+    uint32_t size;
+
+    virtio_gpu_reclaim_request_read(cmd, &gc, sizeof(gc));
+    virtio_gpu_bswap_32(&gc, sizeof(gc));
+    capset = g->reclaim->backend->get_capset(g, gc.capset_id,
+                                             gc.capset_version, &size);
+    if (!capset) {
+        virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+                                  "there is no capset %u", gc.capset_id);
+        return;
+    }
+    resp = g_malloc0(sizeof(*resp) + size);
+    resp->hdr.type = VIRTIO_GPU_RESP_OK_CAPSET;
+    memcpy(resp->capset_data, capset, size);
+    virtio_gpu_ctrl_response(g, cmd, &resp->hdr, sizeof(*resp) + size);
+}
+
 /* The name is terminated only if the driver has done so. */
 static void
 virtio_gpu_reclaim_trace_ctx_create(const struct virtio_gpu_ctx_create *cc)
@@ -213,6 +236,9 @@ bool virtio_gpu_reclaim_cmd_3d(VirtIOGPU *g,
                                struct virtio_gpu_ctrl_command *cmd)
 {
     switch (cmd->cmd_hdr.type) {
+    case VIRTIO_GPU_CMD_GET_CAPSET:
+        virtio_gpu_reclaim_cmd_get_capset(g, cmd);
+        return true;
     case VIRTIO_GPU_CMD_CTX_CREATE:
         virtio_gpu_reclaim_cmd_ctx_create(g, cmd);
         return true;

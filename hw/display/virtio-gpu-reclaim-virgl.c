@@ -461,6 +461,39 @@ static int virtio_gpu_reclaim_virgl_transfer_3d(
 
 /* Contexts. */
 
+/*
+ * The capability bits of a capset VIRGL2, and that of persistent mappings: see
+ * virgl_caps_v2 in virglrenderer's virgl_hw.h, which is not installed.
+ */
+#define CAPABILITY_BITS         392
+#define CAP_ARB_BUFFER_STORAGE  (1u << 31)
+
+/*
+ * Guests do not get persistent mappings: their storage is created by a command
+ * in a stream, which virgl_reclaim_submit() rejects.
+ */
+static void *virtio_gpu_reclaim_virgl_get_capset(VirtIOGPU *g, uint32_t id,
+                                                 uint32_t version,
+                                                 uint32_t *size)
+{
+    uint32_t max_version, bits;
+    uint8_t *capset;
+
+    virgl_renderer_get_cap_set(id, &max_version, size);
+    if (!*size) {
+        return NULL;
+    }
+    capset = g_malloc0(*size);
+    virgl_renderer_fill_caps(id, version, capset);
+    if (id == VIRTIO_GPU_CAPSET_VIRGL2 &&
+        *size >= CAPABILITY_BITS + sizeof(bits)) {
+        memcpy(&bits, capset + CAPABILITY_BITS, sizeof(bits));
+        bits &= ~CAP_ARB_BUFFER_STORAGE;
+        memcpy(capset + CAPABILITY_BITS, &bits, sizeof(bits));
+    }
+    return capset;
+}
+
 /* The library does not say of which of the two there is none. */
 static int virtio_gpu_reclaim_virgl_ctx_errno(int ret)
 {
@@ -752,6 +785,7 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .disable_scanout = virtio_gpu_reclaim_virgl_disable_scanout,
     .transfer_2d = virtio_gpu_reclaim_virgl_transfer_2d,
     .transfer_3d = virtio_gpu_reclaim_virgl_transfer_3d,
+    .get_capset = virtio_gpu_reclaim_virgl_get_capset,
     .ctx_create = virtio_gpu_reclaim_virgl_ctx_create,
     .ctx_destroy = virtio_gpu_reclaim_virgl_ctx_destroy,
     .ctx_attach = virtio_gpu_reclaim_virgl_ctx_attach,

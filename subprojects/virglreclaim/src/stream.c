@@ -79,8 +79,9 @@ static bool is_safe(const struct vr_context *context,
          * Creates storage for a later RESOURCE_CREATE_BLOB of host memory. It
          * has no resource id until then, and is leaked if the context ends
          * first. Such blobs are not supported (virglreclaim.h), and Mesa's
-         * virgl (22.3) sends this command only along with one: if the kernel
-         * driver has blobs in host-visible memory (supports_coherent).
+         * virgl (22.3, 25.0) sends this command only along with one: if the
+         * kernel driver has blobs in host-visible memory (supports_coherent) and
+         * the capset VIRGL_CAP_ARB_BUFFER_STORAGE.
          * PIPE_RESOURCE_SET_TYPE allocates nothing: it only applies to a blob,
          * and is ignored for other resources.
          */
