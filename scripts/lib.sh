@@ -36,10 +36,10 @@ default_release() {
     fi
 }
 
-# releases: those that there are build roots of. RELEASE-desktop is the root of a
-# guest, in which nothing is built.
+# releases: those that there are build roots of. The others are RELEASE-NAME: what
+# a host or a guest of that release is made of, in which nothing is built.
 releases() {
-    (cd "$top/scripts/image.d" && printf '%s\n' * | grep -v -e '-desktop$')
+    (cd "$top/scripts/image.d" && printf '%s\n' * | grep -v -e -)
 }
 
 # set_release NAME: check NAME and assign it to "release", and the release's
@@ -48,7 +48,7 @@ set_release() {
     [ -n "$1" ] && [ -d "$top/scripts/image.d/$1" ] ||
         die "no release '$1'; there are: $(releases | xargs)"
     release=$1
-    build=$top/build/${release%-desktop}
+    build=$top/build/${release%%-*}
 }
 
 # usage_if_asked ARG...: print the script's header comment if one ARG asks for help.
@@ -175,12 +175,18 @@ need_space() {
             "or set XDG_CACHE_HOME (build root) or clone elsewhere (build)"
 }
 
+# may_sudo: can this user become root, with a password or without?
+may_sudo() {
+    command -v sudo >/dev/null &&
+        { sudo -n true 2>/dev/null || { [ -t 0 ] && id -nG | grep -qw sudo; }; }
+}
+
 # as_root COMMAND...: run COMMAND as root, with sudo if this is not root.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
     else
-        command -v sudo >/dev/null || die "must run as root, or have sudo to run '$1'"
+        may_sudo || die "must run as root, or have sudo to run '$1'"
         sudo "$@"
     fi
 }
