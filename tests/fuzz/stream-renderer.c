@@ -178,10 +178,8 @@ unsigned fake_count_deferred(void)
 
 /* Storage */
 
-int vr_storage_create(const struct virgl_reclaim_allocator *a,
-                      const vr_args *args, struct vr_storage *storage)
+int vr_storage_create(const vr_args *args, struct vr_storage *storage)
 {
-    (void)a;
     if (args->handle >= MAX_IDS || n_storages + 1 >= MAX_STORAGES) {
         return -ENOMEM;
     }

@@ -27,7 +27,8 @@
  * virgl_reclaim_resource_attach_iov()).
  *
  * Threads: functions with a struct virgl_reclaim argument must be called on
- * the renderer's thread, after virgl_renderer_init(). Those that call the
+ * the renderer's thread, after virgl_renderer_init(). The library has one more
+ * thread, which calls neither the renderer nor GL. Functions that call the
  * renderer may leave any GL context current; virgl_renderer_force_ctx_0()
  * makes that of context 0 current.
  *
@@ -539,6 +540,24 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
                          void *commands, uint32_t words);
 
 /**
+ * virgl_reclaim_try_submit: Submit a command stream that uses nothing absent.
+ * @vr: instance
+ * @ctx: context
+ * @commands: command stream, in host byte order; not changed
+ * @words: its length, in 32-bit words
+ *
+ * As virgl_reclaim_submit(), unless that would have to restore resources, which
+ * takes milliseconds for each megabyte. Then nothing is submitted: call
+ * virgl_reclaim_restore_run() until all of them are resident, and this again,
+ * before what else is submitted to the context.
+ *
+ * Returns: -EAGAIN if resources have to be restored; else as
+ * virgl_reclaim_submit().
+ */
+int virgl_reclaim_try_submit(struct virgl_reclaim *vr, uint32_t ctx,
+                             void *commands, uint32_t words);
+
+/**
  * virgl_reclaim_resource_referenced: Whether contexts refer to the storage.
  * @vr: instance
  * @id: resource
@@ -640,6 +659,7 @@ int virgl_reclaim_set_compress_file(struct virgl_reclaim *vr, int fd);
  * Returns: 0, also if it is compressed already. Else, with nothing changed but
  * the count of the reason: -ENOENT; -EBUSY if the storage cannot leave (see enum
  * virgl_reclaim_skipped); -ENODATA if it is purged or has no host storage (not
+ * counted); -ECANCELED if it is needed (virgl_reclaim_restore_run(), not
  * counted); -ENOTSUP if there is no lossless readback; -EFBIG if it would save
  * less than an eighth; -ENOSPC if it would exceed the limit, and there is no
  * file or writing to it failed; -ENOMEM; -EALREADY
@@ -662,6 +682,15 @@ int virgl_reclaim_resource_compress(struct virgl_reclaim *vr, uint32_t id);
  * compressed; or an error of virgl_reclaim_resource_compress().
  */
 int virgl_reclaim_compress_begin(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_compressing: Get the resource that is being compressed in steps.
+ * @vr: instance
+ *
+ * Returns: the resource of virgl_reclaim_compress_begin(); 0 if there is none, or
+ * if it was used, purged or destroyed meanwhile.
+ */
+uint32_t virgl_reclaim_compressing(const struct virgl_reclaim *vr);
 
 /**
  * virgl_reclaim_compress_run: Do the next step.
@@ -689,6 +718,68 @@ int virgl_reclaim_compress_run(struct virgl_reclaim *vr);
  * restored, or not be read from the file. After an error the resource is purged or compressed as before.
  */
 int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_restore_begin: Begin to make a resource resident in steps.
+ * @vr: instance
+ * @id: resource
+ *
+ * As virgl_reclaim_resource_restore(), but zstd runs in the library's thread, and
+ * this thread does the rest in steps of at most half a megabyte (or one row of
+ * pixels), by virgl_reclaim_restore_run(). A purged resource is restored at once.
+ * Can be called again for the same resource, and for others.
+ *
+ * Returns: 0 if the resource is resident; -EAGAIN if it has begun; -ENOENT; or an
+ * error of virgl_reclaim_resource_restore().
+ */
+int virgl_reclaim_restore_begin(struct virgl_reclaim *vr, uint32_t id);
+
+/**
+ * virgl_reclaim_restore_bytes: Get what the next step is going to allocate.
+ * @vr: instance
+ *
+ * So that a VMM can make room for it before.
+ *
+ * Returns: bytes of storage of the resource that is restored next; 0 if there is
+ * none, or if it has its storage already.
+ */
+uint64_t virgl_reclaim_restore_bytes(const struct virgl_reclaim *vr);
+
+/**
+ * virgl_reclaim_restore_run: Do the next step.
+ * @vr: instance
+ *
+ * Restores, one after the other, what virgl_reclaim_try_submit() and
+ * virgl_reclaim_restore_begin() have found absent. These resources, and all
+ * others that the stream uses, are not compressed before
+ * virgl_reclaim_restore_end() (-ECANCELED), so that others can be in their place.
+ * Events are those of virgl_reclaim_submit().
+ *
+ * Returns: 0 when all are resident; 1 if it is to be called again, at once or
+ * later; -EAGAIN if it is to be called again after the library's thread has
+ * called what virgl_reclaim_set_wakeup() has set; or an error of
+ * virgl_reclaim_resource_restore(), the resource as before.
+ */
+int virgl_reclaim_restore_run(struct virgl_reclaim *vr);
+
+/**
+ * virgl_reclaim_restore_end: What was restored in steps has been used.
+ * @vr: instance
+ *
+ * Or is not going to be: what is not resident yet stays as it was. Unlike
+ * virgl_reclaim_reset() it calls the renderer.
+ */
+void virgl_reclaim_restore_end(struct virgl_reclaim *vr);
+
+/**
+ * virgl_reclaim_set_wakeup: Set what the library's thread calls.
+ * @vr: instance, without anything compressed or restored in steps so far
+ * @wakeup: called after each piece of work: the next step can be done; must not
+ *          call the library. NULL for none, as at the start
+ * @opaque: passed to it
+ */
+void virgl_reclaim_set_wakeup(struct virgl_reclaim *vr,
+                              void (*wakeup)(void *opaque), void *opaque);
 
 /**
  * virgl_reclaim_resource_state: Get the state of a resource.

@@ -7,9 +7,9 @@
 #include "overflow.h"
 #include "residency.h"
 #include "resource.h"
+#include "restore.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* Compression must save at least 1 / MIN_GAIN of the storage. */
 #define MIN_GAIN 8
@@ -109,6 +109,9 @@ static int can_compress(struct virgl_reclaim *vr, struct vr_resource *res)
 
     if (res->state == VIRGL_RECLAIM_PURGED || !res->bytes) {
         return -ENODATA;
+    }
+    if (vr_restore_keeps(res)) {
+        return -ECANCELED;
     }
     if (is_in_backing(res)) {
         count_skipped(vr, res, -ENOTSUP);
@@ -271,6 +274,11 @@ int virgl_reclaim_compress_begin(struct virgl_reclaim *vr, uint32_t id)
     return begin(vr, res, true);
 }
 
+uint32_t virgl_reclaim_compressing(const struct virgl_reclaim *vr)
+{
+    return vr->compressing ? vr->compressing->args.handle : 0;
+}
+
 int virgl_reclaim_compress_run(struct virgl_reclaim *vr)
 {
     if (!vr->compressing) {
@@ -280,81 +288,4 @@ int virgl_reclaim_compress_run(struct virgl_reclaim *vr)
         return vr->cancelled ? -ECANCELED : -ENODATA;
     }
     return run(vr);
-}
-
-/* Decompress */
-
-static uint64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
-}
-
-static void count_time(struct virgl_reclaim *vr, uint64_t us)
-{
-    int bucket = 0;
-
-    while (us >> (bucket + 1) && bucket < VIRGL_RECLAIM_TIME_BUCKETS - 1) {
-        bucket++;
-    }
-    vr->stats.decompress_us[bucket]++;
-    vr->stats.decompressions++;
-}
-
-static void count_read(struct virgl_reclaim *vr, const struct vr_resource *res,
-                       int ret)
-{
-    const struct vr_extent *extent = res->contents.extent;
-
-    if (extent && ret == 0) {
-        vr->file.reads++;
-    } else if (extent && ret == -EIO) {
-        vr->file.errors++;
-        vr_report(vr, file_failed, res->args.handle,
-                  extent->error ? extent->error : ret, false);
-    }
-}
-
-int vr_compression_load(struct virgl_reclaim *vr, struct vr_resource *res,
-                        uint32_t id)
-{
-    vr_args args = res->args;
-    int ret;
-
-    vr_overflow_remove(vr, res);
-    ret = vr_resource_make_storage(vr, res, id);
-    if (!ret) {
-        args.handle = id;
-        ret = vr_contents_load(&vr->allocator, &args, res->storage->name,
-                               &res->contents);
-        if (ret) {
-            vr_resource_release_storage(vr, res, NULL);
-            res->state = VIRGL_RECLAIM_COMPRESSED;
-        }
-        count_read(vr, res, ret);
-    }
-    if (ret) {
-        vr_overflow_add(vr, res);
-    }
-    return ret;
-}
-
-int vr_compression_restore(struct virgl_reclaim *vr, struct vr_resource *res)
-{
-    uint64_t start = now_us(), us;
-    int ret = vr_compression_load(vr, res, res->args.handle);
-
-    if (ret) {
-        return ret;
-    }
-    vr_compression_discard(vr, res);
-    vr_resource_attach_backing(res);
-    vr_contexts_attach(vr, res);
-    vr_residency_attach(vr, res);
-    us = now_us() - start;
-    count_time(vr, us);
-    vr_report(vr, decompressed, res->args.handle, us);
-    return 0;
 }

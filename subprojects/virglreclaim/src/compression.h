@@ -6,14 +6,6 @@
 
 #include "instance.h"
 
-/* Give @res, which is compressed, storage with its contents, as restore does. */
-int vr_compression_restore(struct virgl_reclaim *vr, struct vr_resource *res);
-/*
- * Give @res storage with its contents under the id @id, and no more than that.
- * Unchanged on failure.
- */
-int vr_compression_load(struct virgl_reclaim *vr, struct vr_resource *res,
-                        uint32_t id);
 /* Free the compressed contents of @res. */
 void vr_compression_discard(struct virgl_reclaim *vr, struct vr_resource *res);
 /* Count those of @res no more, which are kept. */

@@ -37,12 +37,6 @@ static bool begin(struct tiles *t, const struct virgl_reclaim_allocator *a)
     return t->tile;
 }
 
-static void end(struct tiles *t)
-{
-    vr_free(t->a, t->tile);
-    vr_readback_end(&t->rb);
-}
-
 /* Saving */
 
 /* A tile is read here, and compressed into @packed by the caller or a worker. */
@@ -261,38 +255,45 @@ void vr_saver_abandon(struct vr_saver *s)
 
 /* Loading */
 
-struct loader {
+/* A tile is decompressed by the caller or a worker, and written here. */
+struct vr_loader {
     struct tiles tiles;
+    struct vr_tile at;          /* the tile that is being decompressed */
+    bool begun;                 /* there is one */
     ZSTD_DCtx *dctx;
     const struct vr_chunk *from;    /* the next chunk, or ... */
     struct vr_extent *extent;   /* ... the file to be read, ... */
-    uint64_t at;                /* ... at this byte, ... */
+    uint64_t pos;               /* ... at this byte, ... */
     uint8_t *slot;              /* ... into this memory */
     ZSTD_inBuffer in;
     bool complete;              /* the end of the compressed data was read */
+    int result;                 /* of decompressing the tile */
+
+    struct vr_worker *worker;   /* or NULL */
+    struct vr_job job;
 };
 
 /* The next compressed data, if there are any. */
-static int next_data(struct loader *l)
+static int next_data(struct vr_loader *l)
 {
-    uint64_t left = l->extent ? l->extent->bytes - l->at : 0;
+    uint64_t left = l->extent ? l->extent->bytes - l->pos : 0;
     size_t size = left < VR_FILE_SLOT ? left : VR_FILE_SLOT;
 
     if (l->from) {
         l->in = (ZSTD_inBuffer) { l->from->data, l->from->size, 0 };
         l->from = l->from->next;
     } else if (size) {
-        if (vr_file_read(l->extent, l->at, l->slot, size)) {
+        if (vr_file_read(l->extent, l->pos, l->slot, size)) {
             return -EIO;
         }
         l->in = (ZSTD_inBuffer) { l->slot, size, 0 };
-        l->at += size;
+        l->pos += size;
     }
     return 0;
 }
 
 /* One step; fails at the end of the compressed data. */
-static int step(struct loader *l, ZSTD_outBuffer *out)
+static int step(struct vr_loader *l, ZSTD_outBuffer *out)
 {
     size_t ret;
 
@@ -308,7 +309,7 @@ static int step(struct loader *l, ZSTD_outBuffer *out)
     return 0;
 }
 
-static int decompress(struct loader *l, void *data, size_t size)
+static int decompress(struct vr_loader *l, void *data, size_t size)
 {
     ZSTD_outBuffer out = { data, size, 0 };
     int ret = 0;
@@ -320,7 +321,7 @@ static int decompress(struct loader *l, void *data, size_t size)
 }
 
 /* Read and verify the checksum that follows the last byte. */
-static int decompress_end(struct loader *l)
+static int decompress_end(struct vr_loader *l)
 {
     ZSTD_outBuffer out = { l->tiles.tile, 0, 0 };
     int ret = 0;
@@ -331,7 +332,7 @@ static int decompress_end(struct loader *l)
     return ret;
 }
 
-static bool begin_loader(struct loader *l,
+static bool begin_loader(struct vr_loader *l,
                          const struct virgl_reclaim_allocator *a)
 {
     l->dctx = ZSTD_createDCtx();
@@ -339,35 +340,113 @@ static bool begin_loader(struct loader *l,
     return begin(&l->tiles, a) && l->dctx && (l->slot || !l->extent);
 }
 
-static int load_tiles(struct loader *l)
+static void unpack_job(struct vr_job *job)
 {
-    struct vr_tile tile = { 0 };
-    int ret = 0;
+    struct vr_loader *l =
+        (struct vr_loader *)((char *)job - offsetof(struct vr_loader, job));
 
-    while (!ret && vr_readback_next(&l->tiles.rb, &tile)) {
-        ret = decompress(l, l->tiles.tile, tile.size);
-        if (!ret) {
-            ret = vr_readback_write(&l->tiles.rb, &tile, l->tiles.tile);
-        }
-    }
-    return ret ? ret : decompress_end(l);
+    l->result = decompress(l, l->tiles.tile, l->at.size);
 }
 
-int vr_contents_load(const struct virgl_reclaim_allocator *a,
-                     const vr_args *args, uint32_t name,
-                     const struct vr_contents *contents)
+static void begin_unpack(struct vr_loader *l)
 {
-    struct loader l = { .from = contents->chunks, .extent = contents->extent };
-    int ret = vr_readback_begin(&l.tiles.rb, args, name);
+    if (!l->worker || !vr_worker_begin(l->worker, &l->job)) {
+        l->worker = NULL;
+        unpack_job(&l->job);
+    }
+}
 
+bool vr_loader_has_worker(const struct vr_loader *l)
+{
+    return l->worker;
+}
+
+static void end_unpack(struct vr_loader *l)
+{
+    if (l->worker) {
+        vr_worker_wait(l->worker, &l->job);
+    }
+}
+
+static int write_tile(struct vr_loader *l)
+{
+    int ret = l->result;
+
+    if (!ret) {
+        vr_readback_resume(&l->tiles.rb);
+        ret = vr_readback_write(&l->tiles.rb, &l->at, l->tiles.tile);
+        vr_readback_suspend(&l->tiles.rb);
+    }
+    return ret;
+}
+
+int vr_loader_step(struct vr_loader *l)
+{
+    int ret = 0;
+
+    if (l->worker && vr_worker_is_pending(l->worker, &l->job)) {
+        return -EAGAIN;
+    }
+    if (l->begun) {
+        ret = write_tile(l);
+    }
+    l->begun = !ret && vr_readback_next(&l->tiles.rb, &l->at);
+    if (l->begun) {
+        begin_unpack(l);
+        return -EAGAIN;
+    }
+    if (!ret) {
+        ret = decompress_end(l);
+    }
+    return ret == 0 || ret == -ENOMEM ? ret : -EIO;
+}
+
+int vr_loader_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
+                  uint32_t name, const struct vr_contents *contents,
+                  struct vr_worker *worker, struct vr_loader **loader)
+{
+    struct vr_loader *l = vr_alloc0(a, sizeof(*l));
+    int ret;
+
+    if (!l) {
+        return -ENOMEM;
+    }
+    l->tiles.a = a;
+    ret = vr_readback_begin(&l->tiles.rb, args, name);
     if (ret) {
+        vr_free(a, l);
         return ret == -ENOMEM ? ret : -EIO;
     }
-    ret = begin_loader(&l, a) ? load_tiles(&l) : -ENOMEM;
-    ZSTD_freeDCtx(l.dctx);
-    vr_free(a, l.slot);
-    end(&l.tiles);
-    return ret == 0 || ret == -ENOMEM ? ret : -EIO;
+    vr_readback_suspend(&l->tiles.rb);
+    l->from = contents->chunks;
+    l->extent = contents->extent;
+    l->worker = worker;
+    l->job.run = unpack_job;
+    if (!begin_loader(l, a)) {
+        vr_loader_free(l);
+        return -ENOMEM;
+    }
+    *loader = l;
+    return 0;
+}
+
+void vr_loader_abandon(struct vr_loader *l)
+{
+    const struct virgl_reclaim_allocator *a = l->tiles.a;
+
+    end_unpack(l);
+    ZSTD_freeDCtx(l->dctx);
+    vr_free(a, l->slot);
+    vr_free(a, l->tiles.tile);
+    vr_free(a, l);
+}
+
+void vr_loader_free(struct vr_loader *l)
+{
+    end_unpack(l);
+    vr_readback_resume(&l->tiles.rb);
+    vr_readback_end(&l->tiles.rb);
+    vr_loader_abandon(l);
 }
 
 void vr_chunks_free(const struct virgl_reclaim_allocator *a,

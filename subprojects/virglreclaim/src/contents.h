@@ -56,13 +56,28 @@ struct vr_contents *vr_saver_contents(struct vr_saver *s);
 /* End after a reset of the renderer, which has freed what GL had. */
 void vr_saver_abandon(struct vr_saver *s);
 
+struct vr_loader;
+
 /*
- * Decompress @contents, from the file or not, which are kept, into resource args->handle. Returns 0,
- * -ENOMEM or -EIO; on failure the resource may be partly written.
+ * Begin to decompress @contents, from the file or not, in @worker or in the
+ * caller's thread if that is NULL, and to write them to resource args->handle,
+ * whose GL object is @name or 0. @args and @contents must stay. Context 0 is
+ * current. Returns 0, -ENOMEM or -EIO.
  */
-int vr_contents_load(const struct virgl_reclaim_allocator *a,
-                     const vr_args *args, uint32_t name,
-                     const struct vr_contents *contents);
+int vr_loader_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
+                  uint32_t name, const struct vr_contents *contents,
+                  struct vr_worker *worker, struct vr_loader **loader);
+/*
+ * Go on, context 0 current: write a tile, unless it is being decompressed.
+ * Returns -EAGAIN until it is done; then 0, -ENOMEM or -EIO.
+ */
+int vr_loader_step(struct vr_loader *l);
+/* Whether a step that is not the last leaves something to the worker. */
+bool vr_loader_has_worker(const struct vr_loader *l);
+/* End, also before it is done. Context 0 is current. */
+void vr_loader_free(struct vr_loader *l);
+/* End after a reset of the renderer, which has freed what GL had. */
+void vr_loader_abandon(struct vr_loader *l);
 
 /* Free them, once they are not being written any more. */
 void vr_contents_free(const struct virgl_reclaim_allocator *a,

@@ -3,9 +3,11 @@
 
 #include "compression.h"
 #include "context.h"
+#include "decompression.h"
 #include "deferred.h"
 #include "overflow.h"
 #include "resource.h"
+#include "restore.h"
 
 #include <string.h>
 
@@ -69,6 +71,8 @@ void virgl_reclaim_reset(struct virgl_reclaim *vr)
     uint32_t pos = 0;
 
     vr_compression_abandon(vr);
+    vr_decompression_abandon(vr);
+    vr_restore_end(vr);
     /* Contexts last: they drop references to storage. No events. */
     vr_deferred_reset(vr);
     while ((entry = vr_table_next(&vr->resources, &pos))) {
@@ -105,6 +109,12 @@ void virgl_reclaim_set_events(struct virgl_reclaim *vr,
 {
     vr->events = events ? *events : (struct virgl_reclaim_events) { NULL };
     vr->events_opaque = opaque;
+}
+
+void virgl_reclaim_set_wakeup(struct virgl_reclaim *vr,
+                              void (*wakeup)(void *opaque), void *opaque)
+{
+    vr_worker_set_done(&vr->worker, wakeup, opaque);
 }
 
 void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,

@@ -66,6 +66,7 @@ struct vr_resource {
     uint64_t last_use;
     struct vr_resource *newer, *older;  /* in vr->resident or vr->packed */
     struct vr_resource *next_orphan, **orphan_link; /* while destroyed */
+    struct vr_resource *next_used, **used_link;     /* needed or kept */
 };
 
 /* A GL context of a context. */
@@ -106,6 +107,14 @@ struct vr_context {
     bool in_error;
 };
 
+/* Decompression under way, if @res is not NULL. */
+struct vr_load {
+    struct vr_resource *res;
+    struct vr_loader *loader;
+    vr_args args;               /* with the id that the storage has meanwhile */
+    uint64_t us;                /* when it began */
+};
+
 struct virgl_reclaim {
     struct virgl_reclaim_allocator allocator;
     struct vr_pool resource_pool, storage_pool, object_pool;
@@ -137,6 +146,10 @@ struct virgl_reclaim {
     struct vr_saver *saver;
     int saver_over;             /* what it is to exceed its maximum */
     bool cancelled;             /* the last one that was begun */
+    struct vr_load load;        /* what is being decompressed in steps */
+    /* virgl_reclaim_try_submit() wants them resident ... */
+    struct vr_resource *needed;
+    struct vr_resource *kept;   /* ... and these stay so */
     struct virgl_reclaim_stats stats;   /* all but resources */
     uint64_t compress_max;      /* limit of stats.compressed_bytes */
     struct vr_file file;        /* for what exceeds it */

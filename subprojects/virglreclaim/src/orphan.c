@@ -3,6 +3,7 @@
 
 #include "orphan.h"
 #include "compression.h"
+#include "decompression.h"
 #include "residency.h"
 #include "resource.h"
 
@@ -45,6 +46,7 @@ void vr_orphan_end(struct virgl_reclaim *vr, struct vr_resource *res)
     uint64_t bytes = res->contents.bytes;
     bool counted = vr_contents_exist(&res->contents);
 
+    vr_decompression_cancel_if(vr, res);
     unlink_orphan(res);
     vr_resource_set_absent(vr, res, false);
     vr_resource_free(vr, res);
@@ -55,29 +57,35 @@ void vr_orphan_end(struct virgl_reclaim *vr, struct vr_resource *res)
     }
 }
 
-/* An id for the time that objects are made. Guests use the lowest ones. */
-static uint32_t private_id(const struct virgl_reclaim *vr)
+uint32_t vr_orphan_id(const struct virgl_reclaim *vr)
 {
     uint32_t id = UINT32_MAX;
 
-    while (vr_find(vr, id)) {
+    while (vr_find(vr, id) ||
+           (vr->load.res && vr->load.args.handle == id)) {
         id--;
     }
     return id;
 }
 
-int vr_orphan_restore(struct virgl_reclaim *vr, struct vr_resource *res)
+void vr_orphan_restored(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    int ret = res->state == VIRGL_RECLAIM_COMPRESSED ?
-              vr_compression_load(vr, res, private_id(vr)) :
-              vr_resource_make_storage(vr, res, private_id(vr));
-
-    if (ret) {
-        return ret;
-    }
     vr_residency_attach(vr, res);
     vr_objects_orphan(res);
     vr_resource_release_storage(vr, res, NULL);
     vr_orphan_end(vr, res);
-    return 0;
+}
+
+int vr_orphan_restore(struct virgl_reclaim *vr, struct vr_resource *res)
+{
+    int ret;
+
+    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
+        return vr_decompression_restore(vr, res);
+    }
+    ret = vr_resource_make_storage(vr, res, vr_orphan_id(vr), true);
+    if (!ret) {
+        vr_orphan_restored(vr, res);
+    }
+    return ret;
 }

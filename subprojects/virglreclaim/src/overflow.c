@@ -62,8 +62,12 @@ bool vr_overflow_is_writing(struct virgl_reclaim *vr)
         return w.extent;
     }
     vr->write = (struct vr_write) { 0 };
-    /* What a destroyed resource had does not count there any more. */
-    if (ret || !w.contents || (w.res && w.res->destroyed)) {
+    /*
+     * What a destroyed resource had does not count there any more, and what is
+     * being decompressed leaves.
+     */
+    if (ret || !w.contents || (w.res && w.res->destroyed) ||
+        (w.res && w.res == vr->load.res)) {
         drop(vr, &w);
     } else {
         move(vr, &w);

@@ -3,6 +3,7 @@
 
 #include "compression.h"
 #include "context.h"
+#include "decompression.h"
 #include "deferred.h"
 #include "purge.h"
 #include "residency.h"
@@ -14,6 +15,7 @@
 static uint64_t purge(struct virgl_reclaim *vr, struct vr_resource *res)
 {
     if (res->state == VIRGL_RECLAIM_COMPRESSED) {
+        vr_decompression_cancel_if(vr, res);
         vr_compression_discard(vr, res);
         return res->bytes;
     }
@@ -64,7 +66,7 @@ int virgl_reclaim_resource_purge(struct virgl_reclaim *vr, uint32_t id,
 
 int vr_purge_restore(struct virgl_reclaim *vr, struct vr_resource *res)
 {
-    int ret = vr_resource_make_storage(vr, res, res->args.handle);
+    int ret = vr_resource_make_storage(vr, res, res->args.handle, true);
 
     if (ret) {
         return ret;
@@ -79,25 +81,4 @@ int vr_purge_restore(struct virgl_reclaim *vr, struct vr_resource *res)
     vr_contexts_attach(vr, res);
     vr_residency_attach(vr, res);
     return 0;
-}
-
-int virgl_reclaim_resource_restore(struct virgl_reclaim *vr, uint32_t id)
-{
-    struct vr_resource *res = vr_find(vr, id);
-    int ret = 0;
-
-    if (!res) {
-        return -ENOENT;
-    }
-    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        ret = vr_compression_restore(vr, res);
-    } else if (res->state == VIRGL_RECLAIM_PURGED) {
-        ret = vr_purge_restore(vr, res);
-    } else {
-        vr_compression_cancel_if(vr, res);
-    }
-    if (!ret) {
-        vr_resource_use(vr, res);
-    }
-    return ret;
 }

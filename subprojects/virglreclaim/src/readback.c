@@ -153,14 +153,19 @@ static int begin_layout(struct vr_readback *rb)
 static int begin_texture(struct vr_readback *rb)
 {
     GLenum target = texture_targets[rb->args->target];
-    GLint internal_format = 0, compressed = 0, class = 0;
+    GLint internal_format = 0, compressed = 0, class = 0, width = 0;
 
     glGetTextureLevelParameteriv(rb->name, 0, GL_TEXTURE_INTERNAL_FORMAT,
                                  &internal_format);
     glGetTextureLevelParameteriv(rb->name, 0, GL_TEXTURE_COMPRESSED,
                                  &compressed);
+    glGetTextureLevelParameteriv(rb->name, 0, GL_TEXTURE_WIDTH, &width);
     if (glGetError() != GL_NO_ERROR) {
         return -ENOTSUP;
+    }
+    /* The renderer does not check for GL_OUT_OF_MEMORY. */
+    if (!width) {
+        return -ENOMEM;
     }
     rb->internal_format = internal_format;
     if (compressed) {
@@ -198,6 +203,23 @@ void vr_readback_suspend(const struct vr_readback *rb)
     }
 }
 
+/* The same of a buffer. */
+static bool has_memory(const vr_args *args, uint32_t name)
+{
+    GLint64 size = 0;
+    GLint old = 0;
+
+    if (name) {
+        clear_gl_errors();
+        glGetIntegerv(GL_COPY_WRITE_BUFFER_BINDING, &old);
+        glBindBuffer(GL_COPY_WRITE_BUFFER, name);
+        glGetBufferParameteri64v(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
+        glBindBuffer(GL_COPY_WRITE_BUFFER, old);
+        clear_gl_errors();
+    }
+    return !name || size >= args->width;
+}
+
 int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
                       uint32_t name)
 {
@@ -212,8 +234,11 @@ int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
          * Staging buffers have no contents on the host. The renderer rejects
          * transfers of a buffer without layers: Mesa's fences with virpipe.
          */
-        return (name || args->bind == VIRGL_RES_BIND_CUSTOM) &&
-               args->array_size ? 0 : -ENOTSUP;
+        if ((!name && args->bind != VIRGL_RES_BIND_CUSTOM) ||
+            !args->array_size) {
+            return -ENOTSUP;
+        }
+        return has_memory(args, name) ? 0 : -ENOMEM;
     }
     if (!name || args->nr_samples || !have_gl()) {
         return -ENOTSUP;

@@ -4,9 +4,11 @@
 #include "resource.h"
 #include "compression.h"
 #include "context.h"
+#include "decompression.h"
 #include "deferred.h"
 #include "orphan.h"
 #include "residency.h"
+#include "restore.h"
 
 #include <errno.h>
 
@@ -73,7 +75,9 @@ uint32_t virgl_reclaim_lru_next(const struct virgl_reclaim *vr, uint32_t after,
         res = vr_find(vr, after);
         res = res ? res->newer : NULL;
     }
-    while (res && (!res->bytes || res->incompressible)) {
+    while (res && (!res->bytes || res->incompressible ||
+                   res->state != VIRGL_RECLAIM_RESIDENT ||
+                   vr_restore_keeps(res))) {
         res = res->newer;
     }
     if (!res) {
@@ -101,7 +105,7 @@ void vr_resource_set_absent(struct virgl_reclaim *vr, struct vr_resource *res,
 /* Storage */
 
 int vr_resource_make_storage(struct virgl_reclaim *vr, struct vr_resource *res,
-                             uint32_t id)
+                             uint32_t id, bool zero)
 {
     struct vr_storage *storage = vr_pool_alloc0(&vr->storage_pool);
     vr_args args = res->args;
@@ -116,7 +120,10 @@ int vr_resource_make_storage(struct virgl_reclaim *vr, struct vr_resource *res,
     storage->id = id;
     storage->bytes = res->bytes;
     storage->overhead = virgl_reclaim_args_overhead(&res->args);
-    ret = vr_storage_create(&vr->allocator, &args, storage);
+    ret = vr_storage_create(&args, storage);
+    if (!ret && zero) {
+        ret = vr_storage_zero(&vr->allocator, &args, storage);
+    }
     if (ret) {
         vr_pool_free(&vr->storage_pool, storage);
         return ret;
@@ -173,6 +180,7 @@ int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
     if (vr_find(vr, args->handle)) {
         return -EEXIST;
     }
+    vr_decompression_yield_id(vr, args->handle);
     if (!vr_table_reserve(&vr->resources)) {
         return -ENOMEM;
     }
@@ -180,7 +188,7 @@ int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
     if (!res) {
         return -ENOMEM;
     }
-    ret = vr_resource_make_storage(vr, res, args->handle);
+    ret = vr_resource_make_storage(vr, res, args->handle, true);
     if (ret) {
         vr_resource_free(vr, res);
         return ret;
@@ -193,6 +201,7 @@ int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
 
 void vr_resource_free(struct virgl_reclaim *vr, struct vr_resource *res)
 {
+    vr_restore_forget(res);
     vr_objects_orphan(res);
     vr_bindings_orphan(res);
     vr_contents_free(&vr->allocator, &res->contents);
@@ -247,6 +256,7 @@ int virgl_reclaim_resource_unref(struct virgl_reclaim *vr, uint32_t id)
     }
 
     vr_compression_cancel_if(vr, res);
+    vr_decompression_cancel_if(vr, res);
     vr_contexts_detach(vr, res);
     vr_table_remove(&vr->resources, id);
     if (res->state == VIRGL_RECLAIM_RESIDENT) {

@@ -7,11 +7,11 @@
 #include "instance.h"
 
 /*
- * Give @res new storage, all zero, under the id @id, which is its own but for
- * a resource without one. Unchanged on failure.
+ * Give @res new storage under the id @id, which is its own but for a resource
+ * without one: all zero, or undefined unless @zero. Unchanged on failure.
  */
 int vr_resource_make_storage(struct virgl_reclaim *vr, struct vr_resource *res,
-                             uint32_t id);
+                             uint32_t id, bool zero);
 /*
  * Detach the storage of @res and release it. @owner is @res for a purge, so
  * that the resource learns when deferred storage is gone, else NULL. Returns

@@ -38,8 +38,7 @@ static void delete_leaked(const struct leaked *f)
     }
 }
 
-int vr_storage_create(const struct virgl_reclaim_allocator *a,
-                      const vr_args *args, struct vr_storage *storage)
+int vr_storage_create(const vr_args *args, struct vr_storage *storage)
 {
     struct virgl_renderer_resource_create_args copy = *args;
     struct virgl_renderer_resource_info info = { 0 };
@@ -67,8 +66,14 @@ int vr_storage_create(const struct virgl_reclaim_allocator *a,
     if (!storage->buffer) {
         vr_texture_target(args, &storage->target, &storage->binding);
     }
+    return 0;
+}
 
-    ret = vr_zero(a, args, storage->name);
+int vr_storage_zero(const struct virgl_reclaim_allocator *a,
+                    const vr_args *args, struct vr_storage *storage)
+{
+    int ret = vr_zero(a, args, storage->name);
+
     if (ret) {
         virgl_renderer_resource_unref(args->handle);
         storage->name = 0;

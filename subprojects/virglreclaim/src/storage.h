@@ -43,9 +43,14 @@ struct vr_storage {
     struct vr_storage *next_unreferenced;
 };
 
-/* Sets buffer, name, target and binding. Returns 0 or a negative errno. */
-int vr_storage_create(const struct virgl_reclaim_allocator *a,
-                      const vr_args *args, struct vr_storage *storage);
+/*
+ * Sets buffer, name, target and binding; the contents are undefined. Returns 0 or
+ * a negative errno.
+ */
+int vr_storage_create(const vr_args *args, struct vr_storage *storage);
+/* Clear new @storage. Returns 0 or, without it, a negative errno. */
+int vr_storage_zero(const struct virgl_reclaim_allocator *a,
+                    const vr_args *args, struct vr_storage *storage);
 /* Drop the renderer's own reference to resource @id. */
 void vr_storage_unref(uint32_t id);
 /* Whether the GL object exists. Only for storage with a name. */

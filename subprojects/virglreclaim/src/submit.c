@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <limits.h>
 
-int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
-                         void *commands, uint32_t words)
+static int submit(struct virgl_reclaim *vr, uint32_t ctx, void *commands,
+                  uint32_t words, bool try)
 {
     struct vr_context *context = vr_find_ctx(vr, ctx);
     struct vr_found found;
@@ -25,7 +25,7 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
     ret = vr_stream_validate(vr, context, commands, words,
                              VR_TRACKED | vr_use_codes(vr), &found);
     if (!ret) {
-        ret = vr_use_restore(vr, context, &found);
+        ret = (try ? vr_use_try : vr_use_restore)(vr, context, &found);
     }
     if (ret) {
         return ret;
@@ -45,4 +45,16 @@ int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
         vr_context_leave(vr, context);
     }
     return !ret ? 0 : ret == ENOMEM ? -ENOMEM : -EINVAL;
+}
+
+int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,
+                         void *commands, uint32_t words)
+{
+    return submit(vr, ctx, commands, words, false);
+}
+
+int virgl_reclaim_try_submit(struct virgl_reclaim *vr, uint32_t ctx,
+                             void *commands, uint32_t words)
+{
+    return submit(vr, ctx, commands, words, true);
 }

@@ -2,10 +2,10 @@
 /* Restores what a command stream uses. */
 
 #include "use.h"
-#include "compression.h"
-#include "orphan.h"
-#include "purge.h"
 #include "residency.h"
+#include "restore.h"
+
+#include <errno.h>
 
 /*
  * Restoring too much costs time, restoring too little loses contents. A command
@@ -59,32 +59,20 @@ struct user {
     struct virgl_reclaim *vr;
     const struct vr_context *context;
     struct vr_sub *sub;         /* NULL: one that the stream creates */
+    bool try;                   /* restore nothing: -EAGAIN for the first */
+    bool all;                   /* need what is used, absent or not */
 };
 
-static int restore(struct virgl_reclaim *vr, struct vr_resource *res)
+static int restore(const struct user *u, struct vr_resource *res)
 {
-    uint32_t id;
-    int ret;
-
-    if (!res || !res->absent) {
+    if (!res || (!res->absent && !u->all)) {
         return 0;
     }
-    if (res->destroyed) {
-        return vr_orphan_restore(vr, res);
+    if (u->all) {
+        vr_restore_need(u->vr, res);
+        return 0;
     }
-    if (res->state == VIRGL_RECLAIM_COMPRESSED) {
-        return vr_compression_restore(vr, res);
-    }
-    if (res->state == VIRGL_RECLAIM_PURGED) {
-        id = res->args.handle;
-        ret = vr_purge_restore(vr, res);
-        if (!ret) {
-            vr_report(vr, restored, id);
-        }
-        return ret;
-    }
-    vr_compression_cancel_if(vr, res);
-    return 0;
+    return u->try ? -EAGAIN : vr_restore(u->vr, res);
 }
 
 /* Words from @first on, in steps of @step, may be ids. */
@@ -95,24 +83,25 @@ static inline int restore_ids(const struct user *u,
     int ret = 0;
 
     for (uint32_t i = first; i < end && !ret; i += step) {
-        if (u->vr->absent_ids[cmd->args[i] % VR_ABSENT_IDS]) {
-            ret = restore(u->vr, vr_table_find(&u->context->resources,
-                                               cmd->args[i]));
+        if (u->vr->absent_ids[cmd->args[i] % VR_ABSENT_IDS] || u->all) {
+            ret = restore(u, vr_table_find(&u->context->resources,
+                                           cmd->args[i]));
         }
     }
     return ret;
 }
 
-static inline int restore_objects(const struct user *u, const struct vr_command *cmd,
-                           uint32_t first)
+static inline int restore_objects(const struct user *u,
+                                  const struct vr_command *cmd, uint32_t first)
 {
     const struct vr_object *object;
     int ret = 0;
 
     for (uint32_t i = first; u->sub && i < cmd->length && !ret; i++) {
-        if (u->sub->absent_handles[cmd->args[i] % VR_ABSENT_HANDLES]) {
+        if (u->sub->absent_handles[cmd->args[i] % VR_ABSENT_HANDLES] ||
+            u->all) {
             object = vr_table_find(&u->sub->objects, cmd->args[i]);
-            ret = object ? restore(u->vr, object->res) : 0;
+            ret = object ? restore(u, object->res) : 0;
         }
     }
     return ret;
@@ -122,8 +111,15 @@ static int restore_bound(const struct user *u)
 {
     int ret = 0;
 
-    if (!u->sub || !u->sub->absent) {
+    if (!u->sub || (!u->sub->absent && !u->all)) {
         return 0;
+    }
+    if (u->all) {
+        /* What is bound now: what the stream binds it names. */
+        if (u->sub->visited == u->vr->visits) {
+            return 0;
+        }
+        u->sub->visited = u->vr->visits;
     }
     for (unsigned g = 0; g < VR_GROUPS && !ret; g++) {
         const struct vr_bindings *group = u->sub->groups[g];
@@ -131,10 +127,10 @@ static int restore_bound(const struct user *u)
         for (uint32_t i = 0; group && i < group->n && !ret; i++) {
             const struct vr_binding *b = &group->slots[i];
 
-            ret = restore(u->vr, b->object ? b->object->res : b->res);
+            ret = restore(u, b->object ? b->object->res : b->res);
         }
     }
-    u->sub->absent = ret;
+    u->sub->absent = ret || (u->all && u->sub->absent);
     return ret;
 }
 
@@ -146,7 +142,7 @@ static int restore_drawn(const struct user *u, const struct vr_command *cmd)
         return ret;
     }
     ret = restore_ids(u, cmd, VR_DRAW_INDIRECT, cmd->length, 1);
-    if (u->sub && u->sub->rebind_indirect) {
+    if (u->sub && u->sub->rebind_indirect && !u->all) {
         vr_residency_rebind_indirect(u->vr, u->sub);
     }
     return ret;
@@ -209,17 +205,38 @@ uint64_t vr_use_codes(const struct virgl_reclaim *vr)
     return vr->absent || vr->n_rebind_indirect ? ~UNUSED : 0;
 }
 
-int vr_use_restore(struct virgl_reclaim *vr, const struct vr_context *context,
-                   const struct vr_found *found)
+static int read_found(struct user *u, const struct vr_found *found)
 {
-    struct user u = { vr, context, context->current };
     struct vr_found_pos pos = { 0, found->rest };
-    uint64_t codes = vr_use_codes(vr);
+    uint64_t codes = vr_use_codes(u->vr);
     struct vr_command cmd;
     int ret = 0;
 
+    u->sub = u->context->current;
     while (codes && !ret && vr_found_next(found, &pos, codes, &cmd)) {
-        ret = restore_used_by(&u, &cmd);
+        ret = restore_used_by(u, &cmd);
+    }
+    return ret;
+}
+
+int vr_use_restore(struct virgl_reclaim *vr, const struct vr_context *context,
+                   const struct vr_found *found)
+{
+    struct user u = { .vr = vr, .context = context };
+
+    return read_found(&u, found);
+}
+
+int vr_use_try(struct virgl_reclaim *vr, const struct vr_context *context,
+               const struct vr_found *found)
+{
+    struct user u = { .vr = vr, .context = context, .try = true };
+    int ret = read_found(&u, found);
+
+    if (ret == -EAGAIN) {
+        vr->visits++;
+        u.all = true;
+        read_found(&u, found);
     }
     return ret;
 }

@@ -16,5 +16,11 @@ uint64_t vr_use_codes(const struct virgl_reclaim *vr);
  */
 int vr_use_restore(struct virgl_reclaim *vr, const struct vr_context *context,
                    const struct vr_found *found);
+/*
+ * The same without restoring anything. Returns 0 if nothing has to be; else
+ * -EAGAIN, with vr_restore_need() called for all that the stream may use.
+ */
+int vr_use_try(struct virgl_reclaim *vr, const struct vr_context *context,
+               const struct vr_found *found);
 
 #endif

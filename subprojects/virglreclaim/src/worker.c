@@ -26,6 +26,9 @@ static void *run_jobs(void *opaque)
         pthread_mutex_lock(&w->lock);
         job->pending = false;
         pthread_cond_broadcast(&w->changed);
+        if (w->done) {
+            w->done(w->opaque);
+        }
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -49,6 +52,13 @@ void vr_worker_end(struct vr_worker *w)
     }
     pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
+}
+
+void vr_worker_set_done(struct vr_worker *w, void (*done)(void *opaque),
+                        void *opaque)
+{
+    w->done = done;
+    w->opaque = opaque;
 }
 
 /* Signals are for the threads of the program. */

@@ -24,9 +24,14 @@ struct vr_worker {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct vr_job *first, **last;
+    void (*done)(void *opaque); /* called in the thread after a job; or NULL */
+    void *opaque;
 };
 
 void vr_worker_init(struct vr_worker *w);
+/* Before the first job: have @done called in the thread after each. */
+void vr_worker_set_done(struct vr_worker *w, void (*done)(void *opaque),
+                        void *opaque);
 /* No job may be pending. */
 void vr_worker_end(struct vr_worker *w);
 /*

@@ -16,10 +16,8 @@ static bool referenced;         /* by a context: stays alive */
 static bool alive[16];
 static uint32_t name_of[16];
 
-int vr_storage_create(const struct virgl_reclaim_allocator *a,
-                      const vr_args *args, struct vr_storage *storage)
+int vr_storage_create(const vr_args *args, struct vr_storage *storage)
 {
-    (void)a;
     storage->buffer = args->target == VR_TARGET_BUFFER;
     storage->name = next_name;
     alive[next_name] = true;

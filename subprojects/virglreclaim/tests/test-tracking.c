@@ -20,10 +20,8 @@ int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
     return 0;
 }
 
-int vr_storage_create(const struct virgl_reclaim_allocator *a,
-                      const vr_args *args, struct vr_storage *storage)
+int vr_storage_create(const vr_args *args, struct vr_storage *storage)
 {
-    (void)a;
     storage->buffer = true;
     storage->name = args->handle;
     return 0;

@@ -12,6 +12,8 @@
 enum { RES = 1, FIRST_OTHER = 10, VIEW = 5, CTXS = 8 };
 
 static unsigned calls;
+/* Steps that the contents of a resource take. */
+extern unsigned stub_tiles;
 
 int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
 {
@@ -20,10 +22,8 @@ int virgl_renderer_submit_cmd(void *buffer, int ctx, int words)
     return 0;
 }
 
-int vr_storage_create(const struct virgl_reclaim_allocator *a,
-                      const vr_args *args, struct vr_storage *storage)
+int vr_storage_create(const vr_args *args, struct vr_storage *storage)
 {
-    (void)a;
     storage->buffer = args->target == VR_TARGET_BUFFER;
     storage->name = args->handle;
     calls++;
@@ -51,7 +51,7 @@ bool vr_storage_truncate(const struct vr_storage *storage)
 static void create(struct virgl_reclaim *vr, uint32_t id)
 {
     struct virgl_renderer_resource_create_args args = {
-        .handle = id, .target = VR_TARGET_2D, .width = 64, .height = 64,
+        .handle = id, .target = VR_TARGET_2D, .width = 256, .height = 256,
         .depth = 1, .array_size = 1,
     };
 
@@ -227,6 +227,56 @@ static void test_indirect(void)
     virgl_reclaim_free(vr);
 }
 
+/*
+ * Compressing and restoring what all contexts use, in steps: each is bounded, and
+ * finding out that something has to be restored calls nothing.
+ */
+static void test_steps(void)
+{
+    enum { MOST = 100, TILES = 7 };
+    struct virgl_reclaim *vr = begin(2, 0);
+    uint32_t draw[] = { vr_header(VR_SET_SAMPLER_VIEWS, 0, 3), 0, 0, VIEW };
+    unsigned steps = 0;
+    int ret;
+
+    stub_tiles = TILES;
+    make_used(vr);
+    for (uint32_t ctx = 1; ctx <= CTXS; ctx++) {
+        for (uint32_t sub = 0; sub < 2; sub++) {
+            RUN(ctx, VR_SET_SUB_CTX, 0, sub);
+            make_view(vr, ctx, VIEW, RES);
+            RUN(ctx, VR_SET_SAMPLER_VIEWS, 0, 0, 0, VIEW);
+        }
+    }
+    virgl_reclaim_set_compress_max(vr, UINT64_MAX);
+    counted();
+    g_assert_cmpint(virgl_reclaim_compress_begin(vr, RES), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_compressing(vr), ==, RES);
+    do {
+        g_assert_cmpuint(counted(), <, MOST);
+        ret = virgl_reclaim_compress_run(vr);
+    } while (ret == -EAGAIN);
+    g_assert_cmpint(ret, ==, 0);
+    g_assert_cmpuint(virgl_reclaim_compressing(vr), ==, 0);
+    g_assert_cmpuint(counted(), <, MOST);
+
+    g_assert_cmpint(virgl_reclaim_try_submit(vr, 1, draw, 4), ==, -EAGAIN);
+    g_assert_cmpuint(counted(), ==, 0);
+    while ((ret = virgl_reclaim_restore_run(vr))) {
+        g_assert_cmpint(ret, ==, 1);
+        g_assert_cmpuint(counted(), <, MOST);
+        steps++;
+    }
+    g_assert_cmpuint(counted(), <, MOST);
+    g_assert_cmpuint(steps, ==, TILES);
+    g_assert_cmpint(virgl_reclaim_try_submit(vr, 1, draw, 4), ==, 0);
+    g_assert_cmpuint(counted(), ==, 1);
+    virgl_reclaim_restore_end(vr);
+    g_assert_cmpuint(counted(), ==, 0);
+    virgl_reclaim_free(vr);
+    stub_tiles = 0;
+}
+
 /* 20,000 deferred storages, all released by one call. */
 static void test_many_deferred(void)
 {
@@ -253,6 +303,7 @@ int main(int argc, char **argv)
     g_test_add_func("/bounds/flat", test_flat);
     g_test_add_func("/bounds/bounded", test_bounded);
     g_test_add_func("/bounds/indirect", test_indirect);
+    g_test_add_func("/bounds/steps", test_steps);
     g_test_add_func("/bounds/many-deferred", test_many_deferred);
     return g_test_run();
 }
