@@ -248,7 +248,7 @@ static bool virtio_gpu_reclaim_2d_can_cursor(VirtIOGPU *g, void *opaque)
 {
     struct virtio_gpu_simple_resource *res = opaque;
 
-    return res->blob_size ? res->blob != NULL : res->image != NULL;
+    return !res->blob_size || res->blob;
 }
 
 /*

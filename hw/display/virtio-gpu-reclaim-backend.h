@@ -103,7 +103,7 @@ typedef struct VirtIOGPUReclaimBackend {
      */
     int (*restore)(VirtIOGPU *g, void *res);
 
-    /* Optional, all or none of the following six. */
+    /* Optional, all or none of the following, up to scanouts. */
 
     /*
      * Milliseconds that uses are stamped with from now on; never less. Stamps
@@ -125,16 +125,37 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*compress)(VirtIOGPU *g, void *res);
     /*
      * The same in slices, of one resource at a time: begin it, then run until
-     * the result is not -EAGAIN. -ECANCELED if it was used meanwhile.
+     * the result is not -EAGAIN. What uses, purges or destroys the resource
+     * ends it; -ECANCELED for one that is needed (below).
      */
     int (*compress_begin)(VirtIOGPU *g, void *res);
     int (*compress_run)(VirtIOGPU *g);
     VirtIOGPUReclaimFileStats (*file_stats)(VirtIOGPU *g);
+    /* The id of the resource for which that is under way, or 0. */
+    uint32_t (*compressing)(VirtIOGPU *g);
+
+    /*
+     * As submit(), unless it would have to restore something; then -EAGAIN, and
+     * what the stream uses is needed.
+     */
+    int (*try_submit)(VirtIOGPU *g, uint32_t ctx, void *commands,
+                      size_t words);
+    /* Need a resource, which is compressed or being compressed. */
+    int (*restore_begin)(VirtIOGPU *g, void *res);
+    /* Bytes of storage that restore_run() allocates next. */
+    uint64_t (*restore_bytes)(VirtIOGPU *g);
+    /*
+     * Restore what is needed, a step in each call: 1 if it is to be called
+     * again, -EAGAIN if not before progress() was reported, 0 at the end. What
+     * is needed is not compressed meanwhile, until restore_end().
+     */
+    int (*restore_run)(VirtIOGPU *g);
+    void (*restore_end)(VirtIOGPU *g);
 
     /* Whether @r of the resource can be scanned out. */
     bool (*can_scanout)(VirtIOGPU *g, void *res,
                         const struct virtio_gpu_rect *r);
-    /* Whether a cursor image can be read from the resource. */
+    /* Whether a cursor image can be read from the resource, once restored. */
     bool (*can_cursor)(VirtIOGPU *g, void *res);
     void (*disable_scanout)(VirtIOGPU *g, int scanout_id);
 
@@ -199,6 +220,8 @@ typedef struct VirtIOGPUReclaimEvents {
     void (*restored)(VirtIOGPU *g, uint32_t id);
     /* Nothing refers any more to what compress() found busy. */
     void (*unreferenced)(VirtIOGPU *g, uint32_t id);
+    /* compress_run() or restore_run() can do the next step; any thread. */
+    void (*progress)(VirtIOGPU *g);
     void (*renderer_reset)(VirtIOGPU *g);
 } VirtIOGPUReclaimEvents;
 
@@ -207,6 +230,17 @@ typedef struct VirtIOGPUTrim VirtIOGPUTrim;
 typedef struct VirtIOGPUReclaimCompress VirtIOGPUReclaimCompress;
 typedef struct VirtIOGPUReclaimControl VirtIOGPUReclaimControl;
 typedef struct VirtIOGPUSuspend VirtIOGPUSuspend;
+
+/* Room that a suspended command waits for: others are compressed. */
+typedef struct VirtIOGPUReclaimRoom {
+    bool wanted;
+    bool exhausted;             /* there is no more to be had for it */
+    uint64_t more;              /* bytes that are to fit */
+    uint32_t after;             /* the last resource that could not leave */
+    uint32_t chosen;            /* the last one that was to be compressed */
+    int tries;                  /* resources to be tried ... */
+    uint64_t budget;            /* ... and bytes of their storage */
+} VirtIOGPUReclaimRoom;
 
 /* Of one device. Backends use the first four members only. */
 struct VirtIOGPUReclaim {
@@ -219,10 +253,10 @@ struct VirtIOGPUReclaim {
     VirtIOGPULedger *ledger;
     VirtIOGPUTrim *trim;
     VirtIOGPUReclaimCompress *compress;
-    /* The id of the resource that is being compressed in slices, or 0. */
-    uint32_t compressing;
     VirtIOGPUReclaimControl *control;
     VirtIOGPUSuspend *suspend;
+    VirtIOGPUReclaimRoom room;
+    bool needs;                 /* restore_end() is due */
     /* While migrating: resources that the stock stream cannot describe. */
     QTAILQ_HEAD(, VirtIOGPUReclaimSaved) saved;
 };

@@ -133,6 +133,7 @@ static void virtio_gpu_reclaim_cmd_submit(VirtIOGPU *g,
 {
     struct virtio_gpu_cmd_submit cs;
     void *commands;
+    int ret;
 
     virtio_gpu_reclaim_request_read(cmd, &cs, sizeof(cs));
     virtio_gpu_bswap_32(&cs, sizeof(cs));
@@ -141,12 +142,17 @@ static void virtio_gpu_reclaim_cmd_submit(VirtIOGPU *g,
     if (!commands) {
         return;
     }
+    ret = virtio_gpu_reclaim_submit(g, cs.hdr.ctx_id, commands,
+                                    cs.size / sizeof(uint32_t));
+    if (ret == -EAGAIN) {
+        virtio_gpu_reclaim_suspend(cmd);
+        return;
+    }
     if (virtio_gpu_stats_enabled(g->parent_obj.conf)) {
         g->stats.req_3d++;
         g->stats.bytes_3d += cs.size;
     }
-    virtio_gpu_reclaim_ctx_result(cmd, g->reclaim->backend->submit(
-        g, cs.hdr.ctx_id, commands, cs.size / sizeof(uint32_t)));
+    virtio_gpu_reclaim_ctx_result(cmd, ret);
 }
 
 static void virtio_gpu_reclaim_transfer_result(

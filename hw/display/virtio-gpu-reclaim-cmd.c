@@ -27,12 +27,6 @@
 #include "virtio-gpu-reclaim-validate.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
 
-/*
- * Resources purged in one turn of the main loop. Each can be used in some
- * sub-contexts, which are visited.
- */
-#define SLICE_PURGES 8
-
 /* Create. */
 
 bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
@@ -43,6 +37,7 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
     VirtIOGPULedger *ledger = g->reclaim->ledger;
     /* All that leaves can come back at once, by a command stream. */
     bool can_leave = g->reclaim->backend->lru_next;
+    int ret;
 
     if (id == 0 || virtio_gpu_ledger_find(ledger, id)) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
@@ -51,8 +46,16 @@ bool virtio_gpu_reclaim_may_create(VirtIOGPU *g,
         return false;
     }
     if (size > UINT64_MAX - overhead ||
-        (can_leave && !virtio_gpu_ledger_may_fit(ledger, size + overhead)) ||
-        !virtio_gpu_reclaim_make_room(g, size + overhead)) {
+        (can_leave && !virtio_gpu_ledger_may_fit(ledger, size + overhead))) {
+        ret = -ENOMEM;
+    } else {
+        ret = virtio_gpu_reclaim_make_room(g, size + overhead);
+    }
+    if (ret == -EAGAIN) {
+        virtio_gpu_reclaim_suspend(cmd);
+        return false;
+    }
+    if (ret < 0) {
         virtio_gpu_reclaim_reject(cmd, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
                                   "resource %u of %" PRIu64 " and %" PRIu64
                                   " bytes is over the limit of %" PRIu64,
@@ -172,8 +175,10 @@ static int virtio_gpu_reclaim_attach(VirtIOGPU *g, VirtIOGPULedgerEntry *entry,
     /* The arrays are host memory, too. */
     iov_bytes = iov_cnt * r->backend->iov_bytes;
     more = entry->state == VIRTIO_GPU_LEDGER_PURGED ? entry->size : 0;
-    ret = virtio_gpu_reclaim_make_room(g, more + iov_bytes) ?
-          virtio_gpu_reclaim_restore(g, entry) : -ENOMEM;
+    ret = virtio_gpu_reclaim_make_room(g, more + iov_bytes);
+    if (ret == 0) {
+        ret = virtio_gpu_reclaim_restore(g, entry);
+    }
     if (ret == 0) {
         ret = r->backend->attach(g, entry->opaque, map);
     }
@@ -207,11 +212,15 @@ virtio_gpu_reclaim_cmd_attach_backing(VirtIOGPU *g,
                                   "resource %u has backing already", entry->id);
         return;
     }
-    if (!virtio_gpu_reclaim_map_entries(g, cmd, entry->id, entry->size,
-                                        attach.nr_entries, &map)) {
-        return;
+    /* Before the entries are mapped, which would be done for each slice. */
+    ret = entry->compressed ? virtio_gpu_reclaim_restore(g, entry) : 0;
+    if (ret == 0) {
+        if (!virtio_gpu_reclaim_map_entries(g, cmd, entry->id, entry->size,
+                                            attach.nr_entries, &map)) {
+            return;
+        }
+        ret = virtio_gpu_reclaim_attach(g, entry, &map);
     }
-    ret = virtio_gpu_reclaim_attach(g, entry, &map);
     if (ret < 0) {
         virtio_gpu_reclaim_reject_errno(cmd, entry->id, ret);
     }
@@ -417,7 +426,8 @@ static void virtio_gpu_reclaim_cmd_purge(VirtIOGPU *g,
         resp->hdr.type = VIRTIO_GPU_RESP_OK_PURGE;
         resp->count = cpu_to_le32(head.count);
     }
-    end = virtio_gpu_suspend_may(g) ? MIN(head.count, begin + SLICE_PURGES) :
+    end = virtio_gpu_suspend_may(g) ? MIN(head.count,
+                                          begin + VIRTIO_GPU_SUSPEND_STEPS) :
                                       head.count;
     for (; r->done < end; r->done++) {
         resp->result[r->done] = cpu_to_le32(

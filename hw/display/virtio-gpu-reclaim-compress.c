@@ -13,51 +13,85 @@
 #include "qemu/timer.h"
 #include "virtio-gpu-reclaim-compress.h"
 #include "virtio-gpu-reclaim-residency.h"
+#include "virtio-gpu-reclaim-suspend.h"
 
 /*
- * Between two slices. The backend compresses in a thread of its own, for which
- * most slices only wait.
+ * Between two slices at most. The backend compresses in a thread of its own,
+ * and reports that the next one can be done.
  */
 #define SLICE_MS 1
 
 struct VirtIOGPUReclaimCompress {
     VirtIOGPUReclaimCompressNext next;
     QEMUTimer *timer;
+    QEMUBH *progress_bh;
     int64_t us;                 /* in slices of this resource so far */
 };
 
-static void virtio_gpu_reclaim_compress_timer(void *opaque)
+/* Begin with the next one. Returns its id, or 0. */
+static uint32_t virtio_gpu_reclaim_compress_begin(VirtIOGPU *g, int *ret)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    uint32_t id = r->compress->next(g);
+
+    r->compress->us = 0;
+    if (id) {
+        *ret = r->backend->compress_begin(
+            g, virtio_gpu_ledger_find(r->ledger, id)->opaque);
+        if (*ret == 0) {
+            *ret = -EAGAIN;
+        }
+    }
+    return id;
+}
+
+static void virtio_gpu_reclaim_compress_slice(void *opaque)
 {
     VirtIOGPU *g = opaque;
     VirtIOGPUReclaim *r = g->reclaim;
     VirtIOGPUReclaimCompress *c = r->compress;
     int64_t start = g_get_monotonic_time();
     VirtIOGPULedgerEntry *entry;
+    uint32_t id = 0;
     int ret;
 
-    if (r->compressing) {
+    if (r->backend && r->backend->compressing) {
+        id = r->backend->compressing(g);
+    }
+    if (id) {
         ret = r->backend->compress_run(g);
     } else {
-        r->compressing = c->next(g);
-        if (!r->compressing) {
-            return;
-        }
-        c->us = 0;
-        entry = virtio_gpu_ledger_find(r->ledger, r->compressing);
-        ret = r->backend->compress_begin(g, entry->opaque);
-        if (ret == 0) {
-            ret = -EAGAIN;
-        }
+        id = virtio_gpu_reclaim_compress_begin(g, &ret);
+    }
+    if (!id) {
+        virtio_gpu_suspend_resume(g);
+        return;
     }
     c->us += g_get_monotonic_time() - start;
     if (ret != -EAGAIN) {
-        entry = virtio_gpu_ledger_find(r->ledger, r->compressing);
-        r->compressing = 0;
+        entry = virtio_gpu_ledger_find(r->ledger, id);
         if (entry) {
             virtio_gpu_reclaim_compress_result(g, entry, ret, c->us);
         }
+        virtio_gpu_suspend_resume(g);
     }
     timer_mod(c->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + SLICE_MS);
+}
+
+/* A step of compressing, or of restoring for a command, can be done. */
+static void virtio_gpu_reclaim_compress_progress(void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    if (timer_pending(g->reclaim->compress->timer)) {
+        virtio_gpu_reclaim_compress_slice(g);
+    }
+    virtio_gpu_suspend_resume(g);
+}
+
+void virtio_gpu_reclaim_progress(VirtIOGPU *g)
+{
+    qemu_bh_schedule(g->reclaim->compress->progress_bh);
 }
 
 void virtio_gpu_reclaim_compress_start(VirtIOGPU *g)
@@ -71,8 +105,8 @@ void virtio_gpu_reclaim_compress_start(VirtIOGPU *g)
 
 void virtio_gpu_reclaim_compress_reset(VirtIOGPU *g)
 {
-    g->reclaim->compressing = 0;
     timer_del(g->reclaim->compress->timer);
+    qemu_bh_cancel(g->reclaim->compress->progress_bh);
 }
 
 void virtio_gpu_reclaim_compress_init(VirtIOGPU *g,
@@ -82,12 +116,15 @@ void virtio_gpu_reclaim_compress_init(VirtIOGPU *g,
 
     c->next = next;
     c->timer = timer_new_ms(QEMU_CLOCK_REALTIME,
-                            virtio_gpu_reclaim_compress_timer, g);
+                            virtio_gpu_reclaim_compress_slice, g);
+    c->progress_bh = qemu_bh_new_guarded(virtio_gpu_reclaim_compress_progress,
+                                         g, &DEVICE(g)->mem_reentrancy_guard);
     g->reclaim->compress = c;
 }
 
 void virtio_gpu_reclaim_compress_free(VirtIOGPU *g)
 {
     timer_free(g->reclaim->compress->timer);
+    qemu_bh_delete(g->reclaim->compress->progress_bh);
     g_free(g->reclaim->compress);
 }

@@ -32,6 +32,15 @@ void virtio_gpu_reclaim_compress_free(VirtIOGPU *g);
 void virtio_gpu_reclaim_compress_start(VirtIOGPU *g);
 
 /**
+ * virtio_gpu_reclaim_progress: The backend's thread has done its part.
+ * @g: the device
+ *
+ * Of compressing, or of restoring for a command that is suspended: either goes
+ * on in the main loop. Any thread.
+ */
+void virtio_gpu_reclaim_progress(VirtIOGPU *g);
+
+/**
  * virtio_gpu_reclaim_compress_reset: All resources end; stop.
  * @g: the device
  */

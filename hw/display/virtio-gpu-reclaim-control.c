@@ -25,6 +25,7 @@
 #include "virtio-gpu-reclaim-control.h"
 #include "virtio-gpu-reclaim-psi.h"
 #include "virtio-gpu-reclaim-residency.h"
+#include "virtio-gpu-reclaim-suspend.h"
 #include "hw/display/trace-virtio_gpu_reclaim.h"
 
 /* As often as the numbers are looked at while something is wanted. */
@@ -195,6 +196,10 @@ static uint32_t virtio_gpu_reclaim_control_next(VirtIOGPU *g)
 
     if (!virtio_gpu_reclaim_control_can_compress(g)) {
         return 0;
+    }
+    id = virtio_gpu_reclaim_room_next(g);
+    if (id || virtio_gpu_suspend_is_pending(g)) {
+        return id;
     }
     id = virtio_gpu_reclaim_control_next_evicted(g);
     if (!id && c->passing) {

@@ -263,6 +263,7 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
 {
     VirtIOGPU *g = VIRTIO_GPU(obj);
     VirtIOGPUReclaimControlStatus status;
+    const VirtIOGPUReclaimBackend *backend;
     const VirtIOGPULedgerStats *s;
     uint64_t trims, trim_us;
 
@@ -273,6 +274,7 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
     trims = virtio_gpu_trim_count(g->reclaim->trim, &trim_us);
     s = virtio_gpu_ledger_stats(g->reclaim->ledger);
     status = virtio_gpu_reclaim_control_status(g);
+    backend = g->reclaim->backend;
 
     if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return;
@@ -292,6 +294,8 @@ static void virtio_gpu_stats_get(Object *obj, Visitor *v, const char *name,
             { "released-bytes-total", s->released_bytes_total },
             { "trims", trims },
             { "trim-us", trim_us },
+            { "compressing", backend && backend->compressing ?
+              backend->compressing(g) : 0 },
             { } }, errp) &&
         virtio_gpu_stats_visit_reclaim(g, v, &status, errp) &&
         virtio_gpu_stats_visit_suspended(g, v, errp) &&

@@ -21,6 +21,9 @@ void virtio_gpu_suspend_free(VirtIOGPU *g);
  */
 bool virtio_gpu_suspend_may(VirtIOGPU *g);
 
+/* Steps of work in one turn of the main loop. */
+#define VIRTIO_GPU_SUSPEND_STEPS 8
+
 /**
  * virtio_gpu_suspend_begin: The first command in the queue is suspended.
  * @g: the device

@@ -304,6 +304,34 @@ static VirtIOGPUReclaimFileStats virtio_gpu_reclaim_virgl_file_stats(
     };
 }
 
+static uint32_t virtio_gpu_reclaim_virgl_compressing(VirtIOGPU *g)
+{
+    /* After a reset of the device there is none; the renderer's is due. */
+    return compat_renderer_reset_is_due(VIRTIO_GPU_GL(g)) ? 0 :
+           virgl_reclaim_compressing(virtio_gpu_reclaim_virgl_vr(g));
+}
+
+static int virtio_gpu_reclaim_virgl_restore_begin(VirtIOGPU *g, void *res)
+{
+    return virgl_reclaim_restore_begin(virtio_gpu_reclaim_virgl_vr(g),
+                                       GPOINTER_TO_UINT(res));
+}
+
+static uint64_t virtio_gpu_reclaim_virgl_restore_bytes(VirtIOGPU *g)
+{
+    return virgl_reclaim_restore_bytes(virtio_gpu_reclaim_virgl_vr(g));
+}
+
+static int virtio_gpu_reclaim_virgl_restore_run(VirtIOGPU *g)
+{
+    return virgl_reclaim_restore_run(virtio_gpu_reclaim_virgl_vr(g));
+}
+
+static void virtio_gpu_reclaim_virgl_restore_end(VirtIOGPU *g)
+{
+    virgl_reclaim_restore_end(virtio_gpu_reclaim_virgl_vr(g));
+}
+
 /* Blobs. */
 
 /*
@@ -561,8 +589,12 @@ static int virtio_gpu_reclaim_virgl_ctx_detach(VirtIOGPU *g, uint32_t ctx,
                                           GPOINTER_TO_UINT(res)));
 }
 
-static int virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx,
-                                           void *commands, size_t words)
+typedef int VirtIOGPUReclaimVirglSubmit(struct virgl_reclaim *vr, uint32_t ctx,
+                                        void *commands, uint32_t words);
+
+static int virtio_gpu_reclaim_virgl_submit_by(
+    VirtIOGPU *g, uint32_t ctx, void *commands, size_t words,
+    VirtIOGPUReclaimVirglSubmit *submit)
 {
     int ret;
 
@@ -570,9 +602,22 @@ static int virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx,
                                      ctx)) {
         return virgl_renderer_submit_cmd(commands, ctx, words) ? -EINVAL : 0;
     }
-    ret = virgl_reclaim_submit(virtio_gpu_reclaim_virgl_vr(g), ctx, commands,
-                               words);
+    ret = submit(virtio_gpu_reclaim_virgl_vr(g), ctx, commands, words);
     return ret == -ENOENT ? -ESRCH : ret;
+}
+
+static int virtio_gpu_reclaim_virgl_submit(VirtIOGPU *g, uint32_t ctx,
+                                           void *commands, size_t words)
+{
+    return virtio_gpu_reclaim_virgl_submit_by(g, ctx, commands, words,
+                                              virgl_reclaim_submit);
+}
+
+static int virtio_gpu_reclaim_virgl_try_submit(VirtIOGPU *g, uint32_t ctx,
+                                               void *commands, size_t words)
+{
+    return virtio_gpu_reclaim_virgl_submit_by(g, ctx, commands, words,
+                                              virgl_reclaim_try_submit);
 }
 
 typedef struct VirtIOGPUReclaimVirglCtx {
@@ -683,6 +728,14 @@ static void virtio_gpu_reclaim_virgl_unreferenced(uint32_t id, void *opaque)
     g->reclaim->events->unreferenced(g, id);
 }
 
+/* In the library's thread. */
+static void virtio_gpu_reclaim_virgl_wakeup(void *opaque)
+{
+    VirtIOGPU *g = opaque;
+
+    g->reclaim->events->progress(g);
+}
+
 static const struct virgl_reclaim_events virtio_gpu_reclaim_virgl_events = {
     .storage_deferred = virtio_gpu_reclaim_virgl_storage_deferred,
     .storage_released = virtio_gpu_reclaim_virgl_storage_released,
@@ -779,6 +832,12 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .compress_begin = virtio_gpu_reclaim_virgl_compress_begin,
     .compress_run = virtio_gpu_reclaim_virgl_compress_run,
     .file_stats = virtio_gpu_reclaim_virgl_file_stats,
+    .compressing = virtio_gpu_reclaim_virgl_compressing,
+    .try_submit = virtio_gpu_reclaim_virgl_try_submit,
+    .restore_begin = virtio_gpu_reclaim_virgl_restore_begin,
+    .restore_bytes = virtio_gpu_reclaim_virgl_restore_bytes,
+    .restore_run = virtio_gpu_reclaim_virgl_restore_run,
+    .restore_end = virtio_gpu_reclaim_virgl_restore_end,
     .can_scanout = virtio_gpu_reclaim_virgl_can_scanout,
     .can_scanout_blob = virtio_gpu_reclaim_virgl_can_scanout_blob,
     .can_cursor = virtio_gpu_reclaim_virgl_can_cursor,
@@ -820,6 +879,7 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     /* As without memory for the rest of a device. */
     g_assert(data->vr);
     virgl_reclaim_set_events(data->vr, &virtio_gpu_reclaim_virgl_events, g);
+    virgl_reclaim_set_wakeup(data->vr, virtio_gpu_reclaim_virgl_wakeup, g);
     virgl_reclaim_set_max_contexts(data->vr, conf->max_contexts);
     virgl_reclaim_set_compress_max(data->vr,
                                    conf->compressed_max ?: UINT64_MAX);

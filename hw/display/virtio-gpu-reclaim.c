@@ -29,6 +29,7 @@
 #include "virtio-gpu-reclaim-cmd.h"
 #include "virtio-gpu-reclaim-cmd-blob.h"
 #include "virtio-gpu-reclaim-cmd-3d.h"
+#include "virtio-gpu-reclaim-compress.h"
 #include "virtio-gpu-reclaim-control.h"
 #include "virtio-gpu-reclaim-file.h"
 #include "virtio-gpu-reclaim-request.h"
@@ -107,6 +108,7 @@ static const VirtIOGPUReclaimEvents virtio_gpu_reclaim_events = {
     .decompressed = virtio_gpu_reclaim_decompressed,
     .restored = virtio_gpu_reclaim_restored,
     .unreferenced = virtio_gpu_reclaim_control_evicted,
+    .progress = virtio_gpu_reclaim_progress,
     .renderer_reset = virtio_gpu_reclaim_renderer_reset,
 };
 
@@ -149,6 +151,9 @@ bool virtio_gpu_reclaim_process_cmd(VirtIOGPU *g,
     }
     if (cmd->reclaim.suspended) {
         virtio_gpu_suspend_begin(g, cmd);
+        if (g->reclaim->room.wanted) {
+            virtio_gpu_reclaim_compress_start(g);
+        }
         return true;
     }
     /*
@@ -171,7 +176,12 @@ void virtio_gpu_reclaim_finish_cmd(VirtIOGPU *g,
     if (!r) {
         return;
     }
-    virtio_gpu_suspend_end(g);
+    if (virtio_gpu_suspend_is_pending(g)) {
+        virtio_gpu_suspend_end(g);
+        /* What waited meanwhile. */
+        virtio_gpu_reclaim_compress_start(g);
+    }
+    virtio_gpu_reclaim_residency_end(g);
     if (cmd->error || cmd->reclaim.error) {
         virtio_gpu_ledger_error(r->ledger);
     } else if (r->backend && r->backend->blob_created) {
@@ -202,8 +212,8 @@ bool virtio_gpu_reclaim_prepare_cursor(VirtIOGPU *g, uint32_t resource_id)
         return resource_id != 0;
     }
     entry = virtio_gpu_ledger_find(g->reclaim->ledger, resource_id);
-    return entry && virtio_gpu_reclaim_restore(g, entry) == 0 &&
-           g->reclaim->backend->can_cursor(g, entry->opaque);
+    return entry && g->reclaim->backend->can_cursor(g, entry->opaque) &&
+           virtio_gpu_reclaim_restore_now(g, entry) == 0;
 }
 
 /* Configuration. */
@@ -335,6 +345,7 @@ void virtio_gpu_reclaim_reset(VirtIOGPU *g)
     bytes = virtio_gpu_ledger_stats(r->ledger)->host_bytes;
     virtio_gpu_ledger_clear(r->ledger, defer);
     virtio_gpu_reclaim_control_reset(g);
+    virtio_gpu_reclaim_residency_reset(g);
     virtio_gpu_suspend_end(g);
     for (i = 0; i < g->parent_obj.conf.max_outputs; i++) {
         g->parent_obj.scanout[i].cursor.resource_id = 0;

@@ -11,8 +11,8 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-/* As in hw/display/virtio-gpu-reclaim-cmd.c. */
-#define SLICE_PURGES 8
+/* As in hw/display/virtio-gpu-reclaim-suspend.h. */
+#define MAX_STEPS 8
 
 #define N QVIRTIO_GPU_MAX_PURGE
 
@@ -111,8 +111,8 @@ static void test_purge(const void *data)
                                .released_total = N * BYTES });
     g_assert_cmpuint(slice_stat(gpu, "commands"), ==, 1);
     g_assert_cmpuint(slice_stat(gpu, "now"), ==, 0);
-    g_assert_cmpuint(slice_stat(gpu, "slices"), ==, N / SLICE_PURGES);
-    g_assert_cmpuint(slice_stat(gpu, "max-steps"), ==, SLICE_PURGES);
+    g_assert_cmpuint(slice_stat(gpu, "slices"), ==, N / MAX_STEPS);
+    g_assert_cmpuint(slice_stat(gpu, "max-steps"), ==, MAX_STEPS);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -157,7 +157,377 @@ static void test_purge_stop(const void *data)
         check_all_purged(gpu, 0);
         qtest_qmp_assert_success(gpu->qts, "{'execute': 'cont'}");
         qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
-    } while (slice_stat(gpu, "max-steps") <= SLICE_PURGES);
+    } while (slice_stat(gpu, "max-steps") <= MAX_STEPS);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Textures that are compressed and restored, of TILES tiles each. */
+#define BIG_SIDE 1024
+#define BIG (BIG_SIDE * BIG_SIDE * 4)
+#define TILES (BIG / (512 * KiB))
+#define BIGS 4
+#define CTX 1
+
+static uint64_t compressed_stat(QVirtioGPU *gpu, const char *name)
+{
+    QDict *resp = get_stats(gpu);
+    uint64_t value = qdict_get_int(
+        qdict_get_qdict(qdict_get_qdict(resp, "return"), "compressed"), name);
+
+    qobject_unref(resp);
+    return value;
+}
+
+static uint32_t create_big(QVirtioGPU *gpu, uint32_t id)
+{
+    struct virtio_gpu_resource_create_3d args = texture_3d(id);
+
+    args.width = cpu_to_le32(BIG_SIDE);
+    args.height = cpu_to_le32(BIG_SIDE);
+    return qvirtio_gpu_create_3d(gpu, &args);
+}
+
+static uint32_t transfer_big(QVirtioGPU *gpu, bool to_host, uint32_t id)
+{
+    return qvirtio_gpu_transfer_3d(gpu, to_host, 0, id, BIG_SIDE, BIG_SIDE);
+}
+
+/* With contents that are its id, and evicted. */
+static void make_big(QVirtioGPU *gpu, uint32_t id)
+{
+    g_assert_cmphex(create_big(gpu, id), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, HERE, BIG), ==, OK);
+    fill_ram(gpu, HERE, BIG, id);
+    g_assert_cmphex(transfer_big(gpu, true, id), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+}
+
+static void check_big(QVirtioGPU *gpu, uint32_t id)
+{
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, THERE, BIG), ==, OK);
+    fill_ram(gpu, THERE, BIG, ~id);
+    g_assert_cmphex(transfer_big(gpu, false, id), ==, OK);
+    check_ram(gpu, THERE, BIG, id);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+}
+
+/* Until all of @n are compressed. */
+static void wait_compressed(QVirtioGPU *gpu, uint64_t n)
+{
+    while (compressed_stat(gpu, "resources") < n) {
+        qtest_clock_step(gpu->qts, 10 * 1000 * 1000);
+    }
+}
+
+/* Compressed textures 1 to BIGS, in a context. */
+static void make_bigs(QVirtioGPU *gpu)
+{
+    uint32_t id;
+
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, CTX, 0),
+                    ==, OK);
+    for (id = 1; id <= BIGS; id++) {
+        make_big(gpu, id);
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu,
+                                        VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+                                        CTX, id), ==, OK);
+    }
+    wait_compressed(gpu, BIGS);
+}
+
+/* SUBMIT_3D that makes a surface of each of them. */
+typedef struct UseAll {
+    struct virtio_gpu_cmd_submit head;
+    struct {
+        uint32_t header, handle, id, format, level, layers;
+    } surface[BIGS];
+} UseAll;
+
+static UseAll use_all(void)
+{
+    UseAll cmd = {
+        .head.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SUBMIT_3D),
+        .head.hdr.flags = cpu_to_le32(VIRTIO_GPU_FLAG_FENCE),
+        .head.hdr.fence_id = cpu_to_le64(1),
+        .head.hdr.ctx_id = cpu_to_le32(CTX),
+        .head.size = cpu_to_le32(sizeof(cmd.surface)),
+    };
+    uint32_t i;
+
+    for (i = 0; i < BIGS; i++) {
+        cmd.surface[i].header = CREATE_SURFACE;
+        cmd.surface[i].handle = 100 + i;
+        cmd.surface[i].id = 1 + i;
+        cmd.surface[i].format = FORMAT;
+    }
+    return cmd;
+}
+
+static const struct virtio_gpu_ctrl_hdr *response(QVirtioGPU *gpu, int slot)
+{
+    return (const void *)(gpu->ram + gpu->in + slot * PAGE);
+}
+
+/*
+ * A stream restores what it uses a tile at a time, and commands behind wait,
+ * with or without a fence.
+ */
+static void test_submit(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on");
+    struct virtio_gpu_resource_unref unref = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF),
+        .hdr.flags = cpu_to_le32(VIRTIO_GPU_FLAG_FENCE),
+        .hdr.fence_id = cpu_to_le64(2),
+        .resource_id = cpu_to_le32(99),
+    };
+    UseAll use = use_all();
+    uint32_t heads[2], id;
+
+    make_bigs(gpu);
+    gpu->ctrl->free_head = 0;
+    heads[0] = send_cmd(gpu, 0, &use, sizeof(use));
+    heads[1] = send_cmd(gpu, 1, &unref, sizeof(unref));
+    g_assert_cmpuint(wait_for_next(gpu), ==, heads[0]);
+    g_assert_cmpuint(wait_for_next(gpu), ==, heads[1]);
+    g_assert_cmphex(le32_to_cpu(response(gpu, 0)->type), ==, OK);
+    g_assert_cmpuint(le64_to_cpu(response(gpu, 0)->fence_id), ==, 1);
+    g_assert_cmphex(le32_to_cpu(response(gpu, 1)->type), ==, BAD_RESOURCE);
+    g_assert_cmpuint(get_stat(gpu, "errors"), ==, 1);
+
+    g_assert_cmpuint(compressed_stat(gpu, "decompressions"), ==, BIGS);
+    g_assert_cmpuint(slice_stat(gpu, "commands"), ==, 1);
+    g_assert_cmpuint(slice_stat(gpu, "slices"), >=, BIGS * TILES);
+    g_assert_cmpuint(slice_stat(gpu, "max-steps"), <=, MAX_STEPS);
+    for (id = 1; id <= BIGS; id++) {
+        check_big(gpu, id);
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Commands that name one resource: attach, transfer, scanout. */
+static void test_commands(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on");
+
+    make_big(gpu, 1);
+    wait_compressed(gpu, 1);
+    check_big(gpu, 1);
+    g_assert_cmpuint(slice_stat(gpu, "commands"), ==, 1);
+    wait_compressed(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, BIG_SIDE, BIG_SIDE), ==,
+                    OK);
+    g_assert_cmpuint(slice_stat(gpu, "commands"), ==, 2);
+    g_assert_cmphex(qvirtio_gpu_flush(gpu, 1, BIG_SIDE, BIG_SIDE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 0, 0, 0), ==, OK);
+    check_big(gpu, 1);
+    g_assert_cmpuint(compressed_stat(gpu, "decompressions"), ==, 2);
+    g_assert_cmpuint(slice_stat(gpu, "max-steps"), <=, MAX_STEPS);
+    g_assert_cmpuint(get_stat(gpu, "errors"), ==, 0);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A reset while a stream waits for what it uses. */
+static void test_submit_reset(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on");
+    UseAll use = use_all();
+    uint64_t before, slices;
+
+    do {
+        make_bigs(gpu);
+        before = compressed_stat(gpu, "decompressions");
+        slices = slice_stat(gpu, "slices");
+        gpu->ctrl->free_head = 0;
+        send_cmd(gpu, 0, &use, sizeof(use));
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+        slices = slice_stat(gpu, "slices") - slices;
+    } while (slices == 0 ||
+             compressed_stat(gpu, "decompressions") == before + BIGS);
+    g_assert_cmpuint(slice_stat(gpu, "now"), ==, 0);
+    make_bigs(gpu);
+    check_big(gpu, 1);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* Stopping the VM has it carried out; it is answered when the VM goes on. */
+static void test_submit_stop(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on");
+    UseAll use = use_all();
+    uint64_t slices;
+
+    do {
+        make_bigs(gpu);
+        slices = slice_stat(gpu, "slices");
+        gpu->ctrl->free_head = 0;
+        send_cmd(gpu, 0, &use, sizeof(use));
+        qtest_qmp_assert_success(gpu->qts, "{'execute': 'stop'}");
+        g_assert_cmpuint(slice_stat(gpu, "now"), ==, 0);
+        g_assert_cmpuint(compressed_stat(gpu, "resources"), ==, 0);
+        slices = slice_stat(gpu, "slices") - slices;
+        qtest_qmp_assert_success(gpu->qts, "{'execute': 'cont'}");
+        wait_for_next(gpu);
+        g_assert_cmphex(le32_to_cpu(response(gpu, 0)->type), ==, OK);
+        check_big(gpu, BIGS);
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    } while (slices == 0 || slices >= BIGS * TILES);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+#define LIMIT (5 * BIG)
+#define LIMIT_OPTION ",max_hostmem=20M"
+
+/* What is created past the limit waits until there is room. */
+static void test_create(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, LIMIT_OPTION);
+    uint32_t id;
+
+    for (id = 1; id <= 2 * BIGS; id++) {
+        make_big(gpu, id);
+        g_assert_cmpuint(get_stat(gpu, "used-bytes"), <, LIMIT);
+    }
+    g_assert_cmpuint(slice_stat(gpu, "commands"), >=, BIGS);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), <, LIMIT);
+    g_assert_cmpuint(get_stat(gpu, "errors"), ==, 0);
+    for (id = 1; id <= 2 * BIGS; id++) {
+        check_big(gpu, id);
+        g_assert_cmpuint(get_stat(gpu, "used-bytes"), <, LIMIT);
+    }
+    g_assert_cmpuint(slice_stat(gpu, "max-steps"), <=, MAX_STEPS);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/*
+ * Others leave for what a stream uses, and nothing that it uses does: with all
+ * of them resident there is room for no other.
+ */
+static void test_submit_limit(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on" LIMIT_OPTION);
+    UseAll use = use_all();
+    uint32_t id, i;
+
+    make_bigs(gpu);
+    for (id = BIGS + 1; id <= 2 * BIGS; id++) {
+        g_assert_cmphex(create_big(gpu, id), ==, OK);
+    }
+    for (i = 0; i < 3; i++) {
+        gpu->ctrl->free_head = 0;
+        send_cmd(gpu, 0, &use, sizeof(use));
+        wait_for_next(gpu);
+        g_assert_cmphex(le32_to_cpu(response(gpu, 0)->type), ==, OK);
+        g_assert_cmpuint(get_stat(gpu, "used-bytes"), <, LIMIT);
+        for (id = BIGS + 1; id <= 2 * BIGS; id++) {
+            g_assert_cmphex(qvirtio_gpu_attach(gpu, id, HERE, BIG), ==, OK);
+            g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+            g_assert_cmpuint(get_stat(gpu, "used-bytes"), <, LIMIT);
+        }
+    }
+    g_assert_cmpuint(get_stat(gpu, "host-bytes-peak"), <, LIMIT);
+    for (id = 1; id <= BIGS; id++) {
+        check_big(gpu, id);
+    }
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A reset while a create waits for room. */
+static void test_create_reset(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, LIMIT_OPTION);
+    struct virtio_gpu_resource_create_3d args = texture_3d(BIGS + 1);
+    uint64_t before;
+    uint32_t id;
+
+    args.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_3D);
+    args.width = cpu_to_le32(BIG_SIDE);
+    args.height = cpu_to_le32(BIG_SIDE);
+    do {
+        for (id = 1; id <= BIGS; id++) {
+            make_big(gpu, id);
+        }
+        before = slice_stat(gpu, "commands");
+        gpu->ctrl->free_head = 0;
+        send_cmd(gpu, 0, &args, sizeof(args));
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+    } while (slice_stat(gpu, "commands") == before);
+    g_assert_cmpuint(slice_stat(gpu, "now"), ==, 0);
+    make_big(gpu, 1);
+    check_big(gpu, 1);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* The largest texture: it takes a while to be compressed. */
+#define HUGE_SIDE 4096
+#define HUGE (HUGE_SIDE * HUGE_SIDE * 4)
+
+static void begin_to_compress(QVirtioGPU *gpu, uint32_t id)
+{
+    struct virtio_gpu_resource_create_3d args = texture_3d(id);
+
+    args.width = cpu_to_le32(HUGE_SIDE);
+    args.height = cpu_to_le32(HUGE_SIDE);
+    g_assert_cmphex(qvirtio_gpu_create_3d(gpu, &args), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, id, HERE, PAGE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
+    while (get_stat(gpu, "compressing") != id) {
+        g_assert_cmpuint(compressed_stat(gpu, "compressions"), ==, 0);
+        qtest_clock_step(gpu->qts, 10 * 1000 * 1000);
+    }
+}
+
+/*
+ * A resource is purged while it is compressed. When room is made it stays so,
+ * and it is compressed again when it has contents.
+ */
+static void test_compress_purge(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on"
+                                 ",max_hostmem=80M");
+    uint32_t id;
+
+    begin_to_compress(gpu, 1);
+    g_assert_cmphex(purge_one(gpu, 1), ==, PURGED);
+    g_assert_cmpuint(get_stat(gpu, "compressing"), ==, 0);
+    /* Past the limit more than once: whoever has storage leaves for them. */
+    for (id = 2; id <= 24; id++) {
+        g_assert_cmphex(create_big(gpu, id), ==, OK);
+    }
+    g_assert_cmpuint(compressed_stat(gpu, "compressions"), >, 1);
+    g_assert_cmpuint(get_stat(gpu, "purges"), ==, 1);
+    g_assert_cmpuint(get_stat(gpu, "restores"), ==, 0);
+    g_assert_cmpuint(get_stat(gpu, "released-bytes-total"), ==, HUGE);
+    for (id = 2; id <= 24; id++) {
+        g_assert_cmphex(qvirtio_gpu_unref(gpu, id), ==, OK);
+    }
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, PAGE), ==, OK);
+    g_assert_cmpuint(get_stat(gpu, "restores"), ==, 1);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    wait_compressed(gpu, 1);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* It is destroyed, or used, while it is compressed. */
+static void test_compress_ends(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on");
+
+    begin_to_compress(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    g_assert_cmpuint(get_stat(gpu, "compressing"), ==, 0);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+    begin_to_compress(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_set_scanout(gpu, 1, SIDE, SIDE), ==, OK);
+    g_assert_cmpuint(get_stat(gpu, "compressing"), ==, 0);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, HUGE);
+    begin_to_compress(gpu, 2);
+    qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+    g_assert_cmpuint(get_stat(gpu, "compressing"), ==, 0);
+    g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+    begin_to_compress(gpu, 1);
     qvirtio_gpu_shutdown(gpu);
 }
 
@@ -165,6 +535,15 @@ static const Case cases[] = {
     { "slices-purge", test_purge, ON_ALL },
     { "slices-purge-reset", test_purge_reset, ON_ALL },
     { "slices-purge-stop", test_purge_stop, ON_ALL },
+    { "slices-submit", test_submit, ON_GL },
+    { "slices-submit-reset", test_submit_reset, ON_GL },
+    { "slices-submit-stop", test_submit_stop, ON_GL },
+    { "slices-submit-limit", test_submit_limit, ON_GL_PCI },
+    { "slices-commands", test_commands, ON_GL_PCI },
+    { "slices-create", test_create, ON_GL },
+    { "slices-create-reset", test_create_reset, ON_GL },
+    { "slices-compress-purge", test_compress_purge, ON_GL_PCI },
+    { "slices-compress-ends", test_compress_ends, ON_GL_PCI },
 };
 
 void add_slices_cases(void)
