@@ -169,9 +169,11 @@ static void unbind_deleted(struct virgl_reclaim *vr,
     if (storage->buffer || !storage->name) {
         return;
     }
-    vr_storage_foreach_user(vr, storage, unbind);
-    virgl_renderer_force_ctx_0();
-    unbind(vr, NULL, storage);
+    if (storage->n_users || vr->untracked) {
+        vr_storage_foreach_user(vr, storage, unbind);
+        virgl_renderer_force_ctx_0();
+    }
+    vr_gl_unbind_active(storage->target, storage->binding, storage->name);
 }
 
 /*

@@ -6,6 +6,32 @@
 
 #include <epoxy/gl.h>
 
+static void query(struct vr_gl *gl)
+{
+    gl->desktop = epoxy_is_desktop_gl();
+    gl->version = epoxy_gl_version();
+    if (gl->desktop) {
+        gl->clear_buffer = gl->version >= 43 ||
+            epoxy_has_gl_extension("GL_ARB_clear_buffer_object");
+        gl->clear_texture = gl->version >= 44 ||
+            epoxy_has_gl_extension("GL_ARB_clear_texture");
+    } else {
+        gl->clear_texture = gl->version >= 31 &&
+            epoxy_has_gl_extension("GL_EXT_clear_texture");
+    }
+}
+
+/* Each answer takes thousands of instructions: they are kept. */
+const struct vr_gl *vr_gl(void)
+{
+    static struct vr_gl gl;
+
+    if (!gl.version) {
+        query(&gl);
+    }
+    return &gl;
+}
+
 void vr_gl_finish(void)
 {
     glFinish();
@@ -58,7 +84,7 @@ static void unbind_images(GLint name)
 {
     GLint units = 0;
 
-    if (epoxy_gl_version() < (epoxy_is_desktop_gl() ? 42 : 31)) {
+    if (vr_gl()->version < (vr_gl()->desktop ? 42 : 31)) {
         return;
     }
     glGetIntegerv(GL_MAX_IMAGE_UNITS, &units);
@@ -79,6 +105,16 @@ void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name)
     unbind_units(target, binding, name);
     unbind_images(name);
     vr_clear_gl_errors();
+}
+
+void vr_gl_unbind_active(uint32_t target, uint32_t binding, uint32_t name)
+{
+    GLint bound = 0;
+
+    glGetIntegerv(binding, &bound);
+    if (bound == (GLint)name) {
+        glBindTexture(target, 0);
+    }
 }
 
 /* All targets of textures, with the enum that queries the binding. */
@@ -164,7 +200,7 @@ void vr_gl_retire(void)
     GLboolean mask[4], scissor, discard;
 
     vr_clear_gl_errors();
-    if (epoxy_is_desktop_gl()) {
+    if (vr_gl()->desktop) {
         glGetIntegerv(GL_DRAW_FRAMEBUFFER_BINDING, &draw);
         glGetIntegerv(GL_RENDERBUFFER_BINDING, &renderbuffer);
         glGetBooleani_v(GL_COLOR_WRITEMASK, 0, mask);

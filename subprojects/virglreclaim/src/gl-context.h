@@ -4,7 +4,18 @@
 #ifndef VIRGLRECLAIM_GL_CONTEXT_H
 #define VIRGLRECLAIM_GL_CONTEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/* What the GL of the process is: the renderer's contexts are all of one kind. */
+struct vr_gl {
+    bool desktop;               /* not GLES */
+    int version;                /* as of epoxy_gl_version() */
+    bool clear_buffer, clear_texture;   /* has glClear(Buffer|Tex)...() */
+};
+
+/* A GL context is current when this is called the first time. */
+const struct vr_gl *vr_gl(void);
 
 /* Wait until everything is drawn. */
 void vr_gl_finish(void);
@@ -23,6 +34,9 @@ void vr_gl_select_unit(uint32_t unit);
  * bindings in place. @target and @binding are GL enums.
  */
 void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name);
+
+/* The same in context 0, where only the active texture unit is in use. */
+void vr_gl_unbind_active(uint32_t target, uint32_t binding, uint32_t name);
 
 /* The same for all textures that have been deleted: slower. */
 void vr_gl_unbind_deleted(void);

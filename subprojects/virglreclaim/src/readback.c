@@ -2,6 +2,7 @@
 /* Lossless readback and upload of storage, one tile at a time. */
 
 #include "readback.h"
+#include "gl-context.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,7 +99,7 @@ static int gl_result(void)
 /* Texture views and direct state access. */
 static bool have_gl(void)
 {
-    return epoxy_is_desktop_gl() && epoxy_gl_version() >= 45;
+    return vr_gl()->desktop && vr_gl()->version >= 45;
 }
 
 /* Create a view of the whole texture as unsigned integers. */

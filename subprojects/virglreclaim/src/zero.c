@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Clearing of new storage: GL drivers hand out memory with old contents. */
 
+#include "gl-context.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -59,23 +60,6 @@ static const struct {
 
 /* Size of a block of zeroes, which an iovec repeats. */
 #define ZEROES 65536
-
-static bool have_clear_buffer(void)
-{
-    return epoxy_is_desktop_gl() &&
-           (epoxy_gl_version() >= 43 ||
-            epoxy_has_gl_extension("GL_ARB_clear_buffer_object"));
-}
-
-static bool have_clear_texture(void)
-{
-    if (!epoxy_is_desktop_gl()) {
-        return epoxy_gl_version() >= 31 &&
-               epoxy_has_gl_extension("GL_EXT_clear_texture");
-    }
-    return epoxy_gl_version() >= 44 ||
-           epoxy_has_gl_extension("GL_ARB_clear_texture");
-}
 
 void vr_clear_gl_errors(void)
 {
@@ -185,7 +169,7 @@ static int zero_buffer(const struct virgl_reclaim_allocator *a,
     glGetBufferParameteri64v(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, &size);
     if (size < args->width) {
         ret = -ENOMEM;
-    } else if (have_clear_buffer()) {
+    } else if (vr_gl()->clear_buffer) {
         glClearBufferData(GL_COPY_WRITE_BUFFER, GL_R8, GL_RED,
                           GL_UNSIGNED_BYTE, NULL);
         ret = gl_result();
@@ -212,7 +196,7 @@ static int texture_target(const vr_args *args)
         return args->target == VR_TARGET_2D_ARRAY ? MULTISAMPLE_2D_ARRAY
                                                   : MULTISAMPLE_2D;
     }
-    if (!epoxy_is_desktop_gl()) {
+    if (!vr_gl()->desktop) {
         switch (args->target) {
         case VR_TARGET_1D:
         case VR_TARGET_RECT:
@@ -262,7 +246,7 @@ static void clear_level(uint32_t name, uint32_t level,
         format = GL_RGBA_INTEGER;
     }
 
-    if (epoxy_is_desktop_gl()) {
+    if (vr_gl()->desktop) {
         glClearTexImage(name, level, format, type, NULL);
     } else {
         glClearTexImageEXT(name, level, format, type, NULL);
@@ -275,7 +259,7 @@ static int clear_texture(const struct virgl_reclaim_allocator *a,
     struct texture tex = { 0 };
     int ret = 0;
 
-    if (!epoxy_is_desktop_gl() && epoxy_gl_version() < 31) {
+    if (!vr_gl()->desktop && vr_gl()->version < 31) {
         /* There are no queries of texture levels. */
         tex.depth = args->bind & VIRGL_RES_BIND_DEPTH_STENCIL;
     } else {
@@ -287,10 +271,10 @@ static int clear_texture(const struct virgl_reclaim_allocator *a,
         }
     }
 
-    if (tex.compressed || !have_clear_texture()) {
+    if (tex.compressed || !vr_gl()->clear_texture) {
         bool depth = tex.depth || tex.stencil;
 
-        if (args->nr_samples || (depth && !epoxy_is_desktop_gl())) {
+        if (args->nr_samples || (depth && !vr_gl()->desktop)) {
             return -ENOTSUP;
         }
         return zero_by_transfer(a, args);

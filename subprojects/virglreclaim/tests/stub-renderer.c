@@ -64,6 +64,11 @@ void vr_gl_unbind_texture(uint32_t target, uint32_t binding, uint32_t name)
     (void)target, (void)binding, (void)name;
 }
 
+void vr_gl_unbind_active(uint32_t target, uint32_t binding, uint32_t name)
+{
+    (void)target, (void)binding, (void)name;
+}
+
 void vr_gl_unbind_deleted(void)
 {
 }
