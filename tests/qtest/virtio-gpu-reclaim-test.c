@@ -57,6 +57,7 @@ int main(int argc, char **argv)
     add_file_cases();
     add_blob_cases();
     add_hostile_cases();
+    add_stall_cases();
     add_limit_cases();
     add_untracked_cases();
     add_slices_cases();

@@ -121,6 +121,7 @@ void add_hostile_cases(void);
 void add_untracked_cases(void);
 void add_slices_cases(void);
 void add_limit_cases(void);
+void add_stall_cases(void);
 
 /*
  * Boot a guest with the options @args. start() boots @dev with x-reclaim=on and

@@ -1,0 +1,293 @@
+/*
+ * QTest testcase for virtio-gpu memory reclaim: work in instructions
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * QEMU runs under callgrind, and tests/qtest/slices-shim.c has it count what
+ * the main loop does between two polls: a slice. The stock device does the same
+ * in the same test.
+ */
+
+#include "qemu/osdep.h"
+#include "virtio-gpu-reclaim-test.h"
+#include "fuzz/virtio-gpu-fuzz-queue.h"
+
+#define CREATE_SUB_CTX (29 | 1 << 16)
+#define SET_SUB_CTX (28 | 1 << 16)
+
+typedef struct Counted {
+    QVirtioGPU *gpu;
+    FuzzQueue *queue;
+    char *flag, *log;           /* files of the shim and of callgrind */
+    char *counting;             /* the first byte of flag */
+    gsize read;                 /* bytes of the log */
+} Counted;
+
+/*
+ * Start a GL device with the stock modules or ours under callgrind. Returns
+ * false, and skips the case, if that is not installed.
+ */
+static bool start_counted(Counted *c, bool stock, const char *props)
+{
+    const char *shim = g_getenv("VIRTIO_GPU_SLICES_SHIM");
+    const char *modules = g_getenv("VIRTIO_GPU_STOCK_MODULES");
+    g_autofree char *valgrind = g_find_program_in_path("valgrind");
+    g_autofree char *qemu = g_strdup(g_getenv("QTEST_QEMU_BINARY"));
+    g_autofree char *ours = g_strdup(g_getenv("QEMU_MODULE_DIR"));
+    g_autofree char *wrapped = NULL, *args = NULL;
+    int fd;
+
+    if (!valgrind || !shim || access(shim, R_OK) || !modules) {
+        g_test_skip("no callgrind, or QEMU runs under another tool");
+        return false;
+    }
+    *c = (Counted) { .flag = temp_file(), .log = temp_file() };
+    fd = open(c->flag, O_RDWR);
+    g_assert_cmpint(ftruncate(fd, 1), ==, 0);
+    c->counting = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    g_assert_true(c->counting != MAP_FAILED);
+    close(fd);
+
+    wrapped = g_strdup_printf("env LD_PRELOAD=%s VIRTIO_GPU_SLICES=%s valgrind "
+                              "--tool=callgrind --instr-atstart=no "
+                              "--callgrind-out-file=/dev/null --log-file=%s %s",
+                              shim, c->flag, c->log, qemu);
+    g_setenv("QTEST_QEMU_BINARY", wrapped, true);
+    g_setenv("QEMU_MODULE_DIR", stock ? modules : ours, true);
+    args = g_strconcat(dev_gl.args, stock ? "" : ",x-reclaim=on",
+                       stock ? "" : props, NULL);
+    c->gpu = qvirtio_gpu_boot(args);
+    g_setenv("QTEST_QEMU_BINARY", qemu, true);
+    g_setenv("QEMU_MODULE_DIR", ours, true);
+    qvirtio_gpu_start(c->gpu, VIRGL | (stock ? 0 : RECLAIM));
+    c->queue = fuzz_queue_new(c->gpu, c->gpu->ctrl, 0, false);
+    return true;
+}
+
+static void stop_counted(Counted *c)
+{
+    fuzz_queue_free(c->queue);
+    qvirtio_gpu_shutdown(c->gpu);
+    munmap(c->counting, 1);
+    unlink(c->flag);
+    unlink(c->log);
+    g_free(c->flag);
+    g_free(c->log);
+}
+
+/* The main loop polls at least once more. */
+static void pass(Counted *c)
+{
+    qtest_readl(c->gpu->qts, HERE);
+    qtest_readl(c->gpu->qts, HERE);
+}
+
+static void begin(Counted *c)
+{
+    *c->counting = 1;
+    pass(c);
+}
+
+/* How a line of the log begins that has the count of the main thread. */
+#define EVENTS "\nevents-1: "
+
+/* The instructions of the main thread in the longest slice since begin(). */
+static uint64_t end(Counted *c)
+{
+    g_autofree char *log = NULL;
+    uint64_t last = 0, longest = 0;
+    gsize size;
+    char *line;
+
+    *c->counting = 0;
+    pass(c);
+    g_assert_true(g_file_get_contents(c->log, &log, &size, NULL));
+    for (line = log + c->read; (line = strstr(line, EVENTS)); line++) {
+        uint64_t now = g_ascii_strtoull(line + strlen(EVENTS), NULL, 10);
+
+        longest = MAX(longest, last ? now - last : 0);
+        last = now;
+    }
+    c->read = size;
+    g_assert_cmpuint(longest, >, 0);
+    return longest;
+}
+
+/* Commands in batches: the device carries out all of one in one slice. */
+
+#define BATCH 64
+
+static void run(Counted *c)
+{
+    unsigned i;
+
+    fuzz_queue_kick(c->queue);
+    g_assert_true(fuzz_queue_wait(c->queue));
+    for (i = 0; i < fuzz_queue_count(c->queue); i++) {
+        uint32_t type = ldl_le_p(fuzz_queue_get(c->queue, i)->in);
+
+        g_assert_cmphex(type, <, VIRTIO_GPU_RESP_ERR_UNSPEC);
+    }
+    fuzz_queue_clear(c->queue);
+}
+
+static void put(Counted *c, const void *cmd, size_t len)
+{
+    g_assert_true(fuzz_queue_add(c->queue, NULL, cmd, len, PAGE));
+    if (fuzz_queue_count(c->queue) == BATCH) {
+        run(c);
+    }
+}
+
+static void put_stream(Counted *c, uint32_t ctx, const uint32_t *words,
+                       uint32_t n)
+{
+    size_t size = sizeof(struct virtio_gpu_cmd_submit) + n * sizeof(*words);
+    g_autofree struct virtio_gpu_cmd_submit *cmd = g_malloc0(size);
+
+    cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SUBMIT_3D);
+    cmd->hdr.ctx_id = cpu_to_le32(ctx);
+    cmd->size = cpu_to_le32(n * sizeof(*words));
+    memcpy(cmd + 1, words, n * sizeof(*words));
+    put(c, cmd, size);
+}
+
+#define PUT_STREAM(c, ctx, ...) do { \
+        const uint32_t words_[] = { __VA_ARGS__ }; \
+        put_stream(c, ctx, words_, ARRAY_SIZE(words_)); \
+    } while (0)
+
+static void put_ctx(Counted *c, uint32_t type, uint32_t ctx, uint32_t id)
+{
+    struct virtio_gpu_ctx_resource cmd = {
+        .hdr.type = cpu_to_le32(type),
+        .hdr.ctx_id = cpu_to_le32(ctx),
+        .resource_id = cpu_to_le32(id),
+    };
+    struct virtio_gpu_ctx_create create = { .hdr = cmd.hdr };
+
+    if (type == VIRTIO_GPU_CMD_CTX_CREATE) {
+        put(c, &create, sizeof(create));
+    } else {
+        put(c, &cmd, sizeof(cmd));
+    }
+}
+
+static void put_create(Counted *c, uint32_t id)
+{
+    struct virtio_gpu_resource_create_3d cmd = texture_3d(id);
+
+    cmd.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_3D);
+    cmd.bind = cpu_to_le32(BIND_SAMPLER_VIEW);
+    put(c, &cmd, sizeof(cmd));
+}
+
+static void put_unref(Counted *c, uint32_t id)
+{
+    struct virtio_gpu_resource_unref cmd = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF),
+        .resource_id = cpu_to_le32(id),
+    };
+
+    put(c, &cmd, sizeof(cmd));
+}
+
+/* A context with @subs sub-contexts, the first of which is the current one. */
+static void make_subs(Counted *c, uint32_t ctx, uint32_t subs)
+{
+    uint32_t i;
+
+    put_ctx(c, VIRTIO_GPU_CMD_CTX_CREATE, ctx, 0);
+    for (i = 1; i < subs; i++) {
+        PUT_STREAM(c, ctx, CREATE_SUB_CTX, i);
+        run(c);
+    }
+    PUT_STREAM(c, ctx, SET_SUB_CTX, 0);
+    run(c);
+}
+
+/* Create and unref */
+
+typedef struct Cost {
+    uint64_t create, unref;     /* instructions for BATCH of them */
+} Cost;
+
+static Cost create_and_unref(Counted *c, uint32_t first, uint32_t step)
+{
+    Cost cost;
+    uint32_t i;
+
+    begin(c);
+    for (i = 0; i < BATCH; i++) {
+        put_create(c, first + i * step);
+    }
+    cost.create = end(c);
+    begin(c);
+    for (i = 0; i < BATCH; i++) {
+        put_unref(c, first + i * step);
+    }
+    cost.unref = end(c);
+    g_test_message("create %" PRIu64 ", unref %" PRIu64, cost.create / BATCH,
+                   cost.unref / BATCH);
+    return cost;
+}
+
+enum { FEW, MANY, CHOSEN, STATES };
+
+static bool measure_create(bool stock, Cost cost[STATES])
+{
+    uint32_t id;
+    Counted c;
+
+    if (!start_counted(&c, stock, "")) {
+        return false;
+    }
+    for (id = 1; id <= 10; id++) {
+        put_create(&c, id);
+    }
+    run(&c);
+    make_subs(&c, 1, 1);
+    /* What a process does once. */
+    create_and_unref(&c, 100000, 1);
+    cost[FEW] = create_and_unref(&c, 100000, 1);
+    make_subs(&c, 2, 64);
+    for (; id <= 1000; id++) {
+        put_create(&c, id);
+    }
+    run(&c);
+    create_and_unref(&c, 100000, 1);
+    cost[MANY] = create_and_unref(&c, 100000, 1);
+    cost[CHOSEN] = create_and_unref(&c, 1 << 20, 1 << 20);
+    stop_counted(&c);
+    return true;
+}
+
+/*
+ * With 1 and 64 sub-contexts, 10 and 1000 resources, and with ids that a table
+ * of a power of two would have in one place. To create one takes more than half
+ * as much again as the stock device does: new storage is cleared.
+ */
+static void test_create(const void *data)
+{
+    Cost stock[STATES], ours[STATES];
+    int i;
+
+    if (!measure_create(true, stock) || !measure_create(false, ours)) {
+        return;
+    }
+    for (i = 0; i < STATES; i++) {
+        g_assert_cmpuint(ours[i].create, <=, 2 * stock[i].create);
+        g_assert_cmpuint(2 * ours[i].unref, <=, 3 * stock[i].unref);
+        g_assert_cmpuint(4 * ours[i].create, <=, 5 * ours[FEW].create);
+        g_assert_cmpuint(4 * ours[i].unref, <=, 5 * ours[FEW].unref);
+    }
+}
+
+static const Case cases[] = {
+    { "create", test_create, ON_GL_PCI },
+};
+
+void add_stall_cases(void)
+{
+    add_cases("hostile-stall", cases, ARRAY_SIZE(cases));
+}
