@@ -9,6 +9,7 @@
 #include <linux/sync_file.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "stall.h"
 #include "submit.h"
 #include "test.h"
+#include "trace.h"
 
 #define BYTES (256 * KIB)
 #define PAGES (BYTES / PAGE_BYTES)
@@ -156,9 +158,15 @@ static void test_unbind_in_use(void)
     CHECK_INT(bo_upload(env.gpu, &states.needed.bo), ==, -ENODEV);
     CHECK_INT(bo_madvise(env.gpu, &states.needed.bo, 1, &retained), ==,
               -ENODEV);
-    /* The shrinker is unregistered; mappings stay valid. */
+    /*
+     * The shrinker is unregistered; mappings stay valid. Pages that are
+     * allocated or swapped in are not mapped for a device that is gone.
+     */
     drop_caches();
+    trace_start(TRACE_DMA);
     check_states(&states);
+    trace_stop(TRACE_DMA);
+    CHECK_INT(traced(TRACE_DMA, "map"), ==, 0);
 }
 
 /* The result of a fence's command: 1, or -errno; 0 if it is not complete. */
@@ -224,6 +232,64 @@ static void test_unbind_full(void)
     unbind();
     CHECK_INT(wait_for(pid), ==, 0);
     check_intact(&tbo);
+}
+
+static void bind(const char *device)
+{
+    char command[128];
+
+    snprintf(command, sizeof(command),
+             "echo %s >/sys/bus/virtio/drivers/virtio_gpu/bind", device);
+    CHECK_INT(system(command), ==, 0);
+}
+
+/* The GPU's name on the virtio bus. */
+static void get_device(char *name, size_t size)
+{
+    FILE *file = popen("cd /sys/bus/virtio/drivers/virtio_gpu && "
+                       "basename virtio*[0-9]", "r");
+
+    CHECK(file && fgets(name, size, file));
+    name[strcspn(name, "\n")] = '\0';
+    CHECK_INT(pclose(file), ==, 0);
+}
+
+static void upload_until_unbound(void)
+{
+    TestBo tbo;
+    int ret;
+
+    env.gpu = gpu_open();
+    CHECK_INT(env.gpu, >=, 0);
+    make(&tbo, BYTES);
+    do {
+        ret = bo_upload(env.gpu, &tbo.bo);
+    } while (ret == 0);
+    CHECK_INT(ret, ==, -ENODEV);
+    check_intact(&tbo);
+}
+
+/* Responses go on to arrive until the device is reset. */
+static void test_unbind_busy(void)
+{
+    char device[32];
+    int i;
+
+    get_device(device, sizeof(device));
+    for (i = 0; i < rounds(24); i++) {
+        int pid = fork();
+
+        if (pid == 0) {
+            upload_until_unbound();
+            _exit(EXIT_SUCCESS);
+        }
+        while (stat_of("queued") < 4) {
+            usleep(1000);
+        }
+        unbind();
+        CHECK_INT(wait_for(pid), ==, 0);
+        bind(device);
+    }
 }
 
 static void test_unload(void)
@@ -343,6 +409,12 @@ const TestCase tests_lifecycle[] = {
     { "lifecycle/unload-after-stall", test_unload,
       CHANGES_DRIVER | NEEDS_NO_GPU },
     { "lifecycle/reload-after-stall", test_reload,
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/unbind-busy", test_unbind_busy,
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/unload-after-busy", test_unload,
+      CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/reload-after-busy", test_reload,
       CHANGES_DRIVER | NEEDS_NO_GPU },
     { "lifecycle/unbind-full", test_unbind_full, CHANGES_DRIVER },
     { "lifecycle/unload-after-full", test_unload,

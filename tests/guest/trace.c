@@ -40,24 +40,34 @@ static void switch_group(const char *group, int on)
     write_to(file, "%d\n", on);
 }
 
-static void make_queue_events(void)
+/* Groups of events that are made with kprobes, which replace all others. */
+static const char *probes_of(const char *group)
 {
-    if (access(TRACEFS "events/" TRACE_QUEUE, F_OK) == 0) {
+    return !strcmp(group, TRACE_QUEUE) ?
+               "p:" TRACE_QUEUE "/command virtqueue_add_sgs\n"
+               "p:" TRACE_QUEUE "/kick virtqueue_notify\n" :
+           !strcmp(group, TRACE_DMA) ?
+               "p:" TRACE_DMA "/map dma_map_sgtable\n" : NULL;
+}
+
+static void make_events(const char *group)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), TRACEFS "events/%s", group);
+    if (!probes_of(group) || access(path, F_OK) == 0) {
         return;
     }
     if (access(TRACEFS "kprobe_events", W_OK) < 0) {
         test_skip("this kernel has no kprobes");
     }
-    write_to("kprobe_events", "p:" TRACE_QUEUE "/command virtqueue_add_sgs\n"
-             "p:" TRACE_QUEUE "/kick virtqueue_notify\n");
+    write_to("kprobe_events", "%s", probes_of(group));
 }
 
 void trace_start(const char *group)
 {
     mount("nodev", TRACEFS, "tracefs", 0, NULL);    /* once is enough */
-    if (!strcmp(group, TRACE_QUEUE)) {
-        make_queue_events();
-    }
+    make_events(group);
     write_to("set_event_pid", "%d\n", getpid());
     write_to("trace", "\n");
     switch_group(group, 1);
@@ -76,7 +86,7 @@ unsigned traced(const char *group, const char *name)
 
     CHECK(file);
     /* Events of kprobes have no prefix. */
-    if (strcmp(group, TRACE_QUEUE)) {
+    if (!probes_of(group)) {
         snprintf(text, sizeof(text), ": %s_%s: ", group, name);
     } else {
         snprintf(text, sizeof(text), ": %s: ", name);

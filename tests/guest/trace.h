@@ -14,6 +14,9 @@
  */
 #define TRACE_QUEUE "queue"
 
+/* Pages that are mapped for the device: event "map", made with a kprobe. */
+#define TRACE_DMA "dma"
+
 /* Trace the events of @group until trace_stop(); then count them. */
 void trace_start(const char *group);
 void trace_stop(const char *group);
