@@ -84,6 +84,18 @@ static void fill_untouched(int gpu, bool marked)
     }
 }
 
+/* The same with what is left for small ones. */
+static void fill_untouched_small(int gpu)
+{
+    uint32_t handle;
+    size_t made;
+
+    for (made = 0; made < 2 * EACH_BYTES &&
+                   create_untouched(gpu, BYTES, &handle) == 0; made += BYTES) {
+        continue;
+    }
+}
+
 /* One client's untouched buffers do not fail those of another. */
 static void test_beside_untouched(void)
 {
@@ -91,6 +103,7 @@ static void test_beside_untouched(void)
     TestBo tbo;
 
     fill_untouched(other, false);
+    fill_untouched_small(other);
     make(&tbo, BYTES);
     check_upload(&tbo);
 }

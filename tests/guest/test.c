@@ -52,7 +52,7 @@ static const struct {
     { tests_display, NEEDS_VIRTIO }, { tests_report, 0 },
     { tests_queue, NEEDS_VIRTIO }, { tests_host, NEEDS_VIRTIO },
     { tests_stall, NEEDS_VIRTIO }, { tests_blob, NEEDS_VIRTIO },
-    { tests_stress, 0 }, { tests_inject, NEEDS_VIRTIO },
+    { tests_config, NEEDS_VIRTIO }, { tests_stress, 0 }, { tests_inject, NEEDS_VIRTIO },
     { tests_lifecycle, NEEDS_VIRTIO }, { tests_vgem, NEEDS_VGEM },
     { tests_kernel, 0 },
 };
@@ -93,14 +93,13 @@ bool write_file(const char *path, const char *text)
     return close(fd) == 0 && ok;
 }
 
-long long stat_of(const char *name)
+/* A value of the statistics in the file @path. */
+static long long stat_from(const char *path, const char *name)
 {
+    FILE *file = fopen(path, "r");
     long long value, found = -1;
-    char path[64], key[64];
-    FILE *file;
+    char key[64];
 
-    bo_debugfs_path("reclaim", path, sizeof(path));
-    file = fopen(path, "r");
     while (file && fscanf(file, "%63s %lld", key, &value) == 2) {
         if (!strcmp(key, name)) {
             found = value;
@@ -110,6 +109,22 @@ long long stat_of(const char *name)
         fclose(file);
     }
     return found;
+}
+
+long long stat_of(const char *name)
+{
+    char path[64];
+
+    bo_debugfs_path("reclaim", path, sizeof(path));
+    return stat_from(path, name);
+}
+
+long long stat_in(const char *dir, const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/virtio-gpu-reclaim", dir);
+    return stat_from(path, name);
 }
 
 long long shrink(unsigned long pages)
@@ -624,11 +639,20 @@ static bool run_case(const TestCase *test)
     return true;
 }
 
+/* Whether its name begins with one of @prefixes, which commas separate. */
+static bool has_prefix(const TestCase *test, const char *prefixes)
+{
+    size_t len = strcspn(prefixes, ",");
+
+    return !strncmp(test->name, prefixes, len) ||
+           (prefixes[len] && has_prefix(test, prefixes + len + 1));
+}
+
 /* Cases for another kernel or driver are not listed as skipped. */
-static bool selected(const TestCase *test, unsigned needs, const char *prefix)
+static bool selected(const TestCase *test, unsigned needs, const char *prefixes)
 {
     needs |= test->needs;
-    return !strncmp(test->name, prefix, strlen(prefix)) &&
+    return has_prefix(test, prefixes) &&
            (env.is_debug || !(needs & NEEDS_DEBUG)) &&
            !(needs & (env.is_vgem ? NEEDS_VIRTIO | NEEDS_3D | NEEDS_BLOB
                                   : NEEDS_VGEM));
@@ -643,7 +667,7 @@ bool tests_soak(unsigned seconds, unsigned seed)
     return soak_run(seconds, seed);
 }
 
-bool tests_run(const char *prefix)
+bool tests_run(const char *prefixes)
 {
     const TestCase *test;
     unsigned count = 0;
@@ -657,14 +681,14 @@ bool tests_run(const char *prefix)
     process_protect(1);
     for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         for (test = groups[i].cases; test->name; test++) {
-            count += selected(test, groups[i].needs, prefix);
+            count += selected(test, groups[i].needs, prefixes);
         }
     }
     report("# %zu MiB of memory", env.memory / MIB);
     report("1..%u", count);
     for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         for (test = groups[i].cases; test->name; test++) {
-            if (selected(test, groups[i].needs, prefix) && !run_case(test)) {
+            if (selected(test, groups[i].needs, prefixes) && !run_case(test)) {
                 return false;
             }
         }

@@ -54,6 +54,7 @@ extern const TestCase tests_queue[];
 extern const TestCase tests_host[];
 extern const TestCase tests_stall[];
 extern const TestCase tests_blob[];
+extern const TestCase tests_config[];
 extern const TestCase tests_stress[];
 extern const TestCase tests_inject[];
 extern const TestCase tests_lifecycle[];
@@ -61,10 +62,10 @@ extern const TestCase tests_vgem[];
 extern const TestCase tests_kernel[];
 
 /*
- * Run the cases whose names begin with @prefix and report them as TAP without
- * numbers. Returns false on failure to run them.
+ * Run the cases whose names begin with one of @prefixes, which commas separate,
+ * and report them as TAP without numbers. Returns false on failure to run them.
  */
-bool tests_run(const char *prefix);
+bool tests_run(const char *prefixes);
 
 /* Run soak_run(); returns false on failure. */
 bool tests_soak(unsigned seconds, unsigned seed);
@@ -114,8 +115,9 @@ void test_skip(const char *why) __attribute__((noreturn));
 /* Write @text to a file that exists. */
 bool write_file(const char *path, const char *text);
 
-/* A value from the driver's statistics. */
+/* A value from the driver's statistics; the same of the device with @dir. */
 long long stat_of(const char *name);
+long long stat_in(const char *dir, const char *name);
 
 /* A value from meminfo, in bytes; -1 if there is none. */
 long long meminfo_of(const char *name);

@@ -40,7 +40,7 @@
 #define NO_LIST "failed to allocate ent list"
 
 /* Guests to run, and numbers of tests that each has planned and reported. */
-static VmConfig guests[16];
+static VmConfig guests[32];
 static struct {
     unsigned planned, results;
 } reported[G_N_ELEMENTS(guests)];
@@ -146,6 +146,21 @@ static const VmConfig configs[] = {
       .tests = "mapping/" },
     /* The other driver that has reclaim; the device is not used. */
     { .name = "vgem", GUEST, .vgem = true, .tests = "" },
+    /* Pages reach the device through an IOMMU: addresses are not physical. */
+    { .name = "gl-iommu", GUEST, .our_device = true,
+      .devices = "-device intel-iommu,intremap=off",
+      .gpu_options = "iommu_platform=on",
+      .kernel_options = "intel_iommu=on iommu=nopt",
+      .tests = "config/,evict/" },
+    /* Bounce buffers that the device reads and writes in place of the pages. */
+    { .name = "gl-bounced", ANY_GUEST, .ram_mib = 320, .swap_mib = 512,
+      .kernel_options = "swiotlb=force", .our_device = true,
+      .gpu_options = "iommu_platform=on", .tests = "config/" },
+    { .name = "two", GUEST, .our_device = true,
+      .devices_after = "-device virtio-gpu-pci,x-reclaim=on",
+      .tests = "config/" },
+    { .name = "gl-zram", ANY_GUEST, .ram_mib = 224, .zram_mib = 160,
+      .our_device = true, .tests = "config/" },
     { .name = "gl-kexec", GUEST, .our_device = true, .tests = "evict/upload",
       .kexec = "evict/download" },
     { .name = "debug-gl", DEBUG_GUEST, .our_device = true, .tests = "" },
@@ -161,11 +176,28 @@ static bool names_device(const char *wanted, const VmConfig *config)
            wanted[strlen(config->name)] == '/';
 }
 
-/* The longer of two prefixes; NULL if they exclude each other. */
-static const char *both(const char *one, const char *other)
+/*
+ * The longer of @wanted and each of @prefixes, which commas separate; NULL if
+ * all exclude it. Free with g_free().
+ */
+static char *both(const char *prefixes, const char *wanted)
 {
-    return g_str_has_prefix(one, other) ? one :
-           g_str_has_prefix(other, one) ? other : NULL;
+    g_auto(GStrv) each = g_strsplit(prefixes, ",", -1);
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+    size_t i;
+
+    if (!each[0]) {
+        return g_strdup(wanted);
+    }
+    for (i = 0; each[i]; i++) {
+        if (g_str_has_prefix(each[i], wanted)) {
+            g_ptr_array_add(found, each[i]);
+        } else if (g_str_has_prefix(wanted, each[i])) {
+            g_ptr_array_add(found, (char *)wanted);
+        }
+    }
+    g_ptr_array_add(found, NULL);
+    return found->len > 1 ? g_strjoinv(",", (char **)found->pdata) : NULL;
 }
 
 int main(int argc, char **argv)

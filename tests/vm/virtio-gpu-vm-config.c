@@ -172,6 +172,30 @@ static void append_kernel(GString *options, const VmConfig *config)
         config->swap_mib ? "swap" : "", config->kernel_options ?: "");
 }
 
+static void append_gpu(GString *options, const VmConfig *config)
+{
+    g_string_append_printf(
+        options, "%s -device virtio-gpu%s-pci,id=gpu0%s%s",
+        config->devices ?: "", config->is_2d ? "" : "-gl",
+        config->our_device ? ",x-reclaim=on" : "",
+        config->blob ? ",blob=on" : "");
+    if (config->gpu_options) {
+        g_string_append_printf(options, ",%s", config->gpu_options);
+    }
+    if (config->hostmem_mib) {
+        /* Of the resources themselves: nothing is compressed to make room. */
+        g_string_append_printf(options, ",max_hostmem=%uM%s",
+                               config->hostmem_mib,
+                               config->our_device && !config->is_2d ?
+                               ",x-compressed-max=1" : "");
+    }
+    if (config->width) {
+        g_string_append_printf(options, ",xres=%u,yres=%u", config->width,
+                               config->height);
+    }
+    g_string_append_printf(options, " %s ", config->devices_after ?: "");
+}
+
 /*
  * Guest memory and, with split-wx, TCG's code buffer are memfds, so that QEMU's
  * anonymous memory consists of host copies of GPU buffers and QEMU's own data.
@@ -191,25 +215,11 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
         "-object memory-backend-memfd,id=ram,size=%uM%s "
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
         "-chardev socket,id=console,path=%s/console -serial chardev:console "
-        "-chardev socket,id=guest,path=%s/guest -serial chardev:guest "
-        "-device virtio-gpu%s-pci,id=gpu0%s%s",
+        "-chardev socket,id=guest,path=%s/guest -serial chardev:guest ",
         config->prealloc ? ",tb-size=" stringify(TB_MIB) : "",
         config->ram_mib, MAX(config->cpus, 1), config->ram_mib,
-        config->prealloc ? ",prealloc=on" : "", dir, dir, dir,
-        config->is_2d ? "" : "-gl", config->our_device ? ",x-reclaim=on" : "",
-        config->blob ? ",blob=on" : "");
-    if (config->hostmem_mib) {
-        /* Of the resources themselves: nothing is compressed to make room. */
-        g_string_append_printf(options, ",max_hostmem=%uM%s",
-                               config->hostmem_mib,
-                               config->our_device && !config->is_2d ?
-                               ",x-compressed-max=1" : "");
-    }
-    if (config->width) {
-        g_string_append_printf(options, ",xres=%u,yres=%u", config->width,
-                               config->height);
-    }
-    g_string_append_c(options, ' ');
+        config->prealloc ? ",prealloc=on" : "", dir, dir, dir);
+    append_gpu(options, config);
     append_disks(options, config, dir);
     append_shares(options, config);
     append_kernel(options, config);

@@ -44,7 +44,10 @@ struct VmConfig {
     unsigned cpus;          /* 0: one */
     unsigned ram_mib;
     unsigned swap_mib;
-    unsigned zram_mib;      /* swap in compressed memory; DESKTOP only */
+    unsigned zram_mib;      /* swap in compressed memory */
+    const char *devices;    /* before the GPU: QEMU's options; may be NULL */
+    const char *devices_after; /* and after it */
+    const char *gpu_options; /* further properties of the GPU; may be NULL */
     unsigned width, height; /* of the screen, in pixels; 0: the default */
     unsigned movable_mib;   /* memory for movable pages only */
     const char *kernel_options; /* for its command line; may be NULL */

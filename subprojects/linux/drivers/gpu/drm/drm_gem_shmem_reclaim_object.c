@@ -3,7 +3,9 @@
  * Reclaim of drm_gem_shmem objects: state, pages and use of an object.
  */
 
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/iommu.h>
 #include <linux/scatterlist.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -117,17 +119,31 @@ reclaim_unmap_attrs(struct drm_gem_shmem_reclaim_object *sobj)
 	       DMA_ATTR_SKIP_CPU_SYNC : 0;
 }
 
+/*
+ * Behind an IOMMU dma_need_sync() only says that there may be something to do.
+ * An IOMMU uses bounce buffers for all pages of a device or for none.
+ */
+static bool reclaim_is_translated(struct device *dev, struct scatterlist *sg)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	return domain && dev_is_dma_coherent(dev) &&
+	       iommu_iova_to_phys(domain, sg_dma_address(sg)) == sg_phys(sg);
+}
+
 static bool reclaim_is_bounced(struct drm_gem_shmem_reclaim_object *sobj)
 {
+	struct device *dev = to_gem(sobj)->dev->dev;
 	struct sg_table *sgt = sobj->shmem->sgt;
 	struct scatterlist *sg;
 	int i;
 
-	if (!sgt || sobj->reclaim->no_dma_sync)
+	if (!sgt || sobj->reclaim->no_dma_sync ||
+	    reclaim_is_translated(dev, sgt->sgl))
 		return false;
 
 	for_each_sgtable_dma_sg(sgt, sg, i) {
-		if (dma_need_sync(to_gem(sobj)->dev->dev, sg_dma_address(sg)))
+		if (dma_need_sync(dev, sg_dma_address(sg)))
 			return true;
 	}
 	return false;
