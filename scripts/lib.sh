@@ -78,8 +78,8 @@ chroot=("$top/scripts/chroot")
 #                  case, and "build" with it, the release's build directory
 #   mirror         passed on to scripts/chroot
 #   out            a directory
-#   minutes, seconds, seed
-#                  whole numbers
+#   minutes, seconds, seed, idle-ms, pairs
+#                  whole numbers; idle-ms is assigned to idle_ms
 #   screen         a size in pixels
 parse_options() {
     local names=" $1 " name value
@@ -109,10 +109,11 @@ parse_options() {
                      die "--$name takes a whole number, not '$value'" ;;
         screen)  [[ $value =~ ^[1-9][0-9]*x[1-9][0-9]*$ ]] ||
                      die "--screen takes a size like 1280x800, not '$value'" ;;
-        seed)    [[ $value =~ ^[0-9]+$ ]] ||
-                     die "--seed takes a number, not '$value'" ;;
+        seed|idle-ms|pairs)
+                 [[ $value =~ ^[0-9]+$ ]] ||
+                     die "--$name takes a number, not '$value'" ;;
         esac
-        printf -v "$name" %s "$value"
+        printf -v "${name//-/_}" %s "$value"
     done
     set_release "${release:-$(default_release)}"
     chroot+=(--release "$release")

@@ -1,12 +1,18 @@
 /*
  * Memory of a desktop: weston and four windows
  *
- * Usage: virtio-gpu-desktop-memory SECONDS WIDTH HEIGHT
+ * Usage: virtio-gpu-desktop-memory SECONDS WIDTH HEIGHT IDLE_MS PAIRS
  *
  * Boots a guest with our driver on our device and a screen of WIDTH x HEIGHT,
  * and prints the buffers in the guest and on the host, in MiB, of weston alone,
  * with four windows of 800 x 600 that glmark2 draws in for SECONDS, and
- * SECONDS after those have stopped. Then the frame rates.
+ * SECONDS after those have stopped. Then the frame rates. IDLE_MS is the
+ * parameter of the driver, 0 for none.
+ *
+ * After that PAIRS pairs of windows draw for SECONDS each, one after the other,
+ * one with pages on demand and the idle timer, the other one without. The order
+ * alternates. Prints the times of a frame, and the median of their ratios with
+ * the least and the largest: other load of the machine affects both the same.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -65,10 +71,64 @@ static void run_windows(VmRun *run, unsigned seconds)
     }
 }
 
-static void measure(VmRun *run, unsigned seconds)
+static void set_parameters(VmRun *run, bool on_demand, unsigned idle_ms)
+{
+    g_free(vm_desktop_shell(
+        run, "cd /sys/module && "
+        "echo %u >drm_gem_shmem_reclaim/parameters/idle_ms && "
+        "echo %u >virtio_gpu/parameters/pages_on_demand", idle_ms, on_demand));
+}
+
+/* Milliseconds that a frame takes in a new window; 0 if it failed. */
+static double frame_ms(VmRun *run, unsigned seconds)
+{
+    g_autofree char *answer = vm_desktop_shell(
+        run, "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland -s 800x600 "
+        "-b texture:duration=%u 2>/dev/console | "
+        "sed -n 's/.*FrameTime: \\([0-9.]*\\) ms.*/\\1/p'", seconds);
+
+    return answer ? g_ascii_strtod(answer, NULL) : 0;
+}
+
+static int compare_doubles(const void *one, const void *other)
+{
+    double a = *(const double *)one, b = *(const double *)other;
+
+    return (a > b) - (a < b);
+}
+
+static void measure_pairs(VmRun *run, unsigned seconds, unsigned idle_ms,
+                          unsigned pairs)
+{
+    g_autofree double *ratios = g_new(double, pairs);
+    unsigned i, turn;
+
+    printf("%-13s %11s %11s %11s\n", "ms per frame", "off", "on", "on/off");
+    for (i = 0; i < pairs; i++) {
+        double ms[2];
+
+        for (turn = 0; turn < 2; turn++) {
+            bool on = (turn + i) % 2;
+
+            set_parameters(run, on, on ? idle_ms : 0);
+            ms[on] = frame_ms(run, seconds);
+        }
+        ratios[i] = ms[0] ? ms[1] / ms[0] : 0;
+        printf("pair %-8u %11.3f %11.3f %11.3f\n", i + 1, ms[0], ms[1],
+               ratios[i]);
+        fflush(stdout);
+    }
+    qsort(ratios, pairs, sizeof(*ratios), compare_doubles);
+    printf("%-13s %23s %11.3f (%.3f to %.3f)\n", "median", "",
+           (ratios[pairs / 2] + ratios[(pairs - 1) / 2]) / 2, ratios[0],
+           ratios[pairs - 1]);
+}
+
+static void measure(VmRun *run, unsigned seconds, unsigned idle_ms)
 {
     g_autofree char *rates = NULL;
 
+    set_parameters(run, true, idle_ms);
     print_head();
     vm_desktop_start_weston(run);
     print_row(run, "weston");
@@ -93,15 +153,17 @@ int main(int argc, char **argv)
         .our_driver = true, .our_device = true, .cpus = 2, .ram_mib = 1024,
         .zram_mib = 512,
     };
-    unsigned seconds;
+    unsigned seconds, idle_ms, pairs;
     VmRun *run;
     bool passed;
 
-    if (argc != 4 || qemu_strtoui(argv[1], NULL, 10, &seconds) ||
+    if (argc != 6 || qemu_strtoui(argv[1], NULL, 10, &seconds) ||
         qemu_strtoui(argv[2], NULL, 10, &config.width) ||
-        qemu_strtoui(argv[3], NULL, 10, &config.height)) {
+        qemu_strtoui(argv[3], NULL, 10, &config.height) ||
+        qemu_strtoui(argv[4], NULL, 10, &idle_ms) ||
+        qemu_strtoui(argv[5], NULL, 10, &pairs)) {
         fprintf(stderr, "Usage: virtio-gpu-desktop-memory SECONDS WIDTH "
-                "HEIGHT\n");
+                "HEIGHT IDLE_MS PAIRS\n");
         return EXIT_FAILURE;
     }
     if (!vm_program_can_run(&config)) {
@@ -109,7 +171,10 @@ int main(int argc, char **argv)
     }
     run = vm_run_start_desktop(&config, vm_program_progress);
     if (!vm_run_result(run)->problem) {
-        measure(run, seconds);
+        measure(run, seconds, idle_ms);
+    }
+    if (pairs && !vm_run_result(run)->problem) {
+        measure_pairs(run, seconds, idle_ms, pairs);
     }
     vm_run_stop(run);
     passed = !vm_run_result(run)->problem;
