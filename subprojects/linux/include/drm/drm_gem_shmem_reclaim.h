@@ -17,7 +17,6 @@
 #include <drm/drm_gem_shmem_reclaim_compat.h>
 
 struct dentry;
-struct dma_buf;
 struct drm_device;
 struct drm_file;
 struct drm_gem_object;
@@ -393,8 +392,6 @@ int drm_gem_shmem_reclaim_gem_vmap(struct drm_gem_shmem_reclaim_object *sobj,
 void drm_gem_shmem_reclaim_gem_vunmap(struct drm_gem_shmem_reclaim_object *sobj,
 				      struct drm_gem_shmem_object *shmem,
 				      struct iosys_map *map);
-struct dma_buf *drm_gem_shmem_reclaim_export(struct drm_gem_object *obj,
-					     int flags);
 int drm_gem_shmem_reclaim_handle_to_fd(struct drm_device *dev,
 				       struct drm_file *file, u32 handle,
 				       u32 flags, int *fd,

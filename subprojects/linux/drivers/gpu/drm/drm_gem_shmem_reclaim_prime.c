@@ -5,9 +5,11 @@
  *
  * Callbacks for drivers whose device needs nothing done beforehand. Others call
  * drm_gem_shmem_reclaim_pin() and drm_gem_shmem_reclaim_retain() themselves.
+ *
+ * drm_gem_prime_export() puts mappings of a dma-buf into the address space of
+ * the DRM device, where reclaim clears them. Drivers that export otherwise must
+ * do the same.
  */
-
-#include <linux/dma-buf.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_prime.h>
@@ -109,27 +111,6 @@ void drm_gem_shmem_reclaim_gem_vunmap(struct drm_gem_shmem_reclaim_object *sobj,
 		drm_gem_shmem_reclaim_gem_unpin(sobj, shmem);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_gem_vunmap);
-
-/**
- * drm_gem_shmem_reclaim_export - &drm_gem_object_funcs.export
- * @obj: the object
- * @flags: flags of the dma-buf's file
- *
- * Mappings of the dma-buf lie in the device's address space, like those of the
- * device's file, so that reclaim clears both.
- *
- * Returns: the dma-buf or an error pointer.
- */
-struct dma_buf *drm_gem_shmem_reclaim_export(struct drm_gem_object *obj,
-					     int flags)
-{
-	struct dma_buf *buf = drm_gem_prime_export(obj, flags);
-
-	if (!IS_ERR(buf))
-		buf->file->f_mapping = obj->dev->anon_inode->i_mapping;
-	return buf;
-}
-EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_export);
 
 static int reclaim_begin_export(struct drm_gem_shmem_reclaim_object *sobj)
 {

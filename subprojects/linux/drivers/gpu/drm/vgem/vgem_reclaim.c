@@ -157,7 +157,6 @@ static int vgem_reclaim_mmap(struct drm_gem_object *obj,
 static const struct drm_gem_object_funcs vgem_reclaim_funcs = {
 	.free = vgem_reclaim_free,
 	.print_info = drm_gem_shmem_object_print_info,
-	.export = drm_gem_shmem_reclaim_export,
 	.pin = vgem_reclaim_pin,
 	.unpin = vgem_reclaim_unpin,
 	.get_sg_table = drm_gem_shmem_object_get_sg_table,
