@@ -74,10 +74,10 @@ static void test_weston(VmRun *run)
 static void start_client_with_our_mesa(VmRun *run, const char *options)
 {
     g_autofree char *drivers = vm_build_path("mesa/dri");
-    g_autofree char *variable = g_strconcat("LIBGL_DRIVERS_PATH=", drivers,
-                                            NULL);
+    g_autofree char *variables = g_strdup_printf(
+        "LIBGL_DRIVERS_PATH=%s LD_LIBRARY_PATH=%s", drivers, drivers);
 
-    vm_desktop_start_client(run, "client", variable, options);
+    vm_desktop_start_client(run, "client", variables, options);
     g_free(ask_client(run, "draw 5"));
     /* Fails if it has the distribution's driver. */
     g_free(vm_desktop_shell(

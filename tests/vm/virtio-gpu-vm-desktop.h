@@ -35,7 +35,7 @@ char *vm_desktop_shell(VmRun *run, const char *format, ...)
 
 /*
  * Start gl-client (tests/desktop/gl-client.c) as @name with @options.
- * @environment is an assignment such as "LIBGL_DRIVERS_PATH=/src/x", or "".
+ * @environment has assignments such as "LIBGL_DRIVERS_PATH=/src/x", or is "".
  */
 void vm_desktop_start_client(VmRun *run, const char *name,
                              const char *environment, const char *options);
