@@ -490,22 +490,32 @@ static int virtio_gpu_reclaim_virgl_transfer_3d(
 /* Contexts. */
 
 /*
- * The capability bits of a capset VIRGL2, and that of persistent mappings: see
+ * What guests do not get of a capset VIRGL2, by offsets of its words: see
  * virgl_caps_v2 in virglrenderer's virgl_hw.h, which is not installed.
  */
-#define CAPABILITY_BITS         392
-#define CAP_ARB_BUFFER_STORAGE  (1u << 31)
+static const struct {
+    uint32_t offset, bits;
+} virtio_gpu_reclaim_virgl_not_offered[] = {
+    /*
+     * ARB_BUFFER_STORAGE: the storage of persistent mappings is created by a
+     * command in a stream, which virgl_reclaim_submit() rejects.
+     */
+    { 392, 1u << 31 },
+    /*
+     * COPY_TRANSFER_BOTH_DIRECTIONS: to copy from a texture to another
+     * resource's guest pages the renderer wants the texture to have some, too,
+     * which one that is evicted, or that no program has mapped, does not.
+     */
+    { 688, 1u << 7 },
+};
 
-/*
- * Guests do not get persistent mappings: their storage is created by a command
- * in a stream, which virgl_reclaim_submit() rejects.
- */
 static void *virtio_gpu_reclaim_virgl_get_capset(VirtIOGPU *g, uint32_t id,
                                                  uint32_t version,
                                                  uint32_t *size)
 {
     uint32_t max_version, bits;
     uint8_t *capset;
+    size_t i;
 
     virgl_renderer_get_cap_set(id, &max_version, size);
     if (!*size) {
@@ -513,11 +523,15 @@ static void *virtio_gpu_reclaim_virgl_get_capset(VirtIOGPU *g, uint32_t id,
     }
     capset = g_malloc0(*size);
     virgl_renderer_fill_caps(id, version, capset);
-    if (id == VIRTIO_GPU_CAPSET_VIRGL2 &&
-        *size >= CAPABILITY_BITS + sizeof(bits)) {
-        memcpy(&bits, capset + CAPABILITY_BITS, sizeof(bits));
-        bits &= ~CAP_ARB_BUFFER_STORAGE;
-        memcpy(capset + CAPABILITY_BITS, &bits, sizeof(bits));
+    for (i = 0; id == VIRTIO_GPU_CAPSET_VIRGL2 &&
+                i < ARRAY_SIZE(virtio_gpu_reclaim_virgl_not_offered); i++) {
+        uint32_t at = virtio_gpu_reclaim_virgl_not_offered[i].offset;
+
+        if (*size >= at + sizeof(bits)) {
+            memcpy(&bits, capset + at, sizeof(bits));
+            bits &= ~virtio_gpu_reclaim_virgl_not_offered[i].bits;
+            memcpy(capset + at, &bits, sizeof(bits));
+        }
     }
     return capset;
 }
