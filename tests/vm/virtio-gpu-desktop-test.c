@@ -66,6 +66,23 @@ static void test_weston(VmRun *run)
 }
 
 /*
+ * Vulkan of the guest's Mesa on that of the host's (lavapipe, if it has no GPU),
+ * through host blobs. There are no windows: a swapchain takes dma-bufs of the
+ * host, for which lavapipe wants /dev/udmabuf.
+ */
+static void test_vulkan(VmRun *run)
+{
+    g_autofree char *output = vm_desktop_shell(
+        run, "VK_DRIVER_FILES=/usr/share/vulkan/icd.d/virtio_icd.json "
+        "vulkaninfo --summary | grep -E 'driverName|deviceName'");
+    const char *device = output ? strstr(output, "deviceName") : NULL;
+
+    g_test_message("%s", output);
+    g_assert_nonnull(device);
+    g_assert_nonnull(strstr(device, "Virtio-GPU Venus"));
+}
+
+/*
  * Mesa whose cache is purgeable (subprojects/mesa)
  */
 
@@ -170,6 +187,8 @@ static const VmDesktopCase cases[] = {
     { { .name = "desktop/textures", DESKTOP, OUR_DEVICE, .zram_mib = 64 },
       test_textures },
     { { .name = "desktop/weston", DESKTOP, OUR_DEVICE }, test_weston },
+    { { .name = "desktop/vulkan", DESKTOP, OUR_DRIVER, OUR_DEVICE,
+        .venus = true }, test_vulkan },
     { { .name = "desktop/mesa/commands", DESKTOP, OUR_DRIVER, OUR_DEVICE },
       test_mesa_commands },
     { { .name = "desktop/mesa/stock-driver", DESKTOP, OUR_DEVICE },

@@ -13,6 +13,9 @@
 /* TCG's code buffer, which a guest with a desktop fills while it boots. */
 #define TB_MIB 64
 
+/* Venus runs in it. */
+#define RENDER_SERVER "/usr/libexec/virgl_render_server"
+
 /* Root directory of the guest with a desktop: see scripts/chroot. */
 #define DESKTOP_ROOT "/desktop"
 
@@ -95,6 +98,9 @@ char *vm_config_missing(const VmConfig *config)
 
     if (!g_getenv("QTEST_QEMU_BINARY")) {
         return g_strdup("QTEST_QEMU_BINARY is not set");
+    }
+    if (config->venus && access(RENDER_SERVER, X_OK) < 0) {
+        return g_strdup("this release has no " RENDER_SERVER);
     }
     for (i = 0; i < G_N_ELEMENTS(needed); i++) {
         if (access(needed[i], R_OK) < 0) {
@@ -181,6 +187,9 @@ static void append_gpu(GString *options, const VmConfig *config)
         config->blob ? ",blob=on" : "");
     if (config->gpu_options) {
         g_string_append_printf(options, ",%s", config->gpu_options);
+    }
+    if (config->venus) {
+        g_string_append(options, ",blob=on,venus=on,hostmem=1G");
     }
     if (config->hostmem_mib) {
         /* Of the resources themselves: nothing is compressed to make room. */

@@ -33,6 +33,7 @@ struct VmConfig {
     bool our_device;
     bool is_2d;             /* the device without virglrenderer */
     bool blob;              /* with blobs, also on hosts without udmabuf */
+    bool venus;             /* with Vulkan, and so with host blobs: QEMU 10.0 */
     bool debug_kernel;      /* KASAN, lockdep, ... */
     /*
      * May be NULL. In TESTS: called with each line of TAP, which has no
