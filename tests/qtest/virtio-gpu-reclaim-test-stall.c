@@ -264,9 +264,9 @@ static bool measure_create(bool stock, Cost cost[STATES])
 
 /*
  * With 1 and 64 sub-contexts, 10 and 1000 resources, and with ids that a table
- * of a power of two would have in one place. The aim is 1.5 times what the stock
- * device takes. To create one takes more, as new storage is cleared, and to unref
- * one 1.4 to 1.52 times as much, from run to run: tables are keyed at random.
+ * of a power of two would have in one place. The aim is 1.5 times what the
+ * stock device takes. To create one takes more, as new storage is cleared, and
+ * to unref one 1.4 to 1.52 times as much: tables are keyed at random.
  */
 static void test_create(const void *data)
 {
