@@ -189,6 +189,7 @@ void virtio_gpu_ledger_clear(VirtIOGPULedger *ledger, bool defer)
 
     ledger->deferred_overhead = defer ? stats->overhead_bytes : 0;
     stats->overhead_bytes = ledger->deferred_overhead;
+    stats->object_bytes = 0;
     if (defer) {
         stats->deferred += stats->in[VIRTIO_GPU_LEDGER_RESIDENT].resources +
                            stats->in[VIRTIO_GPU_LEDGER_EVICTED].resources;
@@ -442,6 +443,20 @@ void virtio_gpu_ledger_skip(VirtIOGPULedger *ledger,
     to.skip = reason;
     virtio_gpu_ledger_change(ledger, entry, to);
     ledger->stats.compressed.skipped[reason]++;
+}
+
+void virtio_gpu_ledger_set_objects(VirtIOGPULedger *ledger, guint64 bytes)
+{
+    ledger->stats.overhead_bytes += bytes - ledger->stats.object_bytes;
+    ledger->stats.object_bytes = bytes;
+}
+
+guint64 virtio_gpu_ledger_room(const VirtIOGPULedger *ledger)
+{
+    guint64 used = virtio_gpu_ledger_used(ledger);
+
+    return !ledger->limit ? G_MAXUINT64 :
+           used < ledger->limit ? ledger->limit - 1 - used : 0;
 }
 
 void virtio_gpu_ledger_error(VirtIOGPULedger *ledger)

@@ -120,8 +120,9 @@ typedef struct VirtIOGPULedgerStats {
     /* Host memory: storage, compressed contents, deferred, arrays ... */
     guint64 host_bytes;
     guint64 host_bytes_peak;
-    /* ... and the overhead of all resources and of deferred storage. */
+    /* ... and the overhead of all resources, deferred storage, objects. */
     guint64 overhead_bytes;
+    guint64 object_bytes;           /* of that: objects of contexts */
     guint64 attaches;
     guint64 detaches;
     guint64 purges;
@@ -345,6 +346,21 @@ void virtio_gpu_ledger_decompress(VirtIOGPULedger *ledger,
 void virtio_gpu_ledger_skip(VirtIOGPULedger *ledger,
                             VirtIOGPULedgerEntry *entry,
                             VirtIOGPULedgerSkip reason);
+
+/**
+ * virtio_gpu_ledger_set_objects: Objects of contexts take so much now.
+ * @ledger: the ledger
+ * @bytes: of host memory, besides the storage that they refer to
+ */
+void virtio_gpu_ledger_set_objects(VirtIOGPULedger *ledger, guint64 bytes);
+
+/**
+ * virtio_gpu_ledger_room: Bytes that can be allocated below the limit.
+ * @ledger: the ledger
+ *
+ * Returns: bytes; G_MAXUINT64 if there is no limit.
+ */
+guint64 virtio_gpu_ledger_room(const VirtIOGPULedger *ledger);
 
 /**
  * virtio_gpu_ledger_error: A command, or one resource of a purge, was rejected.

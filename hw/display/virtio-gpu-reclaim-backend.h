@@ -188,6 +188,10 @@ typedef struct VirtIOGPUReclaimBackend {
     int (*ctx_attach)(VirtIOGPU *g, uint32_t ctx, void *res);
     int (*ctx_detach)(VirtIOGPU *g, uint32_t ctx, void *res);
     int (*submit)(VirtIOGPU *g, uint32_t ctx, void *commands, size_t words);
+    /* From now on submit() returns -EDQUOT if new objects take more bytes. */
+    void (*set_object_room)(VirtIOGPU *g, uint64_t bytes);
+    /* Host memory of objects in contexts, in bytes. */
+    uint64_t (*object_bytes)(VirtIOGPU *g);
     void (*ctx_foreach)(VirtIOGPU *g, VirtIOGPUReclaimCtxFunc func,
                         void *opaque);
 

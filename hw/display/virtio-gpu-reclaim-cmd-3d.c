@@ -8,6 +8,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/units.h"
 #include "trace.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "virtio-gpu-reclaim-backend.h"
@@ -15,6 +16,9 @@
 #include "virtio-gpu-reclaim-request.h"
 #include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-validate.h"
+
+/* Room that is made for objects at a time, so that it is made seldom. */
+#define OBJECT_ROOM (1 * MiB)
 
 /* Reject @cmd if it failed because of its context. */
 static void virtio_gpu_reclaim_ctx_result(struct virtio_gpu_ctrl_command *cmd,
@@ -33,6 +37,7 @@ static void virtio_gpu_reclaim_ctx_result(struct virtio_gpu_ctrl_command *cmd,
         break;
     case -ENOMEM:
     case -ENOSPC:
+    case -EDQUOT:
         error = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         break;
     default:
@@ -42,6 +47,7 @@ static void virtio_gpu_reclaim_ctx_result(struct virtio_gpu_ctrl_command *cmd,
     virtio_gpu_reclaim_reject(cmd, error, "context %u: %s",
                               cmd->cmd_hdr.ctx_id,
                               ret == -ENOSPC ? "over x-max-contexts" :
+                              ret == -EDQUOT ? "objects over max_hostmem" :
                                                strerror(-ret));
 }
 
@@ -96,12 +102,19 @@ static void virtio_gpu_reclaim_cmd_ctx_create(
         MIN(le32_to_cpu(cc.nlen), sizeof(cc.debug_name))));
 }
 
+static void virtio_gpu_reclaim_count_objects(VirtIOGPU *g)
+{
+    virtio_gpu_ledger_set_objects(g->reclaim->ledger,
+                                  g->reclaim->backend->object_bytes(g));
+}
+
 static void virtio_gpu_reclaim_cmd_ctx_destroy(
     VirtIOGPU *g, struct virtio_gpu_ctrl_command *cmd)
 {
     trace_virtio_gpu_cmd_ctx_destroy(cmd->cmd_hdr.ctx_id);
     virtio_gpu_reclaim_ctx_result(cmd, g->reclaim->backend->ctx_destroy(
         g, cmd->cmd_hdr.ctx_id));
+    virtio_gpu_reclaim_count_objects(g);
 }
 
 static void virtio_gpu_reclaim_cmd_ctx_resource(
@@ -128,6 +141,30 @@ static void virtio_gpu_reclaim_cmd_ctx_resource(
     }
 }
 
+/* New objects have to fit the limit: if they do not, room is made once. */
+static int virtio_gpu_reclaim_submit_objects(VirtIOGPU *g, uint32_t ctx,
+                                             void *commands, size_t words)
+{
+    VirtIOGPUReclaim *r = g->reclaim;
+    int ret;
+
+    r->backend->set_object_room(g, virtio_gpu_ledger_room(r->ledger));
+    ret = virtio_gpu_reclaim_submit(g, ctx, commands, words);
+    if (ret == -EDQUOT) {
+        int room = virtio_gpu_reclaim_make_room(g, OBJECT_ROOM);
+
+        if (room == -EAGAIN) {
+            return room;
+        }
+        if (room == 0) {
+            r->backend->set_object_room(g, virtio_gpu_ledger_room(r->ledger));
+            ret = virtio_gpu_reclaim_submit(g, ctx, commands, words);
+        }
+    }
+    virtio_gpu_reclaim_count_objects(g);
+    return ret;
+}
+
 static void virtio_gpu_reclaim_cmd_submit(VirtIOGPU *g,
                                           struct virtio_gpu_ctrl_command *cmd)
 {
@@ -142,8 +179,8 @@ static void virtio_gpu_reclaim_cmd_submit(VirtIOGPU *g,
     if (!commands) {
         return;
     }
-    ret = virtio_gpu_reclaim_submit(g, cs.hdr.ctx_id, commands,
-                                    cs.size / sizeof(uint32_t));
+    ret = virtio_gpu_reclaim_submit_objects(g, cs.hdr.ctx_id, commands,
+                                            cs.size / sizeof(uint32_t));
     if (ret == -EAGAIN) {
         virtio_gpu_reclaim_suspend(cmd);
         return;

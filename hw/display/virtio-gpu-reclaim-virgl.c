@@ -634,6 +634,21 @@ static int virtio_gpu_reclaim_virgl_try_submit(VirtIOGPU *g, uint32_t ctx,
                                               virgl_reclaim_try_submit);
 }
 
+static void virtio_gpu_reclaim_virgl_set_object_room(VirtIOGPU *g,
+                                                     uint64_t bytes)
+{
+    struct virgl_reclaim *vr = virtio_gpu_reclaim_virgl_vr(g);
+    uint64_t used = virgl_reclaim_object_bytes(vr);
+
+    virgl_reclaim_set_max_object_bytes(vr, bytes > UINT64_MAX - used ?
+                                           UINT64_MAX : used + bytes);
+}
+
+static uint64_t virtio_gpu_reclaim_virgl_object_bytes(VirtIOGPU *g)
+{
+    return virgl_reclaim_object_bytes(virtio_gpu_reclaim_virgl_vr(g));
+}
+
 typedef struct VirtIOGPUReclaimVirglCtx {
     VirtIOGPUReclaimCtxFunc func;
     void *opaque;
@@ -864,6 +879,8 @@ static const VirtIOGPUReclaimBackend virtio_gpu_reclaim_virgl = {
     .ctx_attach = virtio_gpu_reclaim_virgl_ctx_attach,
     .ctx_detach = virtio_gpu_reclaim_virgl_ctx_detach,
     .submit = virtio_gpu_reclaim_virgl_submit,
+    .set_object_room = virtio_gpu_reclaim_virgl_set_object_room,
+    .object_bytes = virtio_gpu_reclaim_virgl_object_bytes,
     .ctx_foreach = virtio_gpu_reclaim_virgl_ctx_foreach,
     .trim = virgl_reclaim_trim,
     .reset = virtio_gpu_reclaim_virgl_reset,

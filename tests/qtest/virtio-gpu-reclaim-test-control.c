@@ -196,7 +196,8 @@ static void test_limit_purged(const void *data)
     const uint64_t limit = 100 * 1000;
     const Device *dev = data;
     QVirtioGPU *gpu = start_with(dev, ",max_hostmem=100000");
-    uint64_t each = BYTES + OVERHEAD(dev);
+    uint64_t overhead = OVERHEAD(dev) + SURFACE_OVERHEAD;
+    uint64_t each = BYTES + overhead;
     /* SET_FRAMEBUFFER_STATE with 8 colour buffers and no other. */
     uint32_t bind[3 + 8] = { 5 | 10 << 16, 8, 0 };
     uint32_t n = 0, i;
@@ -224,7 +225,7 @@ static void test_limit_purged(const void *data)
     g_assert_cmpuint(get_stat(gpu, "restores"), ==, 8);
     advance_ms(gpu, 2000);
     wait_for(gpu, "compressed", "resources",
-             8 - (limit / 16 * 15 - n * OVERHEAD(dev)) / BYTES);
+             8 - (limit / 16 * 15 - n * overhead) / BYTES);
     g_assert_cmpuint(get_stat(gpu, "used-bytes"), <, limit);
     qvirtio_gpu_shutdown(gpu);
 }

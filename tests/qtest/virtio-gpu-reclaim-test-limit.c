@@ -370,6 +370,126 @@ static void test_contexts(const void *data)
     stop_limited(&l);
 }
 
+/* Words that create one object with the handle @handle, of each kind. */
+typedef struct Kind {
+    const char *name;
+    unsigned n;
+    uint32_t words[14];         /* without the header; [0] is the handle */
+    uint32_t type;
+    const char *text;           /* what follows the words */
+} Kind;
+
+/* Eight instructions of a shader. */
+#define ADD "ADD TEMP[0], TEMP[0], IN[0]\n"
+#define ADD_8(n) \
+    #n "1: " ADD #n "2: " ADD #n "3: " ADD #n "4: " ADD \
+    #n "5: " ADD #n "6: " ADD #n "7: " ADD #n "8: " ADD
+
+static const Kind kinds[] = {
+    { "blend", 11, { 0 }, 1 },
+    { "rasterizer", 9, { 0 }, 2 },
+    { "depth-stencil-alpha", 5, { 0 }, 3 },
+    /* For vertices, so many bytes of text, 1000 tokens, no stream-out. */
+    { "shader", 5, { 0, 0, 0, 1000, 0 }, 4,
+      "VERT\nDCL OUT[0], POSITION\n0: END\n" },
+    { "long shader", 5, { 0, 0, 0, 1000, 0 }, 4,
+      "VERT\nDCL IN[0]\nDCL OUT[0], POSITION\nDCL TEMP[0]\n"
+      "0: MOV TEMP[0], IN[0]\n"
+      ADD_8(1) ADD_8(2) ADD_8(3) ADD_8(4) ADD_8(5) ADD_8(6) ADD_8(7) ADD_8(8)
+      "90: MOV OUT[0], TEMP[0]\n91: END\n" },
+    /* One element: offset, divisor, buffer, format. */
+    { "vertex-elements", 5, { 0, 0, 0, 0, 31 }, 5 },
+    { "sampler-view", 6, { 0, 1, FORMAT | TARGET_2D << 24, 0, 0, 0x688 }, 6 },
+    { "sampler-view of another format", 6,
+      { 0, 1, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM | TARGET_2D << 24, 0, 0, 0x688 },
+      6 },
+    { "sampler-state", 9, { 0 }, 7 },
+    { "surface", 5, { 0, 1, FORMAT, 0, 0 }, 8 },
+    { "surface of another format", 5,
+      { 0, 1, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 0, 0 }, 8 },
+    { "query", 4, { 0, 0, 0, 2 }, 9 },
+    { "stream-out-target", 4, { 0, 3, 0, 16 }, 10 },
+};
+
+#define STREAMS 32
+
+/* A stream of @n objects of a kind with handles from @first on. */
+static void add_objects(const Limited *l, uint32_t ctx, const Kind *kind,
+                        uint32_t first, uint32_t n)
+{
+    size_t text = kind->text ? strlen(kind->text) + 1 : 0;
+    size_t words = kind->n + DIV_ROUND_UP(text, 4);
+    size_t bytes = n * (1 + words) * 4;
+    g_autofree uint8_t *cmd =
+        g_malloc0(sizeof(struct virtio_gpu_cmd_submit) + bytes);
+    struct virtio_gpu_cmd_submit *header = (void *)cmd;
+    uint32_t *at = (uint32_t *)(header + 1);
+    uint32_t i;
+
+    header->size = cpu_to_le32(bytes);
+    for (i = 0; i < n; i++, at += 1 + words) {
+        at[0] = 1 | kind->type << 8 | words << 16;
+        memcpy(at + 1, kind->words, kind->n * 4);
+        at[1] = first + i;
+        if (text) {
+            at[3] = text;
+            memcpy(at + 1 + kind->n, kind->text, text);
+        }
+    }
+    add(l, cmd, sizeof(*header) + bytes, VIRTIO_GPU_CMD_SUBMIT_3D, ctx);
+}
+
+/* Objects of contexts, which streams create: however many are tried. */
+static void check_objects(const Device *dev, const Kind *kind)
+{
+    Limited l = start_limited(dev, "");
+    struct virtio_gpu_ctrl_hdr destroy = { 0 };
+    struct virtio_gpu_resource_create_3d query = buffer_3d(2, 16);
+    struct virtio_gpu_resource_create_3d target = buffer_3d(3, 16);
+    const uint32_t each = kind->text ? 16 : 128;
+    uint32_t good = 0, handle = 1, i;
+    unsigned n;
+
+    query.bind = cpu_to_le32(1 << 17);          /* CUSTOM */
+    target.bind = cpu_to_le32(1 << 11);         /* STREAM_OUTPUT */
+    add_create(&l, texture_3d(1));
+    add_create(&l, query);
+    add_create(&l, target);
+    for (i = 1; i <= 3; i++) {
+        add_ctx_attach(&l, 1, i);
+    }
+    g_assert_cmpuint(send_batch(&l), ==, 6);
+    do {
+        for (i = 0; i < STREAMS; i++, handle += each) {
+            add_objects(&l, 1, kind, handle, each);
+        }
+        n = send_batch(&l);
+        good += n;
+    } while (n == STREAMS);
+    g_test_message("%s: %u objects, RssAnon %" PRIu64 " bytes each", kind->name,
+                   good * each, rss_growth(&l) / MAX(good * each, 1));
+    check_limited(&l, 0);
+    g_assert_cmpuint(good, >, 0);
+    g_assert_cmpuint(get_stat(l.gpu, "object-bytes"), >, LIMIT / 10 * 9);
+
+    /* The context goes on, and its objects end with it. */
+    add_objects(&l, 1, kind, 1, 1);
+    g_assert_cmpuint(send_batch(&l), ==, 1);
+    add(&l, &destroy, sizeof(destroy), VIRTIO_GPU_CMD_CTX_DESTROY, 1);
+    g_assert_cmpuint(send_batch(&l), ==, 1);
+    g_assert_cmpuint(get_stat(l.gpu, "object-bytes"), ==, 0);
+    stop_limited(&l);
+}
+
+static void test_objects(const void *data)
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+        check_objects(data, &kinds[i]);
+    }
+}
+
 static const Case cases[] = {
     { "unref-with-view", test_unref_with_view, ON_GL_PCI },
     { "create-in-stream", test_create_in_stream, ON_GL_PCI },
@@ -377,6 +497,7 @@ static const Case cases[] = {
     { "staging", test_staging, ON_GL_PCI },
     { "tiny", test_tiny, ON_PCI },
     { "contexts", test_contexts, ON_GL_PCI },
+    { "objects", test_objects, ON_GL_PCI },
 };
 
 void add_limit_cases(void)

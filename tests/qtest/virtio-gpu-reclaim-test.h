@@ -76,6 +76,9 @@ extern const Device dev_2d, dev_gl, dev_2d_mmio, dev_gl_mmio;
 /* Overhead of a texture of SIDE x SIDE: host memory besides its storage. */
 #define OVERHEAD(dev) ((dev)->gl ? 3072u + 128u : 640u)
 
+/* The same for a surface or view in a context. */
+#define SURFACE_OVERHEAD 4096u
+
 /* Devices that a case runs on. */
 enum {
     ON_2D_PCI = 1 << 0,

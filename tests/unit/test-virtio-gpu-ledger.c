@@ -278,6 +278,35 @@ static void test_compress(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats->host_bytes, ==, 0);
 }
 
+/* Objects of contexts count as overhead, for the limit, too. */
+static void test_objects(Fixture *f, gconstpointer data)
+{
+    VirtIOGPULedger *unlimited = virtio_gpu_ledger_new(0);
+
+    g_assert_cmpuint(virtio_gpu_ledger_room(unlimited), ==, G_MAXUINT64);
+    virtio_gpu_ledger_free(unlimited);
+    virtio_gpu_ledger_add(f->ledger, 7, 100, 10, NULL);
+    g_assert_cmpuint(virtio_gpu_ledger_room(f->ledger), ==, LIMIT - 111);
+    virtio_gpu_ledger_set_objects(f->ledger, 50);
+    g_assert_cmpuint(f->stats->object_bytes, ==, 50);
+    g_assert_cmpuint(f->stats->overhead_bytes, ==, 60);
+    virtio_gpu_ledger_set_objects(f->ledger, 20);
+    g_assert_cmpuint(f->stats->overhead_bytes, ==, 30);
+    g_assert_cmpuint(virtio_gpu_ledger_room(f->ledger), ==, LIMIT - 131);
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(f->ledger, LIMIT - 131), ==, 0);
+    g_assert_cmpuint(virtio_gpu_ledger_lacks(f->ledger, LIMIT - 130), ==, 1);
+    virtio_gpu_ledger_set_objects(f->ledger, LIMIT);
+    g_assert_cmpuint(virtio_gpu_ledger_room(f->ledger), ==, 0);
+
+    /* After a reset they are there until storage is released. */
+    virtio_gpu_ledger_set_objects(f->ledger, 20);
+    virtio_gpu_ledger_clear(f->ledger, true);
+    g_assert_cmpuint(f->stats->object_bytes, ==, 0);
+    g_assert_cmpuint(f->stats->overhead_bytes, ==, 30);
+    virtio_gpu_ledger_release_all(f->ledger);
+    g_assert_cmpuint(f->stats->overhead_bytes, ==, 0);
+}
+
 /* The backing of a compressed resource stays, and can be detached. */
 static void test_compress_attached(Fixture *f, gconstpointer data)
 {
@@ -761,6 +790,7 @@ int main(int argc, char **argv)
     ADD(skip);
     ADD(limit);
     ADD(overhead);
+    ADD(objects);
     ADD(purge_never_peaks);
     ADD(remove);
     ADD(blob);

@@ -430,6 +430,29 @@ const struct virgl_renderer_resource_create_args *virgl_reclaim_resource_args(
 void virgl_reclaim_set_max_contexts(struct virgl_reclaim *vr, uint32_t max);
 
 /**
+ * virgl_reclaim_set_max_object_bytes: Limit the memory of contexts' objects.
+ * @vr: instance
+ * @max: bytes of all of them, as virgl_reclaim_object_bytes() has it;
+ *       UINT64_MAX, as at the start: no limit
+ *
+ * A stream whose new objects would exceed it is rejected.
+ */
+void virgl_reclaim_set_max_object_bytes(struct virgl_reclaim *vr, uint64_t max);
+
+/**
+ * virgl_reclaim_object_bytes: Estimate what the objects of contexts take.
+ * @vr: instance
+ *
+ * Of renderer, GL and this library, for all objects that command streams have
+ * created (states, shaders, views, surfaces, queries, stream-out targets), without
+ * the storage that they refer to. Measured with llvmpipe. What a context in error
+ * has created counts until it is destroyed.
+ *
+ * Returns: bytes.
+ */
+uint64_t virgl_reclaim_object_bytes(const struct virgl_reclaim *vr);
+
+/**
  * virgl_reclaim_ctx_create: Create a context.
  * @vr: instance
  * @ctx: its id
@@ -514,7 +537,8 @@ void virgl_reclaim_ctx_foreach(
  *   offset for an address of the process;
  * - PIPE_RESOURCE_CREATE: its storage belongs to no resource, and the renderer
  *   leaks it when the context is destroyed;
- * - CREATE_SUB_CTX over the limit of virgl_reclaim_set_max_contexts().
+ * - CREATE_SUB_CTX over the limit of virgl_reclaim_set_max_contexts();
+ * - CREATE_OBJECT over that of virgl_reclaim_set_max_object_bytes().
  *
  * Compressed resources that commands may use, by an id, by an object that
  * refers to it, or by a draw while it is bound, are restored next. Then the
@@ -533,7 +557,7 @@ void virgl_reclaim_ctx_foreach(
  *
  * Returns: 0; -ENOENT if there is no such context; -EINVAL if the stream is
  * invalid, as above, or the renderer rejects a command; -ENOSPC if it creates
- * too many sub-contexts; -ENOMEM if the renderer reports that; or an error of
+ * too many sub-contexts, -EDQUOT too many objects; -ENOMEM if the renderer reports that; or an error of
  * virgl_reclaim_resource_restore(), with nothing submitted.
  */
 int virgl_reclaim_submit(struct virgl_reclaim *vr, uint32_t ctx,

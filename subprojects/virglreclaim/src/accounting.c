@@ -2,6 +2,7 @@
 /* Host memory of a resource, computed from its creation arguments. */
 
 #include "internal.h"
+#include "stream.h"
 
 /*
  * What renderer, GL and this library allocate for a resource besides storage:
@@ -14,6 +15,46 @@ enum {
     TEXTURE_OVERHEAD = 3072,    /* 2678 */
     IMAGE_OVERHEAD = 128,       /* 125 for each level, and face of a cube */
 };
+
+/*
+ * The same for objects of contexts, of thousands: qtest limit/objects prints it.
+ * Shaders exist as text, tokens and GLSL. What drawing with them adds is not here.
+ */
+enum {
+    STATE_BYTES = 256,          /* 143 */
+    VERTEX_ELEMENTS_BYTES = 4096,   /* 3439 */
+    SAMPLER_BYTES = 512,        /* 385 */
+    SHADER_BYTES = 16384,       /* 8490 with 34 bytes of text */
+    SHADER_TEXT_FORMS = 16,
+    VIEW_BYTES = 4096,          /* 287, and a texture if it is a view in GL, too */
+    QUERY_BYTES = 512,          /* 374; stream-out targets 262 */
+};
+
+uint64_t vr_object_bytes(const struct vr_command *cmd)
+{
+    switch (cmd->type) {
+    case VR_OBJECT_SHADER:
+        /* The length of all text, or else where this part of it belongs. */
+        if (cmd->length > 2 && cmd->args[2] >> 31) {
+            return 0;
+        }
+        return SHADER_BYTES + SHADER_TEXT_FORMS *
+               (uint64_t)(cmd->length > 2 ? cmd->args[2] : 0);
+    case VR_OBJECT_VERTEX_ELEMENTS:
+        return VERTEX_ELEMENTS_BYTES;
+    case VR_OBJECT_SAMPLER_STATE:
+        return SAMPLER_BYTES;
+    case VR_OBJECT_SAMPLER_VIEW:
+    case VR_OBJECT_SURFACE:
+    case VR_OBJECT_MSAA_SURFACE:
+        return VIEW_BYTES;
+    case VR_OBJECT_QUERY:
+    case VR_OBJECT_STREAMOUT_TARGET:
+        return QUERY_BYTES;
+    default:
+        return STATE_BYTES;
+    }
+}
 
 /*
  * llvmpipe allocates blocks of 4 by 4 pixels, of targets without height 4 by 1,

@@ -22,6 +22,7 @@ struct vr_sub *vr_sub_new(struct virgl_reclaim *vr, struct vr_context *context,
     sub->id = id;
     sub->serial = ++vr->serial;
     sub->objects.allocator = &vr->allocator;
+    sub->others.allocator = &vr->allocator;
     if (!vr_table_reserve(&vr->subs) ||
         !vr_table_insert(&context->subs, id, sub)) {
         vr_free(&vr->allocator, sub);
@@ -46,6 +47,7 @@ static void free_sub(struct virgl_reclaim *vr, struct vr_sub *sub)
         vr_object_release(vr, object);
     }
     vr_table_clear(&sub->objects);
+    vr_objects_forget_others(vr, sub);
     vr_table_remove(&vr->subs, sub->serial);
     vr->sub_changes++;
     vr->n_retire -= sub->retire;
@@ -244,6 +246,7 @@ static void free_ctx(struct virgl_reclaim *vr, struct vr_context *context)
     if (context->tracking_lost) {
         vr->untracked--;
     }
+    vr->object_bytes -= context->lost_object_bytes;
     vr_table_clear(&context->resources);
     vr_free(&vr->allocator, context->name);
     vr_free(&vr->allocator, context);
@@ -273,6 +276,16 @@ static struct vr_context *new_ctx(struct virgl_reclaim *vr, uint32_t ctx,
 void virgl_reclaim_set_max_contexts(struct virgl_reclaim *vr, uint32_t max)
 {
     vr->max_sub_contexts = max;
+}
+
+void virgl_reclaim_set_max_object_bytes(struct virgl_reclaim *vr, uint64_t max)
+{
+    vr->max_object_bytes = max;
+}
+
+uint64_t virgl_reclaim_object_bytes(const struct virgl_reclaim *vr)
+{
+    return vr->object_bytes;
 }
 
 int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,

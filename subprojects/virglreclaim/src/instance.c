@@ -27,6 +27,7 @@ struct virgl_reclaim *virgl_reclaim_new_with_allocator(
     vr = vr_alloc0(allocator, sizeof(*vr));
     if (vr) {
         vr->allocator = *allocator;
+        vr->max_object_bytes = UINT64_MAX;
         vr->resources.allocator = &vr->allocator;
         vr->contexts.allocator = &vr->allocator;
         vr->subs.allocator = &vr->allocator;

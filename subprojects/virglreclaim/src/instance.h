@@ -75,6 +75,7 @@ struct vr_sub {
     uint32_t id;
     uint32_t serial;            /* unique in the instance */
     struct vr_table objects;    /* handle -> struct vr_object */
+    struct vr_table others;     /* handle -> vr_object_bytes() of other objects */
     struct vr_bindings *groups[VR_GROUPS];
     bool absent;                /* something bound may not be in the renderer */
     /* Number of objects that are not, by handle modulo VR_ABSENT_HANDLES. */
@@ -95,6 +96,7 @@ struct vr_context {
     struct vr_table subs;       /* id -> struct vr_sub */
     struct vr_sub *current;
     uint64_t last_use;
+    uint64_t lost_object_bytes; /* of objects that may be there, unrecorded */
     /*
      * A command is unknown: until it is destroyed the context may refer to any
      * resource attached to it, besides what is recorded here.
@@ -125,6 +127,8 @@ struct virgl_reclaim {
     struct vr_resource *orphans;    /* without id */
     unsigned untracked;         /* contexts with tracking lost */
     uint32_t max_sub_contexts;  /* limit of subs; 0: none */
+    uint64_t object_bytes;      /* vr_object_bytes() of all objects */
+    uint64_t max_object_bytes;  /* limit of it */
     uint32_t serial;            /* of the last sub-context */
     uint64_t sequence;          /* of the last binding of an object */
     uint64_t visits;            /* walks over sub-contexts */

@@ -51,7 +51,32 @@ struct vr_object *vr_object_new(struct virgl_reclaim *vr, struct vr_sub *sub,
     }
     link_object(object, res);
     object->storage = vr_storage_get(res->storage);
+    object->bytes = vr_object_bytes(cmd);
+    vr->object_bytes += object->bytes;
     return object;
+}
+
+bool vr_object_add_other(struct virgl_reclaim *vr, struct vr_sub *sub,
+                         const struct vr_command *cmd)
+{
+    uint64_t bytes = vr_object_bytes(cmd);
+
+    if (!vr_table_insert(&sub->others, cmd->args[0], (void *)bytes)) {
+        return false;
+    }
+    vr->object_bytes += bytes;
+    return true;
+}
+
+void vr_objects_forget_others(struct virgl_reclaim *vr, struct vr_sub *sub)
+{
+    const struct vr_entry *entry;
+    uint32_t pos = 0;
+
+    while ((entry = vr_table_next(&sub->others, &pos))) {
+        vr->object_bytes -= (uintptr_t)entry->value;
+    }
+    vr_table_clear(&sub->others);
 }
 
 void vr_object_release(struct virgl_reclaim *vr, struct vr_object *object)
@@ -62,6 +87,7 @@ void vr_object_release(struct virgl_reclaim *vr, struct vr_object *object)
     if (object->handle || object->bindings) {
         return;
     }
+    vr->object_bytes -= object->bytes;
     unlink_object(object);
     vr_pool_free(&vr->object_pool, object);
     vr_storage_put(vr, storage);
@@ -83,6 +109,7 @@ void vr_object_destroy(struct virgl_reclaim *vr, struct vr_sub *sub,
 {
     struct vr_object *object = vr_table_remove(&sub->objects, handle);
 
+    vr->object_bytes -= (uintptr_t)vr_table_remove(&sub->others, handle);
     if (object) {
         count_absent(object, -!object->storage);
         object->handle = 0;

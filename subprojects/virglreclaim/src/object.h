@@ -35,6 +35,7 @@ struct vr_object {
     uint8_t type;               /* MSAA_SURFACE is SURFACE */
     bool streamed_out;          /* has been set as a stream-out target */
     uint64_t last_set;          /* sequence number; 0: never bound */
+    uint64_t bytes;             /* vr_object_bytes() */
     uint32_t header, args[VR_OBJECT_ARGS];
 };
 
@@ -48,6 +49,14 @@ struct vr_object *vr_object_new(struct virgl_reclaim *vr, struct vr_sub *sub,
 /* The guest has destroyed what has @handle, or made something else of it. */
 void vr_object_destroy(struct virgl_reclaim *vr, struct vr_sub *sub,
                        uint32_t handle);
+/*
+ * Enter another object of @sub, which refers to no resource, under its handle,
+ * which is free. Returns false if there is no memory.
+ */
+bool vr_object_add_other(struct virgl_reclaim *vr, struct vr_sub *sub,
+                         const struct vr_command *cmd);
+/* Forget all of those, with @sub. */
+void vr_objects_forget_others(struct virgl_reclaim *vr, struct vr_sub *sub);
 /* Free an object that has neither handle nor bindings. */
 void vr_object_release(struct virgl_reclaim *vr, struct vr_object *object);
 /* The renderer's object refers to @storage now; NULL: there is none. */

@@ -144,12 +144,21 @@ int vr_stream_validate(const struct virgl_reclaim *vr,
     int ret = 0;
 
     found->n = 0;
+    found->object_bytes = 0;
     found->rest.left = 0;
     while (!ret && vr_stream_next(&stream, VALIDATED | codes, &cmd)) {
         add(found, &cmd, &stream);
         if (vr_code_in(VALIDATED, cmd.code)) {
             ret = validate(vr, context, &cmd, &subs);
+            if (cmd.code == VR_CREATE_OBJECT) {
+                found->object_bytes += vr_object_bytes(&cmd);
+            }
         }
+    }
+    /* As with sub-contexts, what it destroys counts until its end. */
+    if (!ret && found->object_bytes &&
+        vr->object_bytes + found->object_bytes > vr->max_object_bytes) {
+        ret = -EDQUOT;
     }
     return ret;
 }

@@ -50,7 +50,10 @@ enum vr_code {
 enum { VR_DRAW_INDIRECT = 14, VR_DRAW_INDIRECT_COUNT = 19 };
 
 enum vr_object_type {
+    VR_OBJECT_SHADER = 4,
+    VR_OBJECT_VERTEX_ELEMENTS = 5,
     VR_OBJECT_SAMPLER_VIEW = 6,
+    VR_OBJECT_SAMPLER_STATE = 7,
     VR_OBJECT_SURFACE = 8,
     VR_OBJECT_QUERY = 9,
     VR_OBJECT_STREAMOUT_TARGET = 10,
@@ -96,6 +99,7 @@ struct vr_found {
     uint32_t n;
     const uint32_t *headers[VR_MAX_FOUND];
     struct vr_stream rest;      /* what follows them, or empty */
+    uint64_t object_bytes;      /* vr_object_bytes() of all that are created */
 };
 
 struct vr_found_pos {
@@ -108,11 +112,15 @@ struct vr_found_pos {
 /*
  * Find the commands in the @n words of a stream whose code is set in @codes, or
  * unknown. Returns -EINVAL if one would make the renderer access invalid memory or
- * leak some, -ENOSPC if there would be too many sub-contexts, else 0.
+ * leak some, -ENOSPC if there would be too many sub-contexts, -EDQUOT if objects
+ * would take too much, else 0.
  */
 int vr_stream_validate(const struct virgl_reclaim *vr,
                        const struct vr_context *context, const uint32_t *words,
                        size_t n, uint64_t codes, struct vr_found *found);
+
+/* accounting.c: estimate what the object takes that a command creates. */
+uint64_t vr_object_bytes(const struct vr_command *cmd);
 
 /* Whether a code is one of @codes, or unknown. */
 static inline bool vr_code_in(uint64_t codes, uint32_t code)

@@ -32,6 +32,9 @@ static int submit(struct virgl_reclaim *vr, uint32_t ctx, void *commands,
     }
     ret = virgl_renderer_submit_cmd(commands, ctx, words);
     if (ret) {
+        /* It has made some of them, at worst all. */
+        context->lost_object_bytes += found.object_bytes;
+        vr->object_bytes += found.object_bytes;
         vr_context_set_error(vr, context);
     } else {
         vr_tracking_read(vr, context, &found);

@@ -138,8 +138,12 @@ static bool create_object(const struct reader *r, const struct vr_command *cmd)
     }
     sub->private_handles |= cmd->args[0] >= VR_PRIVATE_HANDLES;
     if (!names_resource(cmd, &id)) {
+        if (!vr_object_bytes(cmd)) {
+            /* More of a shader that is there. */
+            return true;
+        }
         vr_object_destroy(r->vr, sub, cmd->args[0]);
-        return true;
+        return vr_object_add_other(r->vr, sub, cmd);
     }
     if (!id || cmd->length > VR_OBJECT_ARGS || !find_resource(r, id, &res)) {
         return false;

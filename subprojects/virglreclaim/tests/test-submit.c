@@ -139,6 +139,73 @@ static void test_others(Fixture *f, gconstpointer data)
                     VIRGL_RECLAIM_COMPRESSED);
 }
 
+/* A blend state; @handle 0 is an error of the renderer's. */
+static int create_blend(Fixture *f, uint32_t ctx, uint32_t handle)
+{
+    return COMMAND(f->vr, ctx, VR_CREATE_OBJECT, 1, handle, 0, 0, 0, 0, 0, 0, 0,
+                   0, 0, 0);
+}
+
+/* Objects of all kinds count until they end, and are limited. */
+static void test_objects(Fixture *f, gconstpointer data)
+{
+    struct virgl_renderer_resource_create_args args = texture_args(1, 64, 64);
+    uint64_t one, view;
+
+    (void)data;
+    g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
+    for (uint32_t ctx = 1; ctx <= 2; ctx++) {
+        g_assert_cmpint(virgl_reclaim_ctx_create(f->vr, ctx, 1, "1"), ==, 0);
+        g_assert_cmpint(virgl_reclaim_ctx_attach_resource(f->vr, ctx, 1), ==,
+                        0);
+    }
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 0);
+    g_assert_cmpint(create_blend(f, 1, 5), ==, 0);
+    one = virgl_reclaim_object_bytes(f->vr);
+    g_assert_cmpuint(one, >, 0);
+    g_assert_cmpint(create_blend(f, 1, 6), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 2 * one);
+    /* One of the same handle replaces it, also one of another kind. */
+    g_assert_cmpint(create_blend(f, 1, 6), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 2 * one);
+    g_assert_cmpint(create_surface(f->vr, 1, 6, 1, FORMAT_BGRA8), ==, 0);
+    view = virgl_reclaim_object_bytes(f->vr) - one;
+    g_assert_cmpuint(view, >, one);
+    /* Bound, it exists without its handle. */
+    g_assert_cmpint(set_framebuffer(f->vr, 1, 6), ==, 0);
+    g_assert_cmpint(create_blend(f, 1, 6), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 2 * one + view);
+    g_assert_cmpint(set_framebuffer(f->vr, 1, 0), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 2 * one);
+    g_assert_cmpint(destroy_object(f->vr, 1, 6), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, one);
+
+    /* Over the limit nothing is submitted, and the context goes on. */
+    virgl_reclaim_set_max_object_bytes(f->vr, 2 * one - 1);
+    g_assert_cmpint(create_blend(f, 1, 6), ==, -EDQUOT);
+    g_assert_cmpint(create_blend(f, 2, 6), ==, -EDQUOT);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, one);
+    virgl_reclaim_set_max_object_bytes(f->vr, 2 * one);
+    g_assert_cmpint(create_blend(f, 1, 6), ==, 0);
+    g_assert_cmpint(destroy_object(f->vr, 1, 6), ==, 0);
+
+    /* They end with their sub-context, and with their context. */
+    virgl_reclaim_set_max_object_bytes(f->vr, UINT64_MAX);
+    g_assert_cmpint(COMMAND(f->vr, 1, VR_CREATE_SUB_CTX, 0, 3), ==, 0);
+    g_assert_cmpint(COMMAND(f->vr, 1, VR_SET_SUB_CTX, 0, 3), ==, 0);
+    g_assert_cmpint(create_blend(f, 1, 5), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 2 * one);
+    g_assert_cmpint(COMMAND(f->vr, 1, VR_DESTROY_SUB_CTX, 0, 3), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, one);
+    /* A stream with an error counts as if it had created them all. */
+    g_assert_cmpint(create_blend(f, 2, 0), ==, -EINVAL);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 2 * one);
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, 2), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, one);
+    g_assert_cmpint(virgl_reclaim_ctx_destroy(f->vr, 1), ==, 0);
+    g_assert_cmpuint(virgl_reclaim_object_bytes(f->vr), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -146,5 +213,6 @@ int main(int argc, char **argv)
     add_test("/submit/each", test_each);
     add_test("/submit/one", test_one);
     add_test("/submit/others", test_others);
+    add_test("/submit/objects", test_objects);
     return g_test_run();
 }
