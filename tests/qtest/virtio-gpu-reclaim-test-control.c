@@ -8,27 +8,10 @@
  */
 
 #include "qemu/osdep.h"
-#include <sys/mount.h>
 #include "virtio-gpu-reclaim-test.h"
 
 /* Of a backing of one mapping. */
 #define IOV 16u
-
-static void wait_for_pressure(QVirtioGPU *gpu, const char *level)
-{
-    gint64 start = g_get_monotonic_time();
-    bool there = false;
-
-    while (!there) {
-        QDict *resp = get_stats(gpu);
-
-        there = g_str_equal(qdict_get_str(qdict_get_qdict(resp, "return"),
-                                          "pressure"), level);
-        qobject_unref(resp);
-        g_assert_true(there || g_get_monotonic_time() - start < HANG);
-        g_usleep(1000);
-    }
-}
 
 /* Resources 1 to @n, each used after the one before, and then idle. */
 static void make_idle(QVirtioGPU *gpu, uint32_t n)
@@ -298,146 +281,6 @@ static void test_idle(const void *data)
     advance_ms(gpu, 6000);
     wait_for(gpu, "compressed", "resources", 2);
     qvirtio_gpu_shutdown(gpu);
-}
-
-/* In place: QEMU keeps the file open. */
-static void write_pressure(const char *path, const char *some, const char *full)
-{
-    FILE *f = fopen(path, "r+");
-
-    g_assert_nonnull(f);
-    fprintf(f, "some avg10=%s avg60=0.00 avg300=0.00 total=0\n"
-            "full avg10=%s avg60=0.00 avg300=0.00 total=0\n", some, full);
-    g_assert_cmpint(fclose(f), ==, 0);
-}
-
-/* Under some pressure what is idle for ten seconds leaves, under full, one. */
-static void test_pressure(const void *data)
-{
-    const Device *dev = data;
-    g_autofree char *path = temp_file();
-    g_autofree char *props = g_strdup_printf(
-        ",x-reclaim-pressure=psi,x-reclaim-pressure-file=%s", path);
-    QVirtioGPU *gpu;
-
-    write_pressure(path, "00.00", "00.00");
-    gpu = start_with(dev, props);
-    make_filled(gpu, 1, RED);
-    advance_ms(gpu, 9000);
-    make_filled(gpu, 2, GREEN);
-    wait_for_pressure(gpu, "none");
-    g_assert_cmpuint(get_stat(gpu, "asked-bytes"), ==, 0);
-
-    write_pressure(path, "12.50", "00.00");
-    advance_ms(gpu, 2000);
-    wait_for_pressure(gpu, "some");
-    g_assert_cmpuint(get_stat(gpu, "asked-bytes"), >, 0);
-    wait_for(gpu, "compressed", "resources", 1);
-    wait_for(gpu, "stays", "recently-used", BYTES);
-    g_assert_cmpuint(get_in(gpu, "compressed", "compressions"), ==, 1);
-
-    write_pressure(path, "12.50", "05.00");
-    advance_ms(gpu, 1000);
-    wait_for_pressure(gpu, "full");
-    wait_for(gpu, "compressed", "resources", 2);
-
-    write_pressure(path, "05.00", "01.99");
-    advance_ms(gpu, 1000);
-    wait_for_pressure(gpu, "some");
-    write_pressure(path, "04.99", "01.99");
-    advance_ms(gpu, 1000);
-    wait_for_pressure(gpu, "none");
-    g_assert_true(use(dev, gpu, 1, RED));
-    g_assert_true(use(dev, gpu, 2, GREEN));
-    unlink(path);
-    qvirtio_gpu_shutdown(gpu);
-}
-
-/* Whether QEMU has a file open whose path ends with @end. */
-static bool has_open(QVirtioGPU *gpu, const char *end)
-{
-    g_autofree char *dir = g_strdup_printf("/proc/%d/fd", gpu->pid);
-    g_autoptr(GDir) fds = g_dir_open(dir, 0, NULL);
-    const char *fd;
-
-    g_assert_nonnull(fds);
-    while ((fd = g_dir_read_name(fds))) {
-        g_autofree char *link = g_build_filename(dir, fd, NULL);
-        g_autofree char *path = g_file_read_link(link, NULL);
-
-        if (path && g_str_has_suffix(path, end)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Without a cgroup of its own QEMU watches the system's pressure. */
-static void test_pressure_system(const void *data)
-{
-    g_autofree char *text = NULL;
-    QVirtioGPU *gpu;
-
-    if (!g_file_get_contents("/proc/pressure/memory", &text, NULL, NULL)) {
-        g_test_skip("this kernel has no pressure stall information");
-        return;
-    }
-    gpu = start_with(data, ",x-reclaim-pressure=psi");
-    g_assert_true(has_open(gpu, "/pressure/memory") ||
-                  has_open(gpu, "/memory.pressure"));
-    advance_ms(gpu, 2000);
-    g_assert_cmpuint(get_stat(gpu, "protect-ms"), ==, 1000);
-    qvirtio_gpu_shutdown(gpu);
-}
-
-static bool write_text(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "r+");
-    bool ok;
-
-    if (!f) {
-        return false;
-    }
-    ok = fputs(text, f) >= 0;
-    return fclose(f) == 0 && ok;
-}
-
-/* In a cgroup, it watches the pressure of that. */
-static void test_pressure_cgroup(const void *data)
-{
-    g_autofree char *mount_point = g_dir_make_tmp("cgroup-XXXXXX", NULL);
-    g_autofree char *name = g_strdup_printf("virtio-gpu-reclaim-%d", getpid());
-    g_autofree char *cgroup = g_build_filename(mount_point, name, NULL);
-    g_autofree char *file = g_build_filename(cgroup, "memory.pressure", NULL);
-    g_autofree char *procs = g_build_filename(cgroup, "cgroup.procs", NULL);
-    g_autofree char *back = g_build_filename(mount_point, "cgroup.procs", NULL);
-    g_autofree char *end = g_strdup_printf("/%s/memory.pressure", name);
-    const char *why = NULL;
-    QVirtioGPU *gpu;
-
-    if (mount("none", mount_point, "cgroup2", 0, NULL) < 0) {
-        g_test_skip("cannot mount cgroup2: needs root and a Linux with it");
-        rmdir(mount_point);
-        return;
-    }
-    if (mkdir(cgroup, 0755) < 0) {
-        why = "cannot make a cgroup";
-    } else if (access(file, R_OK) < 0) {
-        why = "cgroups have no memory.pressure here";
-    } else if (!write_text(procs, "0")) {
-        why = "cannot enter a cgroup";
-    }
-    if (why) {
-        g_test_skip(why);
-    } else {
-        gpu = start_with(data, ",x-reclaim-pressure=psi");
-        g_assert_true(has_open(gpu, end));
-        qvirtio_gpu_shutdown(gpu);
-        g_assert_true(write_text(back, "0"));
-    }
-    rmdir(cgroup);
-    umount(mount_point);
-    rmdir(mount_point);
 }
 
 static void compress_all(QVirtioGPU *gpu)
@@ -951,9 +794,6 @@ static const Case cases[] = {
     { "control-limit-restored", test_limit_restored, ON_GL_PCI },
     { "control-headroom", test_headroom, ON_GL_PCI },
     { "control-idle", test_idle, ON_GL_PCI },
-    { "control-pressure", test_pressure, ON_GL_PCI },
-    { "control-pressure-system", test_pressure_system, ON_GL_PCI },
-    { "control-pressure-cgroup", test_pressure_cgroup, ON_GL_PCI },
     { "control-commands", test_commands, ON_GL },
     { "control-meanwhile", test_meanwhile, ON_GL_PCI },
     { "control-limit-meanwhile", test_limit_meanwhile, ON_GL_PCI },

@@ -55,6 +55,7 @@ int main(int argc, char **argv)
     add_compress_cases();
     add_control_cases();
     add_file_cases();
+    add_pressure_cases();
     add_blob_cases();
     add_hostile_cases();
     add_stall_cases();

@@ -118,6 +118,7 @@ void add_rss_cases(void);
 void add_compress_cases(void);
 void add_control_cases(void);
 void add_file_cases(void);
+void add_pressure_cases(void);
 void add_fences_cases(void);
 void add_blob_cases(void);
 void add_hostile_cases(void);
