@@ -78,6 +78,7 @@ chroot=("$top/scripts/chroot")
 #                  case, and "build" with it, the release's build directory
 #   mirror         passed on to scripts/chroot
 #   out            a directory
+#   only           one of several things to do
 #   minutes, seconds, seed, idle-ms, pairs
 #                  whole numbers; idle-ms is assigned to idle_ms
 #   screen         a size in pixels

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Usage: gl-client [--textures N] [--mib N] [--random]
+ * Usage: gl-client [--textures N|--buffers N] [--mib N] [--random]
  *
  * A client of OpenGL ES 3 that verifies every pixel it draws: textures in use by
  * an unmodified Mesa, for the tests of guests with a desktop. Texels are hashes
@@ -8,12 +8,14 @@
  * small target and reads that back; one tile in eight is rewritten before.
  *
  *   --textures N  how many (default: 30)
+ *   --buffers N   the same of buffers: a frame copies a tile of each
  *   --mib N       size of each in MiB (default: 4)
  *   --random      texels that do not compress
  *
  * It does what the lines on its standard input say, and answers each with a
- * line of totals: 'frames=N pixels=N wrong=N errors=N us=N', where us is the
- * time that drawing frames took.
+ * line of totals: 'frames=N differ=N pixels=N wrong=N errors=N us=N', where
+ * differ are the frames with a wrong pixel, and us is the time that drawing
+ * took.
  *
  *   draw N   draw N frames
  *   go       draw frames until the next line
@@ -57,6 +59,8 @@
 #define REWRITE_ONE_IN 8
 #define SHOWN_WRONG 5
 
+#define TILE_BYTES  (TILE * TILE * PIXEL_BYTES)
+
 /* Odd, hence invertible modulo 2^32. */
 #define SPREAD      0x9e3779b1u
 
@@ -67,6 +71,7 @@ typedef struct Texture {
 
 typedef struct Totals {
     unsigned long frames;
+    unsigned long differ;   /* frames */
     unsigned long pixels;
     unsigned long wrong;
     unsigned long errors;   /* GL */
@@ -76,6 +81,7 @@ typedef struct Totals {
 static unsigned texture_count = 30;
 static unsigned texture_mib = 4;
 static bool incompressible;
+static bool use_buffers;    /* in place of textures */
 
 static Texture *textures;
 static unsigned rows;       /* of a texture, in tiles */
@@ -123,6 +129,12 @@ static uint32_t texel(unsigned index, uint32_t of_generation, unsigned x,
     return spread(key + (y << 16 | x));
 }
 
+/* Where the tile at @column, @row is in a buffer. */
+static size_t tile_offset(unsigned column, unsigned row)
+{
+    return (size_t)(row * TILES + column) * TILE_BYTES;
+}
+
 /* Write the texels of the tile at @column, @row to @to, of @stride texels. */
 static void fill_tile(unsigned index, uint32_t of_generation, unsigned column,
                       unsigned row, uint32_t *to, size_t stride)
@@ -144,6 +156,12 @@ static void rewrite_tile(unsigned index, unsigned column, unsigned row)
     generation++;
     textures[index].generations[row * TILES + column] = generation;
     fill_tile(index, generation, column, row, tile, TILE);
+    if (use_buffers) {
+        glBindBuffer(GL_COPY_READ_BUFFER, textures[index].name);
+        glBufferSubData(GL_COPY_READ_BUFFER, tile_offset(column, row),
+                        TILE_BYTES, tile);
+        return;
+    }
     glBindTexture(GL_TEXTURE_2D, textures[index].name);
     glTexSubImage2D(GL_TEXTURE_2D, 0, column * TILE, row * TILE, TILE, TILE,
                     GL_RGBA, GL_UNSIGNED_BYTE, tile);
@@ -163,11 +181,18 @@ static void rewrite_texture(unsigned index)
     generation++;
     for (row = 0; row < rows; row++) {
         for (column = 0; column < TILES; column++) {
+            size_t offset = use_buffers ? tile_offset(column, row) / PIXEL_BYTES
+                            : (size_t)row * TILE * WIDTH + column * TILE;
+
             textures[index].generations[row * TILES + column] = generation;
-            fill_tile(index, generation, column, row,
-                      whole + (size_t)row * TILE * WIDTH + column * TILE,
-                      WIDTH);
+            fill_tile(index, generation, column, row, whole + offset,
+                      use_buffers ? TILE : WIDTH);
         }
+    }
+    if (use_buffers) {
+        glBindBuffer(GL_COPY_READ_BUFFER, textures[index].name);
+        glBufferSubData(GL_COPY_READ_BUFFER, 0, tile_offset(0, rows), whole);
+        return;
     }
     glBindTexture(GL_TEXTURE_2D, textures[index].name);
     glTexSubImage2D(GL_TEXTURE_2D, 0, 0, 0, WIDTH, rows * TILE, GL_RGBA,
@@ -196,6 +221,13 @@ static void draw_tile(unsigned slot, Draw draw)
 {
     int x = slot % SLOTS * TILE, y = slot / SLOTS * TILE;
 
+    if (use_buffers) {
+        glBindBuffer(GL_COPY_READ_BUFFER, textures[draw.index].name);
+        glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER,
+                            tile_offset(draw.column, draw.row),
+                            tile_offset(slot, 0), TILE_BYTES);
+        return;
+    }
     glViewport(x, y, TILE, TILE);
     glUniform2i(from_uniform, (int)draw.column * TILE - x,
                 (int)draw.row * TILE - y);
@@ -206,8 +238,9 @@ static void draw_tile(unsigned slot, Draw draw)
 static void check_tile(unsigned slot, Draw draw)
 {
     uint32_t wanted[TILE * TILE];
-    const uint32_t *found = pixels + slot / SLOTS * TILE * SLOTS * TILE +
-                            slot % SLOTS * TILE;
+    const uint32_t *found = use_buffers ? pixels + slot * TILE * TILE
+        : pixels + slot / SLOTS * TILE * SLOTS * TILE + slot % SLOTS * TILE;
+    size_t stride = use_buffers ? TILE : SLOTS * TILE;
     uint32_t of = textures[draw.index].generations[draw.row * TILES +
                                                    draw.column];
     unsigned x, y;
@@ -216,7 +249,7 @@ static void check_tile(unsigned slot, Draw draw)
     for (y = 0; y < TILE; y++) {
         for (x = 0; x < TILE; x++) {
             check_pixel(draw.index, draw.column * TILE + x, draw.row * TILE + y,
-                        wanted[y * TILE + x], found[y * SLOTS * TILE + x]);
+                        wanted[y * TILE + x], found[y * stride + x]);
         }
     }
 }
@@ -226,17 +259,39 @@ static unsigned slot_rows(void)
     return (texture_count + SLOTS - 1) / SLOTS;
 }
 
+static size_t target_bytes(void)
+{
+    return (size_t)slot_rows() * SLOTS * TILE_BYTES;
+}
+
+/* Read the target to pixels, which keeps nothing of the frame before. */
+static void read_target(void)
+{
+    memset(pixels, 0, target_bytes());
+    if (use_buffers) {
+        const void *from = glMapBufferRange(GL_COPY_WRITE_BUFFER, 0,
+                                            target_bytes(), GL_MAP_READ_BIT);
+
+        if (from) {
+            memcpy(pixels, from, target_bytes());
+        }
+        glUnmapBuffer(GL_COPY_WRITE_BUFFER);
+        return;
+    }
+    glReadPixels(0, 0, SLOTS * TILE, slot_rows() * TILE, GL_RGBA,
+                 GL_UNSIGNED_BYTE, pixels);
+}
+
 /* Draw a frame of @count tiles, at most one for each texture, and verify it. */
 static void draw_frame(const Draw *draws, unsigned count)
 {
+    unsigned long wrong = totals.wrong;
     unsigned i;
 
     for (i = 0; i < count; i++) {
         draw_tile(i, draws[i]);
     }
-    memset(pixels, 0, (size_t)slot_rows() * TILE * SLOTS * TILE * PIXEL_BYTES);
-    glReadPixels(0, 0, SLOTS * TILE, slot_rows() * TILE, GL_RGBA,
-                 GL_UNSIGNED_BYTE, pixels);
+    read_target();
     for (i = 0; i < count; i++) {
         check_tile(i, draws[i]);
     }
@@ -244,6 +299,7 @@ static void draw_frame(const Draw *draws, unsigned count)
         totals.errors++;
     }
     totals.frames++;
+    totals.differ += totals.wrong > wrong;
 }
 
 static void draw_random_frame(void)
@@ -367,6 +423,17 @@ static void make_target(void)
 {
     GLuint target, framebuffer;
 
+    pixels = malloc(target_bytes());
+    if (!pixels) {
+        fail("allocating memory");
+    }
+    if (use_buffers) {
+        glGenBuffers(1, &target);
+        glBindBuffer(GL_COPY_WRITE_BUFFER, target);
+        glBufferData(GL_COPY_WRITE_BUFFER, target_bytes(), NULL,
+                     GL_STREAM_READ);
+        return;
+    }
     glGenRenderbuffers(1, &target);
     glBindRenderbuffer(GL_RENDERBUFFER, target);
     glRenderbufferStorage(GL_RENDERBUFFER, GL_RGBA8, SLOTS * TILE,
@@ -378,10 +445,23 @@ static void make_target(void)
     if (glCheckFramebufferStatus(GL_FRAMEBUFFER) != GL_FRAMEBUFFER_COMPLETE) {
         fail("making the target");
     }
-    pixels = malloc((size_t)slot_rows() * TILE * SLOTS * TILE * PIXEL_BYTES);
-    if (!pixels) {
-        fail("allocating memory");
+}
+
+/* Without contents. */
+static void make_storage(Texture *texture)
+{
+    if (use_buffers) {
+        glGenBuffers(1, &texture->name);
+        glBindBuffer(GL_COPY_READ_BUFFER, texture->name);
+        glBufferData(GL_COPY_READ_BUFFER, tile_offset(0, rows), NULL,
+                     GL_STATIC_DRAW);
+        return;
     }
+    glGenTextures(1, &texture->name);
+    glBindTexture(GL_TEXTURE_2D, texture->name);
+    glTexStorage2D(GL_TEXTURE_2D, 1, GL_RGBA8, WIDTH, rows * TILE);
+    glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
+    glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MAG_FILTER, GL_NEAREST);
 }
 
 static void make_textures(void)
@@ -399,11 +479,7 @@ static void make_textures(void)
         if (!textures[i].generations) {
             fail("allocating memory");
         }
-        glGenTextures(1, &textures[i].name);
-        glBindTexture(GL_TEXTURE_2D, textures[i].name);
-        glTexStorage2D(GL_TEXTURE_2D, 1, GL_RGBA8, WIDTH, rows * TILE);
-        glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
-        glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MAG_FILTER, GL_NEAREST);
+        make_storage(&textures[i]);
         rewrite_texture(i);
     }
     if (glGetError() != GL_NO_ERROR) {
@@ -444,8 +520,9 @@ static bool obey(const char *line)
         printf("unknown command %s\n", line);
         return false;
     }
-    printf("frames=%lu pixels=%lu wrong=%lu errors=%lu us=%lu\n", totals.frames,
-           totals.pixels, totals.wrong, totals.errors, totals.us);
+    printf("frames=%lu differ=%lu pixels=%lu wrong=%lu errors=%lu us=%lu\n",
+           totals.frames, totals.differ, totals.pixels, totals.wrong,
+           totals.errors, totals.us);
     return !strcmp(line, "go");
 }
 
@@ -474,6 +551,7 @@ static void parse(int argc, char **argv)
 {
     static const struct option options[] = {
         { "textures", required_argument, NULL, 't' },
+        { "buffers", required_argument, NULL, 'b' },
         { "mib", required_argument, NULL, 'm' },
         { "random", no_argument, NULL, 'r' },
         { "help", no_argument, NULL, 'h' },
@@ -483,8 +561,10 @@ static void parse(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
         switch (option) {
+        case 'b':
         case 't':
             texture_count = number(optarg);
+            use_buffers = option == 'b';
             break;
         case 'm':
             texture_mib = number(optarg);
@@ -493,8 +573,8 @@ static void parse(int argc, char **argv)
             incompressible = true;
             break;
         default:
-            fputs("Usage: gl-client [--textures N] [--mib N] [--random]\n",
-                  option == 'h' ? stdout : stderr);
+            fputs("Usage: gl-client [--textures N|--buffers N] [--mib N] "
+                  "[--random]\n", option == 'h' ? stdout : stderr);
             exit(option == 'h' ? EXIT_SUCCESS : EXIT_FAILURE);
         }
     }

@@ -3,8 +3,9 @@
  *
  * Three guests that know nothing of it, with the distribution's kernel, driver
  * and Mesa, in a memory cgroup that is too small for what they hold. With the
- * stock device one is killed, or two. With ours, and a target for each, the two that
- * are idle give memory back and the third one goes on; then they do, in turns.
+ * stock device one is killed, or two. With ours, and a target for each, the two
+ * that are idle give memory back and the third one goes on; then they do, in
+ * turns.
  *
  * build/vm/limit-*.json are the results, for scripts/steps/plot.py, and the
  * guests' logs beside.

@@ -86,8 +86,8 @@ static uint64_t number_in(const char *text, const char *name)
 }
 
 /*
- * The root of the hierarchy, which is not left mounted: the build root has none,
- * and it is the system's.
+ * The root of the hierarchy, which is not left mounted: the build root has
+ * none, and it is the system's.
  */
 static int open_hierarchy(const Version *version)
 {

@@ -28,7 +28,7 @@ static void run_case(const void *data)
     vm_run_stop(run);
     g_assert_cmpstr(vm_run_result(run)->problem, ==, NULL);
     g_assert_cmpuint(vm_run_result(run)->kernel_complaints, ==, 0);
-    g_assert_cmpuint(vm_run_result(run)->oom_kills, ==, 0);
+    g_assert_cmpint(vm_run_result(run)->oom_kills > 0, ==, test->kills);
     vm_run_free(run);
 }
 

@@ -15,13 +15,15 @@
 typedef struct VmDesktopCase {
     VmConfig config;
     void (*run)(VmRun *run);
+    bool kills;             /* the guest's OOM killer has to end somebody */
 } VmDesktopCase;
 
 /*
  * What main() of a test program does: the @count @cases are the tests
- * virtio-gpu/NAME, where NAME is that of the configuration. In each the run must
- * have no problem, the kernel no complaint, and nobody be killed. A case
- * whose guest has not been built is skipped. Returns the exit status.
+ * virtio-gpu/NAME, where NAME is that of the configuration. In each the run
+ * must have no problem, the kernel no complaint, and nobody be killed, unless
+ * the case says so. A case whose guest has not been built is skipped. Returns
+ * the exit status.
  */
 int vm_desktop_run_tests(int argc, char **argv, const VmDesktopCase *cases,
                          size_t count);

@@ -38,6 +38,7 @@ void vm_result_destroy(VmResult *result)
     g_free(result->kernel);
     g_free(result->renderer);
     g_free(result->soak_report);
+    g_free(result->oom_killed);
 }
 
 void vm_result_fail(VmResult *result, const char *format, ...)
@@ -149,12 +150,26 @@ static bool is_complaint(const VmConfig *config, const char *line)
     return false;
 }
 
+/* @line is '... Out of memory: Killed process PID (NAME) ...'. */
+static void handle_oom_kill(VmResult *result, double seconds, const char *line)
+{
+    g_auto(GStrv) words = g_strsplit_set(line, "()", 3);
+    const char *name = words[0] && words[1] ? words[1] : "?";
+    char *names = result->oom_killed;
+
+    result->oom_kills++;
+    result->oom_killed = g_strdup_printf("%s%s%s", names ?: "",
+                                         names ? " " : "", name);
+    g_free(names);
+    vm_result_add_event(result, seconds, VM_EVENT_BAD,
+                        g_strdup_printf("OOM kill: %s", name));
+}
+
 void vm_result_handle_console(VmResult *result, const VmConfig *config,
                               double seconds, const char *line)
 {
     if (strstr(line, "Out of memory: Killed process")) {
-        result->oom_kills++;
-        vm_result_add_event(result, seconds, VM_EVENT_BAD, g_strdup("OOM kill"));
+        handle_oom_kill(result, seconds, line);
     }
     if (is_complaint(config, line)) {
         result->kernel_complaints++;
@@ -177,10 +192,10 @@ static void handle_result(VmResult *result, const VmConfig *config,
     result->errors = vm_number_of(values, "errors");
     if (result->corrupt_pages || result->errors) {
         vm_result_add_event(result, seconds, VM_EVENT_BAD,
-                  g_strdup("corrupt pages or errors"));
+                            g_strdup("corrupt pages or errors"));
     } else if (vm_result_survives(config, result)) {
         vm_result_add_event(result, seconds, VM_EVENT_GOOD,
-                  g_strdup("every byte verified"));
+                            g_strdup("every byte verified"));
     }
 }
 
@@ -190,9 +205,10 @@ static void handle_hog_end(VmResult *result, double seconds,
     result->hog_ran = true;
     result->hog_survived = vm_number_of(values, "survived");
     vm_result_add_event(result, seconds,
-              result->hog_survived ? VM_EVENT_GOOD : VM_EVENT_BAD,
-              g_strdup(result->hog_survived ? "memory hog survives"
-                                            : "memory hog is killed"));
+                        result->hog_survived ? VM_EVENT_GOOD : VM_EVENT_BAD,
+                        g_strdup_printf("memory hog %s",
+                                        result->hog_survived ? "survives"
+                                                             : "is killed"));
 }
 
 static void handle_sample(VmResult *result, double seconds, const char *values)
@@ -227,17 +243,19 @@ void vm_result_handle_report(VmResult *result, const VmConfig *config,
     } else if (!strcmp(event, "start")) {
         result->work_started = seconds;
     } else if (!strcmp(event, "stopped")) {
-        vm_result_add_event(result, seconds, VM_EVENT_BAD, g_strdup("no more buffers"));
+        vm_result_add_event(result, seconds, VM_EVENT_BAD,
+                            g_strdup("no more buffers"));
     } else if (!strcmp(event, "app_start")) {
         vm_result_add_event(result, seconds, VM_EVENT_INFO,
-                  g_strdup("memory hog starts"));
+                            g_strdup("memory hog starts"));
     } else if (!strcmp(event, "app_end")) {
         handle_hog_end(result, seconds, values);
     } else if (!strcmp(event, "client_died")) {
         result->client_survived = false;
-        vm_result_add_event(result, seconds, VM_EVENT_BAD,
-                  g_strdup_printf("GPU client ended by signal %u",
-                                  (unsigned)vm_number_of(values, "signal")));
+        vm_result_add_event(
+            result, seconds, VM_EVENT_BAD,
+            g_strdup_printf("GPU client ended by signal %u",
+                            (unsigned)vm_number_of(values, "signal")));
     } else if (!strcmp(event, "result")) {
         handle_result(result, config, seconds, values);
     } else if (!strcmp(event, "soak") || !strcmp(event, "soaked")) {
@@ -298,6 +316,48 @@ const char *vm_result_outcome(const VmConfig *config, const VmResult *result)
 bool vm_result_survives(const VmConfig *config, const VmResult *result)
 {
     return !strcmp(vm_result_outcome(config, result), "survives");
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double one = *(const double *)a, other = *(const double *)b;
+
+    return (one > other) - (one < other);
+}
+
+static double median(double *values, unsigned n)
+{
+    qsort(values, n, sizeof(values[0]), compare_doubles);
+    return n ? (values[(n - 1) / 2] + values[n / 2]) / 2 : 0;
+}
+
+VmRate vm_host_ratio(const VmHostResult *host, const VmRate *rates)
+{
+    double fps[VM_HOST_ROUNDS], cpu[VM_HOST_ROUNDS];
+    unsigned i;
+
+    for (i = 0; i < host->rounds; i++) {
+        const VmRate *before = &host->without[i], *after = before + 1;
+
+        fps[i] = 2 * rates[i].fps / (before->fps + after->fps);
+        cpu[i] = 2 * rates[i].per_cpu_second /
+                 (before->per_cpu_second + after->per_cpu_second);
+    }
+    return (VmRate) { median(fps, host->rounds), median(cpu, host->rounds) };
+}
+
+double vm_host_share(const VmHostResult *host)
+{
+    double fall = (double)host->rss_anon_before - host->rss_anon_after;
+
+    return host->idle_bytes ? MIN(fall / host->idle_bytes, 1) : 0;
+}
+
+double vm_guest_share(const VmHostResult *host)
+{
+    double left = (double)host->guest_after - host->guest_without;
+
+    return host->idle_bytes ? MIN(1 - left / host->idle_bytes, 1) : 0;
 }
 
 /*
@@ -420,19 +480,55 @@ static void write_soak(JSONWriter *json, const VmResult *result)
     json_writer_end_object(json);
 }
 
+/* The @count @rates as @name, and for each second of QEMU as cpu_@name. */
+static void write_rates(JSONWriter *json, const char *name, const VmRate *rates,
+                        unsigned count)
+{
+    g_autofree char *cpu = g_strconcat("cpu_", name, NULL);
+    unsigned i;
+
+    json_writer_start_array(json, name);
+    for (i = 0; i < count; i++) {
+        json_writer_double(json, NULL, rates[i].fps);
+    }
+    json_writer_end_array(json);
+    json_writer_start_array(json, cpu);
+    for (i = 0; i < count; i++) {
+        json_writer_double(json, NULL, rates[i].per_cpu_second);
+    }
+    json_writer_end_array(json);
+}
+
+static void write_ratio(JSONWriter *json, const char *name, VmRate ratio)
+{
+    g_autofree char *cpu = g_strconcat("cpu_", name, NULL);
+
+    json_writer_double(json, name, ratio.fps);
+    json_writer_double(json, cpu, ratio.per_cpu_second);
+}
+
 static void write_host(JSONWriter *json, const VmHostResult *host)
 {
-    json_writer_start_object(json, "host");
     json_writer_uint64(json, "idle_bytes", host->idle_bytes);
     json_writer_uint64(json, "rss_anon_before", host->rss_anon_before);
     json_writer_uint64(json, "rss_anon_after", host->rss_anon_after);
-    json_writer_double(json, "host_share",
-                       ((double)host->rss_anon_before - host->rss_anon_after) /
-                       host->idle_bytes);
+    json_writer_double(json, "host_share", vm_host_share(host));
+    if (host->needed_bytes) {
+        json_writer_uint64(json, "guest_without", host->guest_without);
+        json_writer_uint64(json, "guest_after", host->guest_after);
+        json_writer_double(json, "guest_share", vm_guest_share(host));
+        json_writer_uint64(json, "needed_bytes", host->needed_bytes);
+        json_writer_bool(json, "need_met", host->need_met);
+        json_writer_uint64(json, "frames", host->frames);
+        json_writer_uint64(json, "frames_differ", host->frames_differ);
+    }
     json_writer_uint64(json, "wrong_pixels", host->wrong_pixels);
-    json_writer_double(json, "fps_before", host->fps_before);
-    json_writer_double(json, "fps_after", host->fps_after);
-    json_writer_end_object(json);
+    write_ratio(json, "fps_ratio", vm_host_ratio(host, host->with));
+    write_ratio(json, "fps_taking_ratio", vm_host_ratio(host, host->taking));
+    write_rates(json, "fps_without", host->without,
+                host->rounds ? host->rounds + 1 : 0);
+    write_rates(json, "fps_taking", host->taking, host->rounds);
+    write_rates(json, "fps_with", host->with, host->rounds);
 }
 
 static void write_result(JSONWriter *json, const VmConfig *config,
@@ -446,6 +542,7 @@ static void write_result(JSONWriter *json, const VmConfig *config,
     json_writer_bool(json, "client_survived", result->client_survived);
     json_writer_bool(json, "hog_survived", result->hog_survived);
     json_writer_uint64(json, "oom_kills", result->oom_kills);
+    write_text(json, "oom_killed", result->oom_killed);
     json_writer_uint64(json, "kernel_complaints", result->kernel_complaints);
     json_writer_uint64(json, "errors", result->errors);
     json_writer_uint64(json, "corrupt_pages", result->corrupt_pages);

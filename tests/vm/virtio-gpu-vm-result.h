@@ -54,13 +54,36 @@ typedef struct VmEvent {
     char *text;
 } VmEvent;
 
-/* What vm_host_take_back() has found. */
+/* Frames for each second, and for each second of processor time of QEMU. */
+typedef struct VmRate {
+    double fps;
+    double per_cpu_second;
+} VmRate;
+
+/* Rounds in which frame rates are compared, at most. */
+#define VM_HOST_ROUNDS 8
+
+/* What vm_host_take_back() or vm_session_run() has found. */
 typedef struct VmHostResult {
-    uint64_t idle_bytes;        /* textures of the idle client; 0: did not run */
-    uint64_t rss_anon_before;   /* of QEMU, when one client stopped drawing ... */
+    /* On the host: what idle clients hold, 0 if there were none ... */
+    uint64_t idle_bytes;
+    uint64_t rss_anon_before;   /* ... of QEMU, when these stopped ... */
     uint64_t rss_anon_after;    /* ... and some time after the target was set */
-    uint64_t frames, us, pixels, wrong_pixels;  /* of clients, at the end */
-    double fps_before, fps_after;   /* of the busy client */
+    /* Shared memory of the guest: without them, and after its pressure. */
+    uint64_t guest_without, guest_after;
+    uint64_t needed_bytes;      /* of the program that causes it, and whether */
+    bool need_met;              /* ... it survived */
+    uint64_t pixels, wrong_pixels;  /* of idle clients, of all clients */
+    uint64_t frames, frames_differ; /* of all clients: with wrong pixels */
+    /*
+     * Frame rates of the busy client: without a target before each round and
+     * after the last one (the session: before its pressure); with a target in
+     * each, while it takes effect (not in the session) and then.
+     */
+    unsigned rounds;
+    VmRate without[VM_HOST_ROUNDS + 1];
+    VmRate taking[VM_HOST_ROUNDS];
+    VmRate with[VM_HOST_ROUNDS];
 } VmHostResult;
 
 typedef struct VmResult {
@@ -75,6 +98,7 @@ typedef struct VmResult {
     bool client_survived;
     unsigned boots;             /* including kexec */
     unsigned oom_kills;
+    char *oom_killed;           /* names of these, NULL if there are none */
     unsigned kernel_complaints;
     unsigned errors;            /* GPU requests that failed */
     uint64_t good_pages;
@@ -130,6 +154,19 @@ void vm_result_handle_console(VmResult *result, const VmConfig *config,
 void vm_result_handle_report(VmResult *result, const VmConfig *config,
                              double seconds, const char *event,
                              const char *values);
+
+/*
+ * The part of what idle clients hold that came back: on the host, and in the
+ * guest. Less than 0 if more is in use than before; 1 if others gave as well.
+ */
+double vm_host_share(const VmHostResult *host);
+double vm_guest_share(const VmHostResult *host);
+
+/*
+ * Medians over the rounds of @rates, a member of @host, by the rates without a
+ * target just before and after. 0 without rounds.
+ */
+VmRate vm_host_ratio(const VmHostResult *host, const VmRate *rates);
 
 /* The number in @name=NUMBER among the words of @line; 0 if there is none. */
 uint64_t vm_number_of(const char *line, const char *name);

@@ -810,6 +810,18 @@ void vm_run_mark(VmRun *run, VmSeverity severity, const char *text)
     show_events(run);
 }
 
+double vm_run_cpu_seconds(const VmRun *run)
+{
+    struct timespec used = { 0 };
+    clockid_t clock;
+
+    if (clock_getcpuclockid(run->pid, &clock) ||
+        clock_gettime(clock, &used)) {
+        return 0;
+    }
+    return used.tv_sec + used.tv_nsec / 1e9;
+}
+
 uint64_t vm_run_rss_anon(const VmRun *run)
 {
     return read_rss_anon(run);

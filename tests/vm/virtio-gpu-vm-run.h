@@ -64,6 +64,9 @@ void vm_run_set_rss_anon_limit(VmRun *run, uint64_t bytes);
 /* Add an event to the timeline. */
 void vm_run_mark(VmRun *run, VmSeverity severity, const char *text);
 
+/* Processor time that QEMU has used. */
+double vm_run_cpu_seconds(const VmRun *run);
+
 /* RssAnon of QEMU now, in bytes. */
 uint64_t vm_run_rss_anon(const VmRun *run);
 
