@@ -238,15 +238,30 @@ struct virgl_reclaim *virgl_reclaim_new_with_allocator(
  * @vr: instance, or NULL
  *
  * Does not call the renderer, where resources and contexts stay. Reports no
- * events. Backing as for virgl_reclaim_reset().
+ * events. GL textures of the library's own stay as well, if
+ * virgl_reclaim_reset_begin() was not called. Backing as for
+ * virgl_reclaim_reset().
  */
 void virgl_reclaim_free(struct virgl_reclaim *vr);
+
+/**
+ * virgl_reclaim_reset_begin: The renderer is going to be reset.
+ * @vr: instance
+ *
+ * Call it before virgl_renderer_reset() or virgl_renderer_cleanup(), and nothing
+ * but virgl_reclaim_reset() or virgl_reclaim_free() after that. If something is
+ * compressed or restored in steps the library has GL textures of its own, which
+ * the renderer does not know of, and which stay as long as any GL context that
+ * shares them does. Deletes them in GL context 0. Reports no events.
+ */
+void virgl_reclaim_reset_begin(struct virgl_reclaim *vr);
 
 /**
  * virgl_reclaim_reset: Remove all resources and contexts from an instance.
  * @vr: instance
  *
- * Call it after virgl_renderer_reset(), which destroys them in the renderer.
+ * Call it after virgl_renderer_reset(), which destroys them in the renderer, and
+ * before that virgl_reclaim_reset_begin().
  * Does not call the renderer and reports no events. Attached backing is the
  * caller's again, but not returned: detach it before, or keep a list of your
  * own. Totals of the statistics, the limit of compressed contents, their file

@@ -247,6 +247,11 @@ struct vr_contents *vr_saver_contents(struct vr_saver *s)
     return &s->contents;
 }
 
+void vr_saver_release(struct vr_saver *s)
+{
+    vr_readback_release(&s->tiles.rb);
+}
+
 void vr_saver_abandon(struct vr_saver *s)
 {
     end_pack(s);
@@ -428,6 +433,11 @@ int vr_loader_new(const struct virgl_reclaim_allocator *a, const vr_args *args,
     }
     *loader = l;
     return 0;
+}
+
+void vr_loader_release(struct vr_loader *l)
+{
+    vr_readback_release(&l->tiles.rb);
 }
 
 void vr_loader_abandon(struct vr_loader *l)

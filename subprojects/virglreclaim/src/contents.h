@@ -53,7 +53,9 @@ int vr_saver_step(struct vr_saver *s);
 void vr_saver_free(struct vr_saver *s, struct vr_contents *contents);
 /* What was compressed so far. */
 struct vr_contents *vr_saver_contents(struct vr_saver *s);
-/* End after a reset of the renderer, which has freed what GL had. */
+/* Before a reset of the renderer: delete its GL textures, context 0 current. */
+void vr_saver_release(struct vr_saver *s);
+/* End after the reset. */
 void vr_saver_abandon(struct vr_saver *s);
 
 struct vr_loader;
@@ -76,7 +78,9 @@ int vr_loader_step(struct vr_loader *l);
 bool vr_loader_has_worker(const struct vr_loader *l);
 /* End, also before it is done. Context 0 is current. */
 void vr_loader_free(struct vr_loader *l);
-/* End after a reset of the renderer, which has freed what GL had. */
+/* Before a reset of the renderer: delete its GL textures, context 0 current. */
+void vr_loader_release(struct vr_loader *l);
+/* End after the reset. */
 void vr_loader_abandon(struct vr_loader *l);
 
 /* Free them, once they are not being written any more. */

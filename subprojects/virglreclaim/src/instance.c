@@ -2,6 +2,7 @@
 /* Instances: creation, reset, statistics. */
 
 #include "compression.h"
+#include "contents.h"
 #include "context.h"
 #include "decompression.h"
 #include "deferred.h"
@@ -63,6 +64,18 @@ void virgl_reclaim_free(struct virgl_reclaim *vr)
         vr_file_end(&vr->file);
         vr_worker_end(&vr->worker);
         vr_free(&allocator, vr);
+    }
+}
+
+void virgl_reclaim_reset_begin(struct virgl_reclaim *vr)
+{
+    if (vr->saver) {
+        virgl_renderer_force_ctx_0();
+        vr_saver_release(vr->saver);
+    }
+    if (vr->load.res) {
+        virgl_renderer_force_ctx_0();
+        vr_loader_release(vr->load.loader);
     }
 }
 

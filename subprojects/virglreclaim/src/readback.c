@@ -252,17 +252,25 @@ int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
     return ret;
 }
 
+void vr_readback_release(struct vr_readback *rb)
+{
+    if (rb->view) {
+        glDeleteTextures(1, &rb->name);
+        rb->view = false;
+        rb->name = 0;
+    }
+    if (rb->scratch) {
+        glDeleteTextures(1, &rb->scratch);
+        rb->scratch = 0;
+    }
+}
+
 void vr_readback_end(struct vr_readback *rb)
 {
     if (rb->method == VR_READBACK_RENDERER) {
         return;
     }
-    if (rb->view) {
-        glDeleteTextures(1, &rb->name);
-    }
-    if (rb->scratch) {
-        glDeleteTextures(1, &rb->scratch);
-    }
+    vr_readback_release(rb);
     vr_readback_suspend(rb);
     clear_gl_errors();
 }

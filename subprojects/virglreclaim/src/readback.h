@@ -44,6 +44,8 @@ struct vr_tile {
 int vr_readback_begin(struct vr_readback *rb, const vr_args *args,
                       uint32_t name);
 void vr_readback_end(struct vr_readback *rb);
+/* Delete the GL textures that it has made, context 0 current. It is of no use. */
+void vr_readback_release(struct vr_readback *rb);
 /*
  * Set and reset the pixel store state of context 0, in which others read and
  * write between two tiles. It is set after vr_readback_begin(), and must be for

@@ -13,7 +13,7 @@
 
 static EGLDisplay display;
 static EGLConfig config;
-static EGLContext first;
+static EGLContext root;
 static bool gles;
 
 static virgl_renderer_gl_context create_gl_context(
@@ -24,25 +24,15 @@ static virgl_renderer_gl_context create_gl_context(
         EGL_CONTEXT_MINOR_VERSION, param->minor_ver,
         EGL_NONE,
     };
-    EGLContext context;
 
     (void)cookie;
     (void)scanout;
-    context = eglCreateContext(display, config,
-                               param->shared ? first : EGL_NO_CONTEXT,
-                               attributes);
-    if (!first) {
-        first = context;
-    }
-    return context;
+    return eglCreateContext(display, config, root, attributes);
 }
 
 static void destroy_gl_context(void *cookie, virgl_renderer_gl_context context)
 {
     (void)cookie;
-    if (context == first) {
-        first = EGL_NO_CONTEXT;
-    }
     eglDestroyContext(display, context);
 }
 
@@ -91,6 +81,11 @@ static void open_display(void)
     g_assert_true(eglBindAPI(gles ? EGL_OPENGL_ES_API : EGL_OPENGL_API));
     g_assert_true(eglChooseConfig(display, attributes, &config, 1, &count));
     g_assert_cmpint(count, ==, 1);
+    /* As in QEMU, GL objects outlive a reset: all contexts share with this. */
+    root = eglCreateContext(display, config, EGL_NO_CONTEXT,
+                            (EGLint[]) { EGL_CONTEXT_MAJOR_VERSION, 3,
+                                         EGL_NONE });
+    g_assert_true(root != EGL_NO_CONTEXT);
 }
 
 void wait_for_renderer(uint32_t ctx)
@@ -249,6 +244,17 @@ bool each_layer(const vr_args *args, bool write)
         }
     }
     return zero;
+}
+
+unsigned count_textures(void)
+{
+    unsigned count = 0;
+
+    virgl_renderer_force_ctx_0();
+    for (GLuint name = 1; name < 10000; name++) {
+        count += glIsTexture(name);
+    }
+    return count;
 }
 
 uint32_t gl_name(uint32_t id)

@@ -69,6 +69,9 @@ bool each_layer(const vr_args *args, bool write);
 /* The name of the GL object of a resource, or 0. */
 uint32_t gl_name(uint32_t id);
 
+/* The number of GL textures, of those with names below 10000. */
+unsigned count_textures(void);
+
 /* A pattern without zeroes that differs for each seed. */
 void fill(void *data, size_t size, uint32_t seed);
 

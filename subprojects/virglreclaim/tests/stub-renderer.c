@@ -130,6 +130,11 @@ void vr_saver_free(struct vr_saver *s, struct vr_contents *contents)
     vr_free(s->a, s);
 }
 
+void vr_saver_release(struct vr_saver *s)
+{
+    (void)s;
+}
+
 void vr_saver_abandon(struct vr_saver *s)
 {
     vr_saver_free(s, NULL);
@@ -194,6 +199,11 @@ bool vr_loader_has_worker(const struct vr_loader *l)
 void vr_loader_free(struct vr_loader *l)
 {
     vr_free(l->a, l);
+}
+
+void vr_loader_release(struct vr_loader *l)
+{
+    (void)l;
 }
 
 void vr_loader_abandon(struct vr_loader *l)

@@ -307,6 +307,48 @@ static void test_destroyed(Fixture *f, gconstpointer data)
     g_assert_cmpuint(stats_of(f).deferred_bytes, ==, 0);
 }
 
+/*
+ * A reset in the middle leaves no GL textures: the renderer does not know of
+ * them, and GL contexts that share them may stay.
+ */
+static void test_textures(Fixture *f, gconstpointer data)
+{
+    /* One that is read as integers, and one that is verified. */
+    static const uint32_t formats[] = { FORMAT_BGRA8, FORMAT_S8Z24 };
+    unsigned before;
+
+    (void)data;
+    if (g_getenv("VIRGLRECLAIM_TEST_GLES")) {
+        g_test_skip("textures cannot be compressed with GLES");
+        return;
+    }
+    before = count_textures();
+    for (int i = 0; i < 4; i++) {
+        struct virgl_renderer_resource_create_args args =
+            texture_args(RES, 1024, 1024);
+
+        args.format = formats[i / 2];
+        if (i / 2) {
+            args.bind = VIRGL_RES_BIND_DEPTH_STENCIL;
+        }
+        begin(f, 0);
+        ok(virgl_reclaim_resource_create(f->vr, &args));
+        if (i % 2) {
+            compress(f, RES);
+            g_assert_cmpint(virgl_reclaim_restore_begin(f->vr, RES), ==,
+                            -EAGAIN);
+            g_assert_cmpint(virgl_reclaim_restore_run(f->vr), !=, 0);
+        } else {
+            ok(virgl_reclaim_compress_begin(f->vr, RES));
+            g_assert_cmpint(virgl_reclaim_compress_run(f->vr), ==, -EAGAIN);
+        }
+        virgl_reclaim_reset_begin(f->vr);
+        virgl_renderer_reset();
+        virgl_reclaim_reset(f->vr);
+        g_assert_cmpuint(count_textures(), ==, before);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const char *const ends[ENDS] = {
@@ -324,6 +366,7 @@ int main(int argc, char **argv)
         g_test_add(ends[i], Fixture, GINT_TO_POINTER(i), fixture_set_up,
                    test_ends, fixture_tear_down);
     }
+    add_test("/steps/textures", test_textures);
     add_test("/steps/view", test_destroyed);
     g_test_add("/steps/view-ends", Fixture, GINT_TO_POINTER(1), fixture_set_up,
                test_destroyed, fixture_tear_down);
