@@ -924,6 +924,13 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     g->reclaim->backend = &virtio_gpu_reclaim_virgl;
 }
 
+void virtio_gpu_reclaim_virgl_reset_begin(VirtIOGPU *g)
+{
+    if (g->reclaim && g->reclaim->backend) {
+        virgl_reclaim_reset_begin(virtio_gpu_reclaim_virgl_vr(g));
+    }
+}
+
 void virtio_gpu_reclaim_virgl_reset_done(VirtIOGPU *g)
 {
     if (g->reclaim && g->reclaim->backend) {

@@ -477,11 +477,13 @@ static void create_sized(QVirtioGPU *gpu, uint32_t id, uint32_t width,
 
 static void begin_to_compress(QVirtioGPU *gpu, uint32_t id)
 {
+    uint64_t before = compressed_stat(gpu, "compressions");
+
     create_sized(gpu, id, HUGE_SIDE, HUGE_HEIGHT);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, id, HERE, PAGE), ==, OK);
     g_assert_cmphex(qvirtio_gpu_detach(gpu, id), ==, OK);
     while (get_stat(gpu, "compressing") != id) {
-        g_assert_cmpuint(compressed_stat(gpu, "compressions"), ==, 0);
+        g_assert_cmpuint(compressed_stat(gpu, "compressions"), ==, before);
         qtest_clock_step(gpu->qts, 10 * 1000 * 1000);
     }
 }
@@ -545,6 +547,34 @@ static void test_compress_ends(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* Resets while a texture is compressed, or restored, leave nothing of it. */
+static void test_reset_rss(const void *data)
+{
+    QVirtioGPU *gpu = start_with(data, ",x-evicted-compress=on");
+    UseAll use = use_all();
+    uint64_t before = 0;
+    int i;
+
+    for (i = 0; i <= 8; i++) {
+        begin_to_compress(gpu, 1);
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+        make_bigs(gpu);
+        gpu->ctrl->free_head = 0;
+        send_cmd(gpu, 0, &use, sizeof(use));
+        qvirtio_gpu_start(gpu, RECLAIM | VIRGL);
+        g_assert_cmpuint(get_stat(gpu, "host-bytes"), ==, 0);
+        /* Documented as 100 ms. */
+        g_usleep(200000);
+        if (i == 0) {
+            before = rss_anon(gpu);
+        }
+    }
+    g_test_message("%" PRIi64 " KiB more after 8 resets",
+                   ((int64_t)rss_anon(gpu) - (int64_t)before) / 1024);
+    g_assert_cmpuint(rss_anon(gpu), <, before + HUGE);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static const Case cases[] = {
     { "slices-purge", test_purge, ON_ALL },
     { "slices-purge-reset", test_purge_reset, ON_ALL },
@@ -558,6 +588,7 @@ static const Case cases[] = {
     { "slices-create-reset", test_create_reset, ON_GL },
     { "slices-compress-purge", test_compress_purge, ON_GL_PCI },
     { "slices-compress-ends", test_compress_ends, ON_GL_PCI },
+    { "slices-reset-rss", test_reset_rss, ON_GL_PCI },
 };
 
 void add_slices_cases(void)

@@ -240,7 +240,8 @@ void virtio_gpu_reclaim_virgl_instance_init(Object *obj);
 void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g);
 /* Whether commands have to wait until the renderer can be reset. */
 bool virtio_gpu_reclaim_virgl_is_blocked(VirtIOGPU *g);
-/* The renderer has been reset. */
+/* The renderer is going to be reset, and has been. */
+void virtio_gpu_reclaim_virgl_reset_begin(VirtIOGPU *g);
 void virtio_gpu_reclaim_virgl_reset_done(VirtIOGPU *g);
 
 #endif /* HW_VIRTIO_GPU_RECLAIM_H */
