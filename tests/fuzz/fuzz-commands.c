@@ -26,6 +26,8 @@
 #include "hw/virtio/virtio-gpu.h"
 #include "hw/virtio/virtio-gpu-pixman.h"
 #include "hw/display/edid.h"
+#include "hw/qdev-core.h"
+#include "sysemu/runstate.h"
 #include "ui/console.h"
 #include "virtio-gpu-ledger.h"
 #include "virtio-gpu-reclaim-backend.h"
@@ -199,6 +201,27 @@ void qemu_edid_generate(uint8_t *edid, size_t size, qemu_edid_info *info)
 {
 }
 
+/* Suspended commands: slices run while there is a command in the queue. */
+
+static bool scheduled;
+
+bool runstate_is_running(void)
+{
+    return true;
+}
+
+VMChangeStateEntry *
+qdev_add_vm_change_state_handler(DeviceState *dev, VMChangeStateHandler *cb,
+                                 void *opaque)
+{
+    return NULL;
+}
+
+void qemu_bh_schedule(QEMUBH *bh)
+{
+    scheduled = true;
+}
+
 /* Device */
 
 static VirtIOGPU *gpu;
@@ -244,7 +267,11 @@ static void send_command(const void *bytes, size_t size, size_t in_len)
     cmd->finished = false;
     memset(&cmd->reclaim, 0, sizeof(cmd->reclaim));
     QTAILQ_INSERT_TAIL(&gpu->cmdq, cmd, next);
-    virtio_gpu_process_cmdq(gpu);
+    do {
+        scheduled = false;
+        virtio_gpu_process_cmdq(gpu);
+    } while (scheduled);
+    assert(QTAILQ_EMPTY(&gpu->cmdq));
     assert(responses == before + 1);
     assert(QTAILQ_EMPTY(&gpu->fenceq));
 }

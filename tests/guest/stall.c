@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -65,20 +66,44 @@ static unsigned capability(int config, unsigned type)
 }
 
 /*
+ * Have the window of the configuration space show @bytes at @offset of what the
+ * capability of @type is about. Returns where.
+ */
+static unsigned show(int config, unsigned type, unsigned offset, unsigned bytes)
+{
+    unsigned window = capability(config, VIRTIO_PCI_CAP_PCI_CFG);
+    unsigned target = capability(config, type);
+
+    set(config, window + VIRTIO_PCI_CAP_BAR, 1,
+        get(config, target + VIRTIO_PCI_CAP_BAR, 1));
+    set(config, window + VIRTIO_PCI_CAP_OFFSET, 4,
+        get(config, target + VIRTIO_PCI_CAP_OFFSET, 4) + offset);
+    set(config, window + VIRTIO_PCI_CAP_LENGTH, 4, bytes);
+    return window + sizeof(struct virtio_pci_cap);
+}
+
+/*
  * Notify the device of its first queue. The driver did so while it was
  * stalled, and does not again.
  */
 static void kick(int config)
 {
-    unsigned window = capability(config, VIRTIO_PCI_CAP_PCI_CFG);
-    unsigned notify = capability(config, VIRTIO_PCI_CAP_NOTIFY_CFG);
+    set(config, show(config, VIRTIO_PCI_CAP_NOTIFY_CFG, 0, 2), 2, 0);
+}
 
-    set(config, window + VIRTIO_PCI_CAP_BAR, 1,
-        get(config, notify + VIRTIO_PCI_CAP_BAR, 1));
-    set(config, window + VIRTIO_PCI_CAP_OFFSET, 4,
-        get(config, notify + VIRTIO_PCI_CAP_OFFSET, 4));
-    set(config, window + VIRTIO_PCI_CAP_LENGTH, 4, 2);
-    set(config, window + sizeof(struct virtio_pci_cap), 2, 0);
+/*
+ * QEMU clears DRIVER_OK of a device without bus mastering, and sends no event
+ * without it.
+ */
+static void restore_driver_ok(int config)
+{
+    unsigned status = show(config, VIRTIO_PCI_CAP_COMMON_CFG,
+                           VIRTIO_PCI_COMMON_STATUS, 1);
+    uint32_t value = get(config, status, 1);
+
+    if (value & VIRTIO_CONFIG_S_DRIVER) {
+        set(config, status, 1, value | VIRTIO_CONFIG_S_DRIVER_OK);
+    }
 }
 
 void stall(void)
@@ -97,6 +122,7 @@ void stall_end(void)
 
     if (!(command & PCI_COMMAND_MASTER)) {
         set(config, PCI_COMMAND, 2, command | PCI_COMMAND_MASTER);
+        restore_driver_ok(config);
         kick(config);
     }
     close(config);
