@@ -60,6 +60,7 @@ void fuzz_model_reset(FuzzModel *m, bool negotiated)
     memset(m->scanout, 0, sizeof(m->scanout));
     memset(m->cursor, 0, sizeof(m->cursor));
     m->negotiated = negotiated;
+    m->streams = false;
     m->uncertain = false;
 }
 
@@ -596,6 +597,7 @@ char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c)
     } else {
         got = ldl_le_p(c->in);
     }
+    m->streams = m->streams || type == VIRTIO_GPU_CMD_SUBMIT_3D;
     want = c->out_len < sizeof(struct virtio_gpu_ctrl_hdr) ? BAD_PARAMETER :
            wanted(m, c, type);
     good = got >= OK && got < UNSPEC;
@@ -640,10 +642,15 @@ void fuzz_model_cursor(FuzzModel *m, const FuzzCommand *c)
 void fuzz_model_resolve(FuzzModel *m, QDict *stats)
 {
     if (qdict_get_int(stats, "restores") > m->counters.restores) {
-        m->maybe_restored->state = FUZZ_RESIDENT;
-        m->counters.restores++;
+        if (m->streams) {
+            m->uncertain = true;
+        } else if (m->maybe_restored) {
+            m->maybe_restored->state = FUZZ_RESIDENT;
+            m->counters.restores++;
+        }
     }
     m->maybe_restored = NULL;
+    m->streams = false;
 }
 
 /* Comparison */

@@ -50,6 +50,8 @@ typedef struct FuzzModel {
     FuzzCounters counters;
     /* A purged resource set as cursor: restored unless out of memory. */
     FuzzResource *maybe_restored;
+    /* Since the last fuzz_model_resolve(): a stream, which restores what it uses. */
+    bool streams;
     /*
      * A response buffer was too small for the type, so that the effect of the
      * command is unknown. The state is certain again after a reset.
@@ -76,7 +78,10 @@ char *fuzz_model_control(FuzzModel *m, const FuzzCommand *c);
 /* Update the model with a cursor command, which has no response. */
 void fuzz_model_cursor(FuzzModel *m, const FuzzCommand *c);
 
-/* Resolve m->maybe_restored, if set, with "reclaim-stats". */
+/*
+ * Find out by "reclaim-stats" whether m->maybe_restored was restored. If a stream
+ * may have restored resources instead, the state is uncertain from here on.
+ */
 void fuzz_model_resolve(FuzzModel *m, QDict *stats);
 
 /*
