@@ -505,8 +505,12 @@ static const struct {
      * COPY_TRANSFER_BOTH_DIRECTIONS: to copy from a texture to another
      * resource's guest pages the renderer wants the texture to have some, too,
      * which one that is evicted, or that no program has mapped, does not.
+     * virglrenderer 0.10 does without, and Mesa 22.3 does not upload by staging
+     * buffers without the bit.
      */
+#if VIRGL_VERSION_MAJOR >= 1
     { 688, 1u << 7 },
+#endif
 };
 
 static void *virtio_gpu_reclaim_virgl_get_capset(VirtIOGPU *g, uint32_t id,
