@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |
- *              soak SECONDS SEED | memory-hog MIB HOLD_MS |
+ *              soak SECONDS SEED | bench QUESTION | memory-hog MIB HOLD_MS |
  *              kexec KERNEL INITRD CMDLINE
  *
  * The workload of the test guest; see README.md.
@@ -19,6 +19,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "process.h"
 #include "report.h"
 #include "scenario.h"
@@ -168,12 +169,17 @@ int main(int argc, char **argv)
         return tests_soak(number(argv[2]), number(argv[3])) ? EXIT_SUCCESS
                                                             : EXIT_FAILURE;
     }
+    if (!strcmp(command, "bench") && argc == 3) {
+        use_plain_line();
+        return bench_run(argv[2]) ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     if (!strcmp(command, "kexec") && argc == 5) {
         return kexec_run(argv[2], argv[3], argv[4]) < 0 ? EXIT_FAILURE
                                                         : EXIT_SUCCESS;
     }
     puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |\n"
-         "             soak SECONDS SEED | kexec KERNEL INITRD CMDLINE\n"
+         "             soak SECONDS SEED | bench QUESTION |\n"
+         "             kexec KERNEL INITRD CMDLINE\n"
          "\n"
          "  cache  mark BO_MIB of buffers as DONTNEED, run a memory hog of\n"
          "         APP_MIB, mark them as WILLNEED and verify them\n"
@@ -181,6 +187,8 @@ int main(int argc, char **argv)
          "  tests  run the tests of the driver whose names begin with PREFIX\n"
          "  soak   run all operations concurrently for SECONDS, then compare\n"
          "         the totals of processes, driver and device\n"
+         "  bench  measure the driver beside ordinary memory: capacity, evict,\n"
+         "         latency, purge, close\n"
          "  kexec  start KERNEL by kexec while the GPU is in use\n"
          "\n"
          "Events are lines on standard output, a terminal or a serial line; at\n"

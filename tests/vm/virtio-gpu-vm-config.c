@@ -24,7 +24,7 @@ const char *vm_config_scenario(const VmConfig *config)
     static const char *const names[] = {
         [VM_SCENARIO_CACHE] = "cache", [VM_SCENARIO_IDLE] = "idle",
         [VM_SCENARIO_TESTS] = "tests", [VM_SCENARIO_SOAK] = "soak",
-        [VM_SCENARIO_DESKTOP] = "desktop",
+        [VM_SCENARIO_BENCH] = "bench", [VM_SCENARIO_DESKTOP] = "desktop",
     };
 
     return names[config->scenario];

@@ -19,6 +19,7 @@ typedef enum VmScenario {
     VM_SCENARIO_IDLE,   /* more buffers than memory, used in turns */
     VM_SCENARIO_TESTS,  /* the tests of the driver */
     VM_SCENARIO_SOAK,   /* all operations concurrently, for config.seconds */
+    VM_SCENARIO_BENCH,  /* measurements: config.tests says which */
     VM_SCENARIO_DESKTOP, /* the distribution's programs, see vm_run_ask() */
 } VmScenario;
 
@@ -37,7 +38,7 @@ struct VmConfig {
     bool debug_kernel;      /* KASAN, lockdep, ... */
     /*
      * May be NULL. In TESTS: called with each line of TAP, which has no
-     * numbers. In SOAK: with each line of its report.
+     * numbers. In SOAK and BENCH: with each line of its report.
      */
     void (*handle_line)(const VmConfig *config, const char *line);
     const char *tests;      /* the prefix of their names; NULL: all */

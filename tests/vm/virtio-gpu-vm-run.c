@@ -337,7 +337,8 @@ static void answer_with_target(VmRun *run, const char *values)
 static bool is_test_line(const char *event)
 {
     return !strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
-           g_str_has_prefix(event, "1..") || g_str_has_prefix(event, "soak");
+           g_str_has_prefix(event, "1..") || g_str_has_prefix(event, "soak") ||
+           g_str_has_prefix(event, "bench");
 }
 
 /* Requests of the guest. The response to each is a line. */

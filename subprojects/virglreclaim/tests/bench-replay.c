@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Submits again what record-frames has recorded, to count the instructions of
- * reading streams: tools/bench-submit.py runs this under callgrind.
+ * reading streams: tests/bench/streams.py runs this under callgrind.
  *
  * bench-replay RECORDING [COMPRESSED]
  *
