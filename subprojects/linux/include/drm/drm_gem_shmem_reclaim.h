@@ -343,6 +343,22 @@ struct drm_gem_shmem_reclaim {
 	u64 shrunk;
 };
 
+/**
+ * struct drm_gem_shmem_reclaim_export_funcs - what an export does to an object
+ */
+struct drm_gem_shmem_reclaim_export_funcs {
+	/** @to_sobj: returns the shmem object of an object */
+	struct drm_gem_shmem_reclaim_object *
+	(*to_sobj)(struct drm_gem_object *obj);
+	/**
+	 * @keep: drm_gem_shmem_reclaim_retain(), or what pins the pages as
+	 * well; called with the reservation lock of a shrinkable object held
+	 */
+	int (*keep)(struct drm_gem_shmem_reclaim_object *sobj);
+	/** @unkeep: undo @keep, with the lock held as well */
+	void (*unkeep)(struct drm_gem_shmem_reclaim_object *sobj);
+};
+
 int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 			       struct drm_device *dev,
 			       const struct drm_gem_shmem_reclaim_ops *ops);
@@ -375,6 +391,10 @@ int drm_gem_shmem_reclaim_retain(struct drm_gem_shmem_reclaim_object *sobj);
 void drm_gem_shmem_reclaim_unretain(struct drm_gem_shmem_reclaim_object *sobj);
 int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 				  bool dontneed, bool *retained);
+int drm_gem_shmem_reclaim_madvise_handle(struct drm_file *file, u32 handle,
+					 bool dontneed, u32 *retained,
+					 struct drm_gem_shmem_reclaim_object *
+					 (*to_sobj)(struct drm_gem_object *obj));
 int drm_gem_shmem_reclaim_mmap(struct drm_gem_shmem_reclaim_object *sobj,
 			       struct drm_gem_shmem_object *shmem,
 			       struct vm_area_struct *vma);
@@ -395,8 +415,7 @@ void drm_gem_shmem_reclaim_gem_vunmap(struct drm_gem_shmem_reclaim_object *sobj,
 int drm_gem_shmem_reclaim_handle_to_fd(struct drm_device *dev,
 				       struct drm_file *file, u32 handle,
 				       u32 flags, int *fd,
-				       struct drm_gem_shmem_reclaim_object *
-				       (*to_sobj)(struct drm_gem_object *obj));
+				       const struct drm_gem_shmem_reclaim_export_funcs *funcs);
 
 void drm_gem_shmem_reclaim_show_stats(struct seq_file *m,
 				      const struct drm_gem_shmem_reclaim_stats *stats);

@@ -563,3 +563,41 @@ int drm_gem_shmem_reclaim_madvise(struct drm_gem_shmem_reclaim_object *sobj,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_madvise);
+
+/**
+ * drm_gem_shmem_reclaim_madvise_handle - the same by handle, for an ioctl
+ * @file: the client
+ * @handle: its handle of the object
+ * @dontneed: whether the contents may be purged
+ * @retained: set to whether the contents are retained; left alone if there is
+ *	no such handle or the wait for the lock was interrupted
+ * @to_sobj: returns the shmem object of an object
+ *
+ * Takes the reservation lock.
+ *
+ * Returns: as drm_gem_shmem_reclaim_madvise(); -ENOENT if there is no such
+ * handle; -EINTR if a signal ended the wait for the lock.
+ */
+int drm_gem_shmem_reclaim_madvise_handle(struct drm_file *file, u32 handle,
+					 bool dontneed, u32 *retained,
+					 struct drm_gem_shmem_reclaim_object *
+					 (*to_sobj)(struct drm_gem_object *obj))
+{
+	struct drm_gem_object *obj = drm_gem_object_lookup(file, handle);
+	bool kept;
+	int ret;
+
+	if (!obj)
+		return -ENOENT;
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (!ret) {
+		ret = drm_gem_shmem_reclaim_madvise(to_sobj(obj), dontneed,
+						    &kept);
+		*retained = kept;
+		dma_resv_unlock(obj->resv);
+	}
+	drm_gem_object_put(obj);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_madvise_handle);

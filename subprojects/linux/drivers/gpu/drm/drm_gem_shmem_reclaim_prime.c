@@ -112,7 +112,8 @@ void drm_gem_shmem_reclaim_gem_vunmap(struct drm_gem_shmem_reclaim_object *sobj,
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_gem_vunmap);
 
-static int reclaim_begin_export(struct drm_gem_shmem_reclaim_object *sobj)
+static int reclaim_begin_export(struct drm_gem_shmem_reclaim_object *sobj,
+				const struct drm_gem_shmem_reclaim_export_funcs *funcs)
 {
 	struct dma_resv *resv;
 	int ret;
@@ -124,13 +125,14 @@ static int reclaim_begin_export(struct drm_gem_shmem_reclaim_object *sobj)
 	ret = dma_resv_lock_interruptible(resv, NULL);
 	if (ret)
 		return ret;
-	ret = drm_gem_shmem_reclaim_retain(sobj);
+	ret = funcs->keep(sobj);
 	dma_resv_unlock(resv);
 	return ret;
 }
 
 /* Keep the contents after an export that succeeded, unless they are already. */
 static void reclaim_end_export(struct drm_gem_shmem_reclaim_object *sobj,
+			       const struct drm_gem_shmem_reclaim_export_funcs *funcs,
 			       bool ok)
 {
 	struct dma_resv *resv;
@@ -143,7 +145,7 @@ static void reclaim_end_export(struct drm_gem_shmem_reclaim_object *sobj,
 	if (ok && !sobj->exported)
 		sobj->exported = true;
 	else
-		drm_gem_shmem_reclaim_unretain(sobj);
+		funcs->unkeep(sobj);
 	dma_resv_unlock(resv);
 }
 
@@ -154,10 +156,10 @@ static void reclaim_end_export(struct drm_gem_shmem_reclaim_object *sobj,
  * @handle: its handle of the object
  * @flags: flags of the dma-buf's file
  * @fd: set to the file descriptor
- * @to_sobj: returns the shmem object of an object
+ * @funcs: the driver's functions
  *
  * Importers expect the contents to stay, and there is no notification when the
- * last of them is done, so the object is retained for life. Not done in
+ * last of them is done, so the object is kept for life. Not done in
  * &drm_gem_object_funcs.export, which runs under object_name_lock: all clients
  * need that, and waiting for a pending operation takes time.
  *
@@ -167,8 +169,7 @@ static void reclaim_end_export(struct drm_gem_shmem_reclaim_object *sobj,
 int drm_gem_shmem_reclaim_handle_to_fd(struct drm_device *dev,
 				       struct drm_file *file, u32 handle,
 				       u32 flags, int *fd,
-				       struct drm_gem_shmem_reclaim_object *
-				       (*to_sobj)(struct drm_gem_object *obj))
+				       const struct drm_gem_shmem_reclaim_export_funcs *funcs)
 {
 	struct drm_gem_object *obj = drm_gem_object_lookup(file, handle);
 	struct drm_gem_shmem_reclaim_object *sobj;
@@ -176,11 +177,11 @@ int drm_gem_shmem_reclaim_handle_to_fd(struct drm_device *dev,
 
 	if (!obj)
 		return -ENOENT;
-	sobj = to_sobj(obj);
-	ret = reclaim_begin_export(sobj);
+	sobj = funcs->to_sobj(obj);
+	ret = reclaim_begin_export(sobj, funcs);
 	if (!ret) {
 		ret = drm_gem_prime_handle_to_fd(dev, file, handle, flags, fd);
-		reclaim_end_export(sobj, !ret);
+		reclaim_end_export(sobj, funcs, !ret);
 	}
 	drm_gem_object_put(obj);
 	return ret;

@@ -321,6 +321,12 @@ int panfrost_reclaim_mmap(struct drm_gem_object *obj,
 					  vma);
 }
 
+static const struct drm_gem_shmem_reclaim_export_funcs panfrost_export_funcs = {
+	.to_sobj = to_sobj,
+	.keep = drm_gem_shmem_reclaim_retain,
+	.unkeep = drm_gem_shmem_reclaim_unretain,
+};
+
 /**
  * panfrost_reclaim_handle_to_fd - &drm_driver.prime_handle_to_fd
  * @dev: the device
@@ -336,5 +342,5 @@ int panfrost_reclaim_handle_to_fd(struct drm_device *dev,
 				  int *fd)
 {
 	return drm_gem_shmem_reclaim_handle_to_fd(dev, file, handle, flags, fd,
-						  to_sobj);
+						  &panfrost_export_funcs);
 }

@@ -7,7 +7,6 @@
  * are not shrinkable: their pages are the exporter's.
  */
 
-#include <linux/dma-resv.h>
 #include <linux/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -218,6 +217,12 @@ int vgem_reclaim_dumb_create(struct drm_file *file, struct drm_device *dev,
 	return ret;
 }
 
+static const struct drm_gem_shmem_reclaim_export_funcs vgem_export_funcs = {
+	.to_sobj = to_sobj,
+	.keep = drm_gem_shmem_reclaim_retain,
+	.unkeep = drm_gem_shmem_reclaim_unretain,
+};
+
 /**
  * vgem_reclaim_handle_to_fd - &drm_driver.prime_handle_to_fd
  * @dev: the device
@@ -232,7 +237,7 @@ int vgem_reclaim_handle_to_fd(struct drm_device *dev, struct drm_file *file,
 			      u32 handle, u32 flags, int *fd)
 {
 	return drm_gem_shmem_reclaim_handle_to_fd(dev, file, handle, flags, fd,
-						  to_sobj);
+						  &vgem_export_funcs);
 }
 
 /**
@@ -247,9 +252,6 @@ int vgem_madvise_ioctl(struct drm_device *dev, void *data,
 		       struct drm_file *file)
 {
 	struct drm_vgem_madvise *args = data;
-	struct drm_gem_object *obj;
-	bool retained = true;
-	int ret;
 
 	if (args->pad)
 		return -EINVAL;
@@ -257,21 +259,10 @@ int vgem_madvise_ioctl(struct drm_device *dev, void *data,
 	    args->madv != VGEM_MADV_DONTNEED)
 		return -EINVAL;
 
-	obj = drm_gem_object_lookup(file, args->handle);
-	if (!obj)
-		return -ENOENT;
-
-	ret = dma_resv_lock_interruptible(obj->resv, NULL);
-	if (ret)
-		goto out_put;
-	ret = drm_gem_shmem_reclaim_madvise(to_sobj(obj),
-					    args->madv == VGEM_MADV_DONTNEED,
-					    &retained);
-	dma_resv_unlock(obj->resv);
-	args->retained = retained;
-out_put:
-	drm_gem_object_put(obj);
-	return ret;
+	return drm_gem_shmem_reclaim_madvise_handle(file, args->handle,
+						    args->madv ==
+						    VGEM_MADV_DONTNEED,
+						    &args->retained, to_sobj);
 }
 
 static int vgem_reclaim_debugfs(struct seq_file *m, void *data)

@@ -121,6 +121,18 @@ struct virtio_gpu_reclaim_context {
 	struct virtio_gpu_object_array *objs;
 };
 
+static inline struct virtio_gpu_object *
+to_virtio_gpu_bo(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	return container_of(sobj, struct virtio_gpu_object, reclaim.base);
+}
+
+static inline struct drm_gem_shmem_reclaim_object *
+to_sobj(struct drm_gem_object *obj)
+{
+	return &gem_to_virtio_gpu_obj(obj)->reclaim.base;
+}
+
 static inline bool is_shrinkable(struct virtio_gpu_object *bo)
 {
 	return drm_gem_shmem_reclaim_is_shrinkable(&bo->reclaim.base);

@@ -4,11 +4,6 @@
  * support for it.
  */
 
-#include <linux/dma-resv.h>
-
-#include <drm/drm_file.h>
-#include <drm/drm_gem.h>
-
 #include "virtgpu_reclaim_internal.h"
 
 /**
@@ -43,10 +38,6 @@ int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 			     struct drm_file *file)
 {
 	struct drm_virtgpu_madvise *args = data;
-	struct drm_gem_object *obj;
-	struct virtio_gpu_object *bo;
-	bool retained = true;
-	int ret;
 
 	if (args->pad)
 		return -EINVAL;
@@ -54,20 +45,8 @@ int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
 	    args->madv != VIRTGPU_MADV_DONTNEED)
 		return -EINVAL;
 
-	obj = drm_gem_object_lookup(file, args->bo_handle);
-	if (!obj)
-		return -ENOENT;
-	bo = gem_to_virtio_gpu_obj(obj);
-
-	ret = dma_resv_lock_interruptible(obj->resv, NULL);
-	if (ret)
-		goto out_put;
-	ret = drm_gem_shmem_reclaim_madvise(&bo->reclaim.base,
-					    args->madv == VIRTGPU_MADV_DONTNEED,
-					    &retained);
-	dma_resv_unlock(obj->resv);
-	args->retained = retained;
-out_put:
-	drm_gem_object_put(obj);
-	return ret;
+	return drm_gem_shmem_reclaim_madvise_handle(file, args->bo_handle,
+						    args->madv ==
+						    VIRTGPU_MADV_DONTNEED,
+						    &args->retained, to_sobj);
 }

@@ -10,7 +10,6 @@
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem_framebuffer_helper.h>
-#include <drm/drm_prime.h>
 
 #include "virtgpu_reclaim_internal.h"
 
@@ -370,26 +369,15 @@ void virtio_gpu_reclaim_vunmap(struct drm_gem_object *obj,
 
 /*
  * Keep the contents of an object for other users, and the pages as well if
- * @pin. Returns as virtio_gpu_reclaim_prepare().
+ * @pin, with the reservation lock held. Returns as virtio_gpu_reclaim_prepare().
  */
 static int virtio_gpu_reclaim_keep(struct virtio_gpu_object *bo, bool pin)
 {
-	struct dma_resv *resv = bo->base.base.resv;
-	int ret;
-
-	if (!is_shrinkable(bo))
-		return 0;
-
-	ret = dma_resv_lock_interruptible(resv, NULL);
-	if (ret)
-		return ret;
-	ret = pin ? virtio_gpu_pin_locked(bo) :
-		    drm_gem_shmem_reclaim_retain(&bo->reclaim.base);
-	dma_resv_unlock(resv);
-	return ret;
+	return pin ? virtio_gpu_pin_locked(bo) :
+		     drm_gem_shmem_reclaim_retain(&bo->reclaim.base);
 }
 
-/* Undo virtio_gpu_reclaim_keep() with the reservation lock held. */
+/* Undo virtio_gpu_reclaim_keep(), with the lock held as well. */
 static void virtio_gpu_reclaim_unkeep(struct virtio_gpu_object *bo, bool pin)
 {
 	if (pin)
@@ -410,8 +398,17 @@ static void virtio_gpu_reclaim_unkeep(struct virtio_gpu_object *bo, bool pin)
 int virtio_gpu_reclaim_fb_init(struct drm_gem_object *obj)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	int ret;
 
-	return virtio_gpu_reclaim_keep(bo, !bo->reclaim.has_host_image);
+	if (!is_shrinkable(bo))
+		return 0;
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		return ret;
+	ret = virtio_gpu_reclaim_keep(bo, !bo->reclaim.has_host_image);
+	dma_resv_unlock(obj->resv);
+	return ret;
 }
 
 /**
@@ -452,21 +449,25 @@ static bool virtio_gpu_reclaim_export_pins(struct virtio_gpu_object *bo)
 	return !bo->reclaim.has_host_image || vgdev->has_resource_assign_uuid;
 }
 
-/* Keep the contents after an export that succeeded, unless they are already. */
-static void virtio_gpu_reclaim_end_export(struct virtio_gpu_object *bo, bool ok)
+static int virtio_gpu_export_keep(struct drm_gem_shmem_reclaim_object *sobj)
 {
-	struct dma_resv *resv = bo->base.base.resv;
+	struct virtio_gpu_object *bo = to_virtio_gpu_bo(sobj);
 
-	if (!is_shrinkable(bo))
-		return;
-
-	dma_resv_lock(resv, NULL);
-	if (ok && !bo->reclaim.base.exported)
-		bo->reclaim.base.exported = true;
-	else
-		virtio_gpu_reclaim_unkeep(bo, virtio_gpu_reclaim_export_pins(bo));
-	dma_resv_unlock(resv);
+	return virtio_gpu_reclaim_keep(bo, virtio_gpu_reclaim_export_pins(bo));
 }
+
+static void virtio_gpu_export_unkeep(struct drm_gem_shmem_reclaim_object *sobj)
+{
+	struct virtio_gpu_object *bo = to_virtio_gpu_bo(sobj);
+
+	virtio_gpu_reclaim_unkeep(bo, virtio_gpu_reclaim_export_pins(bo));
+}
+
+static const struct drm_gem_shmem_reclaim_export_funcs virtio_gpu_export_funcs = {
+	.to_sobj = to_sobj,
+	.keep = virtio_gpu_export_keep,
+	.unkeep = virtio_gpu_export_unkeep,
+};
 
 /**
  * virtio_gpu_reclaim_handle_to_fd - &drm_driver.prime_handle_to_fd
@@ -476,32 +477,17 @@ static void virtio_gpu_reclaim_end_export(struct virtio_gpu_object *bo, bool ok)
  * @flags: flags of the dma-buf's file
  * @fd: set to the file descriptor
  *
- * Importers expect the contents to stay, and there is no notification when the
- * last of them is done, so the object is not purged any more. Its pages are
- * pinned by who uses them, see virtio_gpu_reclaim_pin(). This is done here, not
- * in &drm_gem_object_funcs.export: that runs under object_name_lock, which all
- * clients need, and waiting for a pending operation takes time.
+ * The pages are pinned by who uses them, see virtio_gpu_reclaim_pin().
  *
- * Returns: 0 or a negative error code; then nothing has changed.
+ * Returns: as drm_gem_shmem_reclaim_handle_to_fd() or
+ * virtio_gpu_reclaim_prepare().
  */
 int virtio_gpu_reclaim_handle_to_fd(struct drm_device *dev,
 				    struct drm_file *file, u32 handle, u32 flags,
 				    int *fd)
 {
-	struct drm_gem_object *obj = drm_gem_object_lookup(file, handle);
-	struct virtio_gpu_object *bo;
-	int ret;
-
-	if (!obj)
-		return -ENOENT;
-	bo = gem_to_virtio_gpu_obj(obj);
-	ret = virtio_gpu_reclaim_keep(bo, virtio_gpu_reclaim_export_pins(bo));
-	if (!ret) {
-		ret = drm_gem_prime_handle_to_fd(dev, file, handle, flags, fd);
-		virtio_gpu_reclaim_end_export(bo, !ret);
-	}
-	drm_gem_object_put(obj);
-	return ret;
+	return drm_gem_shmem_reclaim_handle_to_fd(dev, file, handle, flags, fd,
+						  &virtio_gpu_export_funcs);
 }
 
 /**

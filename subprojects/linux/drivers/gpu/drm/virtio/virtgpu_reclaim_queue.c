@@ -10,12 +10,6 @@
 
 #include "virtgpu_reclaim_internal.h"
 
-static struct virtio_gpu_object *
-to_virtio_gpu_bo(struct drm_gem_shmem_reclaim_object *sobj)
-{
-	return container_of(sobj, struct virtio_gpu_object, reclaim.base);
-}
-
 /**
  * virtio_gpu_reclaim_cb - marks commands of reclaim
  * @vgdev: the device
