@@ -39,6 +39,9 @@
 #define PRESS_STEP      15
 #define PRESS_MOST      150
 
+/* Attempts to swap what is charged to a memory cgroup. */
+#define SWAP_ROUNDS     20
+
 #define EXIT_SKIP 77
 
 /* Each group, and what all of its cases need. */
@@ -387,7 +390,8 @@ void limit_memory(void)
 
 #define GROUPS "/sys/fs/cgroup"
 
-void limit_own_memory(unsigned mib)
+/* Make a memory cgroup, if there is none with that name, and enter it. */
+static void enter_group(const char *name, const char *setup)
 {
     char command[256];
     int fd;
@@ -397,13 +401,42 @@ void limit_own_memory(unsigned mib)
               ==, 0);
     snprintf(command, sizeof(command),
              "cd " GROUPS " && echo +memory >cgroup.subtree_control && "
-             "mkdir -p limited && echo %uM >limited/memory.max && "
-             "{ [ ! -e limited/memory.swap.max ] || "
-             "echo 0 >limited/memory.swap.max; }", mib);
+             "mkdir -p %s && cd %s && %s", name, name, setup);
     CHECK_INT(system(command), ==, 0);
-    fd = open(GROUPS "/limited/cgroup.procs", O_WRONLY | O_CLOEXEC);
+    snprintf(command, sizeof(command), GROUPS "/%s/cgroup.procs", name);
+    fd = open(command, O_WRONLY | O_CLOEXEC);
     CHECK_INT(fd, >=, 0);
     CHECK_INT(write(fd, "0", 1), ==, 1);
+    close(fd);
+}
+
+void limit_own_memory(unsigned mib)
+{
+    char setup[128];
+
+    snprintf(setup, sizeof(setup), "echo %uM >memory.max && "
+             "{ [ ! -e memory.swap.max ] || echo 0 >memory.swap.max; }", mib);
+    enter_group("limited", setup);
+}
+
+void charge_own_memory(void)
+{
+    enter_group("charged", "[ -e memory.reclaim ]");
+}
+
+void swap_own_memory(long long shmem)
+{
+    int fd = open(GROUPS "/charged/memory.reclaim", O_WRONLY | O_CLOEXEC);
+    unsigned round;
+
+    CHECK_INT(fd, >=, 0);
+    for (round = 0; meminfo_of("Shmem") > shmem; round++) {
+        CHECK_INT(round, <, SWAP_ROUNDS);
+        /* It fails when there is less. */
+        if (pwrite(fd, "1M", 2, 0) < 0) {
+            CHECK_INT(errno, ==, EAGAIN);
+        }
+    }
     close(fd);
 }
 

@@ -194,6 +194,13 @@ void limit_memory(void);
  * now on, by a memory cgroup.
  */
 void limit_own_memory(unsigned mib);
+/*
+ * From now on charge what the calling process allocates to a memory cgroup of
+ * its own, for swap_own_memory().
+ */
+void charge_own_memory(void);
+/* Swap what is charged to it until at most @shmem bytes of shmem are left. */
+void swap_own_memory(long long shmem);
 /* The number of buffers of @bytes that take @percent of the memory. */
 unsigned count_for(unsigned percent, size_t bytes);
 /* A memory hog of @percent of the memory survives. */
