@@ -479,13 +479,17 @@ static int request_shrink(const TestBo *tbo)
     return shrink(tbo->bo.bytes / PAGE_BYTES);
 }
 
-/* More tasks in reclaim than there are requests: each reclaims a buffer. */
+/*
+ * More tasks in reclaim than there are requests: each reclaims a buffer. On a
+ * busy machine the device takes more than the second that a scan waits for it:
+ * only such a scan returns without one.
+ */
 static void test_many_scans(void)
 {
     enum { SCANS = 16, COUNT = 4 * SCANS };
     TestBo *tbo = make_many(COUNT, BYTES);
     long long timeouts = stat_of("timeouts");
-    int i, reclaimed, failed = 0;
+    int i, reclaimed, none = 0, other = 0;
     Task tasks[SCANS];
 
     for (i = 0; i < COUNT; i++) {
@@ -504,12 +508,14 @@ static void test_many_scans(void)
     stall_end();
     for (i = 0; i < SCANS; i++) {
         reclaimed = result_of(&tasks[i]);
-        failed += reclaimed != PAGES;
+        none += reclaimed == 0;
+        other += reclaimed != PAGES;
     }
-    if (stat_of("timeouts") > timeouts) {
-        test_skip("the device took more than a second to respond");
+    timeouts = stat_of("timeouts") - timeouts;
+    CHECK_INT(none, <=, timeouts);
+    if (timeouts == 0) {
+        CHECK_INT(other, ==, 0);
     }
-    CHECK_INT(failed, ==, 0);
     release_many(tbo, COUNT);
 }
 
