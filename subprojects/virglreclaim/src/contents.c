@@ -265,6 +265,7 @@ struct vr_loader {
     struct tiles tiles;
     struct vr_tile at;          /* the tile that is being decompressed */
     bool begun;                 /* there is one */
+    bool last;                  /* it is the last one */
     ZSTD_DCtx *dctx;
     const struct vr_chunk *from;    /* the next chunk, or ... */
     struct vr_extent *extent;   /* ... the file to be read, ... */
@@ -351,6 +352,9 @@ static void unpack_job(struct vr_job *job)
         (struct vr_loader *)((char *)job - offsetof(struct vr_loader, job));
 
     l->result = decompress(l, l->tiles.tile, l->at.size);
+    if (!l->result && l->last) {
+        l->result = decompress_end(l);
+    }
 }
 
 static void begin_unpack(struct vr_loader *l)
@@ -387,6 +391,7 @@ static int write_tile(struct vr_loader *l)
 
 int vr_loader_step(struct vr_loader *l)
 {
+    struct vr_tile next;
     int ret = 0;
 
     if (l->worker && vr_worker_is_pending(l->worker, &l->job)) {
@@ -397,11 +402,10 @@ int vr_loader_step(struct vr_loader *l)
     }
     l->begun = !ret && vr_readback_next(&l->tiles.rb, &l->at);
     if (l->begun) {
+        next = l->at;
+        l->last = !vr_readback_next(&l->tiles.rb, &next);
         begin_unpack(l);
         return -EAGAIN;
-    }
-    if (!ret) {
-        ret = decompress_end(l);
     }
     return ret == 0 || ret == -ENOMEM ? ret : -EIO;
 }

@@ -12,7 +12,10 @@
 #include <errno.h>
 #include <time.h>
 
-/* What is smaller takes no longer than to have the worker do it. */
+/*
+ * To decompress what is smaller takes no longer than to have the worker do it;
+ * to read it from a file may.
+ */
 #define WORTH_WORKER_BYTES (64u << 10)
 
 static uint64_t now_us(void)
@@ -149,7 +152,7 @@ int vr_decompression_step(struct virgl_reclaim *vr, struct vr_resource *res,
     struct vr_load *load = &vr->load;
     int ret;
 
-    if (res->bytes <= WORTH_WORKER_BYTES) {
+    if (res->bytes <= WORTH_WORKER_BYTES && !res->contents.extent) {
         return vr_decompression_restore(vr, res);
     }
     if (load->res && load->res != res) {

@@ -21,16 +21,15 @@ enum { SIZE = 1 << 20, CTX = 1 };
 static struct {
     int write_error, read_error, flush_error;   /* errno, or 0 */
     size_t most;                /* bytes of a write or read; 0: any */
-    bool held;                  /* writes wait */
+    bool held;                  /* writes, and reads of other threads, wait */
     unsigned waiting;
+    unsigned own_reads;         /* by the thread of the tests */
     GMutex lock;
     GCond changed;
 } disk;
 
-ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
+static void wait_while_held(void)
 {
-    int error;
-
     g_mutex_lock(&disk.lock);
     disk.waiting++;
     g_cond_broadcast(&disk.changed);
@@ -38,10 +37,14 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
         g_cond_wait(&disk.changed, &disk.lock);
     }
     disk.waiting--;
-    error = disk.write_error;
     g_mutex_unlock(&disk.lock);
-    if (error) {
-        errno = error;
+}
+
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
+{
+    wait_while_held();
+    if (disk.write_error) {
+        errno = disk.write_error;
         return -1;
     }
     return syscall(SYS_pwrite64, fd, data,
@@ -50,6 +53,11 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 
 ssize_t pread(int fd, void *data, size_t size, off_t at)
 {
+    if (syscall(SYS_gettid) == getpid()) {
+        disk.own_reads++;
+    } else {
+        wait_while_held();
+    }
     if (disk.read_error) {
         errno = disk.read_error;
         return -1;
@@ -149,13 +157,19 @@ static uint32_t *noise(uint32_t seed)
     return data;
 }
 
-static void make_buffer(Fixture *f, uint32_t id)
+static void make_buffer_of(Fixture *f, uint32_t id, void *data, uint32_t size)
 {
-    struct virgl_renderer_resource_create_args args = buffer_args(id, SIZE);
-    g_autofree uint32_t *data = noise(id);
+    struct virgl_renderer_resource_create_args args = buffer_args(id, size);
 
     g_assert_cmpint(virgl_reclaim_resource_create(f->vr, &args), ==, 0);
-    g_assert_cmpint(write_bytes(id, 0, data, SIZE, SIZE, 1), ==, 0);
+    g_assert_cmpint(write_bytes(id, 0, data, size, size, 1), ==, 0);
+}
+
+static void make_buffer(Fixture *f, uint32_t id)
+{
+    g_autofree uint32_t *data = noise(id);
+
+    make_buffer_of(f, id, data, SIZE);
 }
 
 static void check_buffer(uint32_t id)
@@ -331,6 +345,82 @@ static void test_steps(Fixture *f, gconstpointer data)
     for (uint32_t id = 1; id <= 3; id++) {
         check_restored(f, id);
     }
+    tear_down(f, &file);
+}
+
+enum { SLOT = 64 << 10, ZEROES = 48 << 10, MAX_TAIL = 2 * SLOT };
+
+/*
+ * A buffer of zeroes, and of as much noise as leaves compressed data whose last
+ * two bytes, of zstd's checksum, are the only ones in the second slot.
+ */
+static void make_straddling(Fixture *f, uint32_t id)
+{
+    g_autofree uint32_t *random = noise(id);
+    g_autofree uint8_t *data = g_malloc0(ZEROES + MAX_TAIL);
+    uint32_t tail = SLOT - 64;
+    uint64_t before, size;
+
+    for (uint32_t i = 0; i < MAX_TAIL; i++) {
+        data[ZEROES + i] = random[i / 1024 * 2048 % (SIZE / 4) + i % 1024] >> 8;
+    }
+    do {
+        make_buffer_of(f, id, data, ZEROES + tail);
+        before = stats_of(f).compressed_bytes;
+        compress(f, id);
+        /* What chunks take has a header of 16 bytes for each 64 KiB. */
+        size = stats_of(f).compressed_bytes - before;
+        size -= 16 * ((size + SLOT - 1) / SLOT);
+        if (size != SLOT + 2) {
+            tail += SLOT + 2 - size;
+            g_assert_cmpint(virgl_reclaim_resource_unref(f->vr, id), ==, 0);
+        }
+    } while (size != SLOT + 2);
+}
+
+/* Nor does a step of a restore: large ones, small ones, and the last bytes. */
+static void test_restore_steps(Fixture *f, gconstpointer data)
+{
+    enum { LARGE = 1, SMALL, STRADDLING, LAST };
+    File file = set_up(f, 1, 1.1);
+    g_autofree uint32_t *small = noise(SMALL);
+    struct virgl_reclaim_stats stats;
+    unsigned waits;
+    int ret;
+
+    (void)data;
+    virgl_reclaim_set_compress_max(f->vr, UINT64_MAX);
+    compress(f, LARGE);
+    make_buffer_of(f, SMALL, small, 16 << 10);
+    compress(f, SMALL);
+    make_straddling(f, STRADDLING);
+    virgl_reclaim_set_time(f->vr, 10);
+    make_buffer(f, LAST);
+    virgl_reclaim_set_compress_max(f->vr, 1.1 * file.one);
+    compress(f, LAST);
+    stats = stats_of(f);
+    g_assert_cmpuint(stats.file, ==, LAST - 1);
+
+    for (uint32_t id = LARGE; id < LAST; id++) {
+        disk.own_reads = 0;
+        waits = 0;
+        hold(true);
+        ret = virgl_reclaim_restore_begin(f->vr, id);
+        g_assert_cmpint(ret, ==, -EAGAIN);
+        while (ret) {
+            ret = virgl_reclaim_restore_run(f->vr);
+            g_assert_true(ret >= 0 || ret == -EAGAIN);
+            if (ret == -EAGAIN && ++waits == 3) {
+                hold(false);
+            }
+            g_usleep(100);
+        }
+        virgl_reclaim_restore_end(f->vr);
+        g_assert_cmpuint(waits, >=, 3);
+        g_assert_cmpuint(disk.own_reads, ==, 0);
+        g_assert_cmpuint(stats_of(f).file_reads, ==, id);
+    }
+    check_buffer(LARGE);
     tear_down(f, &file);
 }
 
@@ -680,6 +770,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add_test("/file/overflow", test_overflow);
     add_test("/file/steps", test_steps);
+    add_test("/file/restore-steps", test_restore_steps);
     add_test("/file/meanwhile", test_meanwhile);
     add_test("/file/collect", test_collect);
     add_test("/file/object", test_object);
