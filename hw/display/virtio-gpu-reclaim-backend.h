@@ -252,7 +252,6 @@ struct VirtIOGPUReclaim {
     const VirtIOGPUReclaimBackend *backend;
     void *backend_data;
     const VirtIOGPUReclaimEvents *events;
-    int compressed_fd;          /* file for compressed contents, or -1 */
     int64_t file_reported;      /* ms: when it was said that it fails, or 0 */
     VirtIOGPULedger *ledger;
     VirtIOGPUTrim *trim;

@@ -34,12 +34,9 @@ static int virtio_gpu_reclaim_file_make(const char *dir, Error **errp)
     return -1;
 }
 
-bool virtio_gpu_reclaim_file_check(const VirtIOGPUReclaimConf *conf,
-                                   Error **errp)
+bool virtio_gpu_reclaim_file_open(VirtIOGPUReclaimConf *conf, Error **errp)
 {
-    int fd;
-
-    if (!conf->compressed_file) {
+    if (!conf->compressed_file || conf->has_compressed_fd) {
         return true;
     }
     if (!conf->compressed_max) {
@@ -47,25 +44,23 @@ bool virtio_gpu_reclaim_file_check(const VirtIOGPUReclaimConf *conf,
                    "of compressed contents from which on it is used");
         return false;
     }
-    fd = virtio_gpu_reclaim_file_make(conf->compressed_file, errp);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return fd >= 0;
+    conf->compressed_fd = virtio_gpu_reclaim_file_make(conf->compressed_file,
+                                                       errp);
+    conf->has_compressed_fd = conf->compressed_fd >= 0;
+    return conf->has_compressed_fd;
 }
 
-int virtio_gpu_reclaim_file_open(const VirtIOGPUReclaimConf *conf)
+void virtio_gpu_reclaim_file_close(VirtIOGPUReclaimConf *conf)
 {
-    Error *err = NULL;
-    int fd = -1;
-
-    if (conf->compressed_file) {
-        fd = virtio_gpu_reclaim_file_make(conf->compressed_file, &err);
-        if (err) {
-            warn_report_err(err);
-        }
+    if (conf->has_compressed_fd) {
+        close(conf->compressed_fd);
+        conf->has_compressed_fd = false;
     }
-    return fd;
+}
+
+int virtio_gpu_reclaim_file_fd(const VirtIOGPUReclaimConf *conf)
+{
+    return conf->has_compressed_fd ? conf->compressed_fd : -1;
 }
 
 void virtio_gpu_reclaim_file_failed(VirtIOGPU *g, uint32_t id, int error,

@@ -10,22 +10,27 @@
 #include "virtio-gpu-reclaim-backend.h"
 
 /**
- * virtio_gpu_reclaim_file_check: Whether there can be a file.
- * @conf: properties of a device
- * @errp: why not
+ * virtio_gpu_reclaim_file_open: Make the file that a device is to have, if any.
+ * @conf: properties of the device, which then have the descriptor
+ * @errp: why there is none
+ *
+ * It has no name, and is gone when it is closed. Does nothing if there is one.
  */
-bool virtio_gpu_reclaim_file_check(const VirtIOGPUReclaimConf *conf,
-                                   Error **errp);
+bool virtio_gpu_reclaim_file_open(VirtIOGPUReclaimConf *conf, Error **errp);
 
 /**
- * virtio_gpu_reclaim_file_open: Make the file of a device.
+ * virtio_gpu_reclaim_file_close: Close the file of a device, if it has one.
+ * @conf: properties of the device
+ */
+void virtio_gpu_reclaim_file_close(VirtIOGPUReclaimConf *conf);
+
+/**
+ * virtio_gpu_reclaim_file_fd: The file of a device.
  * @conf: properties of the device
  *
- * It has no name, and is gone when it is closed.
- *
- * Returns: a descriptor; -1 if none is wanted or, with a warning, if it failed.
+ * Returns: the descriptor, which stays the device's; -1 if it has none.
  */
-int virtio_gpu_reclaim_file_open(const VirtIOGPUReclaimConf *conf);
+int virtio_gpu_reclaim_file_fd(const VirtIOGPUReclaimConf *conf);
 
 /**
  * virtio_gpu_reclaim_file_failed: Report that the file failed.

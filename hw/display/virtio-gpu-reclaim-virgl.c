@@ -14,6 +14,7 @@
 #include "qemu/timer.h"
 #include "virtio-gpu-reclaim-2d.h"
 #include "virtio-gpu-reclaim-backend.h"
+#include "virtio-gpu-reclaim-file.h"
 #include "virtio-gpu-reclaim-untracked.h"
 
 #include <virglreclaim.h>
@@ -918,7 +919,7 @@ void virtio_gpu_reclaim_virgl_init(VirtIOGPU *g)
     virgl_reclaim_set_max_contexts(data->vr, conf->max_contexts);
     virgl_reclaim_set_compress_max(data->vr,
                                    conf->compressed_max ?: UINT64_MAX);
-    virgl_reclaim_set_compress_file(data->vr, g->reclaim->compressed_fd);
+    virgl_reclaim_set_compress_file(data->vr, virtio_gpu_reclaim_file_fd(conf));
     data->untracked = virtio_gpu_untracked_new();
     data->reset_bh = qemu_bh_new_guarded(virtio_gpu_reclaim_virgl_reset_bh, g,
                                          &DEVICE(g)->mem_reentrancy_guard);

@@ -237,7 +237,7 @@ void virtio_gpu_reclaim_get_config(VirtIOGPUBase *b, uint8_t *config)
 
 bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
 {
-    const VirtIOGPUReclaimConf *conf = &g->reclaim_conf;
+    VirtIOGPUReclaimConf *conf = &g->reclaim_conf;
     const struct {
         const char *option;
         bool is_set;
@@ -253,7 +253,7 @@ bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
 
     if (virtio_gpu_reclaim_enabled(g->parent_obj.conf)) {
         return virtio_gpu_reclaim_control_check(conf, errp) &&
-               virtio_gpu_reclaim_file_check(conf, errp);
+               virtio_gpu_reclaim_file_open(conf, errp);
     }
     for (i = 0; i < ARRAY_SIZE(needs_reclaim); i++) {
         if (needs_reclaim[i].is_set) {
@@ -282,7 +282,6 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
     }
     r = g_new0(VirtIOGPUReclaim, 1);
     r->events = &virtio_gpu_reclaim_events;
-    r->compressed_fd = virtio_gpu_reclaim_file_open(&g->reclaim_conf);
     r->ledger = virtio_gpu_ledger_new(g->conf_max_hostmem);
     r->trim = virtio_gpu_trim_new(virtio_gpu_reclaim_trim, g);
     QTAILQ_INIT(&r->saved);
@@ -308,12 +307,10 @@ void virtio_gpu_reclaim_finalize(Object *obj)
         virtio_gpu_suspend_free(g);
         virtio_gpu_trim_free(r->trim);
         virtio_gpu_ledger_free(r->ledger);
-        if (r->compressed_fd >= 0) {
-            close(r->compressed_fd);
-        }
         g_free(r);
         g->reclaim = NULL;
     }
+    virtio_gpu_reclaim_file_close(&g->reclaim_conf);
 }
 
 static void virtio_gpu_reclaim_reset_entry(VirtIOGPULedgerEntry *entry,

@@ -38,6 +38,8 @@ typedef struct VirtIOGPUReclaimConf {
     uint32_t max_contexts;      /* GL contexts; 0: no limit */
     uint64_t compressed_max;    /* of compressed contents; 0: no limit */
     char *compressed_file;      /* directory of a file for what is over it */
+    bool has_compressed_fd;     /* the file has been made, ... */
+    int compressed_fd;          /* ... and this is it */
     uint64_t target;            /* of host memory; 0: none */
 } VirtIOGPUReclaimConf;
 
@@ -179,6 +181,9 @@ void virtio_gpu_reclaim_get_config(VirtIOGPUBase *b, uint8_t *config);
  * virtio_gpu_reclaim_check_conf: Whether the properties go together.
  * @g: the device, not realized
  * @errp: why not
+ *
+ * The file for compressed contents is made here, so that a failure is told; it
+ * is closed when the device is finalized.
  */
 bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp);
 
