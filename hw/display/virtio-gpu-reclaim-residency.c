@@ -142,6 +142,12 @@ static int virtio_gpu_reclaim_make_room_now(VirtIOGPU *g, uint64_t more)
     VirtIOGPULedgerEntry *entry;
     uint32_t id;
 
+    if (!virtio_gpu_ledger_lacks(r->ledger, more)) {
+        return 0;
+    }
+    if (!r->backend->lru_next) {
+        return -ENOMEM;
+    }
     /* One at a time: what is under way in slices ends. */
     entry = virtio_gpu_ledger_find(r->ledger, r->backend->compressing(g));
     if (entry) {
@@ -201,9 +207,7 @@ int virtio_gpu_reclaim_restore_now(VirtIOGPU *g, VirtIOGPULedgerEntry *entry)
         !virtio_gpu_reclaim_is_compressing(g, entry->id)) {
         return 0;
     }
-    if (purged && virtio_gpu_ledger_lacks(r->ledger, entry->size) &&
-        (!r->backend->lru_next ||
-         virtio_gpu_reclaim_make_room_now(g, entry->size) < 0)) {
+    if (purged && virtio_gpu_reclaim_make_room_now(g, entry->size) < 0) {
         return -ENOMEM;
     }
     start = g_get_monotonic_time();
