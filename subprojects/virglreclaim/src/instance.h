@@ -43,7 +43,7 @@ struct vr_lru {
 
 struct vr_resource {
     vr_args args;               /* to create it again */
-    uint64_t bytes;
+    uint64_t bytes, overhead;
     enum virgl_reclaim_state state;
     bool destroyed;             /* has contents for its objects only */
     bool absent;                /* objects and bindings are not in the renderer */

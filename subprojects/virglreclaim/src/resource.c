@@ -119,7 +119,7 @@ int vr_resource_make_storage(struct virgl_reclaim *vr, struct vr_resource *res,
     args.handle = id;
     storage->id = id;
     storage->bytes = res->bytes;
-    storage->overhead = virgl_reclaim_args_overhead(&res->args);
+    storage->overhead = res->overhead;
     ret = vr_storage_create(&args, storage);
     if (!ret && zero) {
         ret = vr_storage_zero(&vr->allocator, &args, storage);
@@ -154,13 +154,15 @@ bool vr_resource_release_storage(struct virgl_reclaim *vr,
 /* Creation */
 
 static struct vr_resource *new_resource(struct virgl_reclaim *vr,
-                                        const vr_args *args)
+                                        const vr_args *args, uint64_t bytes,
+                                        uint64_t overhead)
 {
     struct vr_resource *res = vr_pool_alloc0(&vr->resource_pool);
 
     if (res) {
         res->args = *args;
-        res->bytes = virgl_reclaim_args_bytes(args);
+        res->bytes = bytes;
+        res->overhead = overhead;
         res->last_use = vr->now;
     }
     return res;
@@ -169,11 +171,12 @@ static struct vr_resource *new_resource(struct virgl_reclaim *vr,
 int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
                                   const vr_args *args)
 {
+    uint64_t bytes = virgl_reclaim_args_bytes(args);
+    uint64_t overhead = virgl_reclaim_args_overhead(args);
     struct vr_resource *res;
     int ret;
 
-    if (!args->handle || virgl_reclaim_args_bytes(args) == UINT64_MAX ||
-        virgl_reclaim_args_overhead(args) == UINT64_MAX) {
+    if (!args->handle || bytes == UINT64_MAX || overhead == UINT64_MAX) {
         return -EINVAL;
     }
     /* The renderer would destroy the resource that has the id. */
@@ -184,7 +187,7 @@ int virgl_reclaim_resource_create(struct virgl_reclaim *vr,
     if (!vr_table_reserve(&vr->resources)) {
         return -ENOMEM;
     }
-    res = new_resource(vr, args);
+    res = new_resource(vr, args, bytes, overhead);
     if (!res) {
         return -ENOMEM;
     }

@@ -51,7 +51,7 @@ int vr_storage_create(const vr_args *args, struct vr_storage *storage);
 /* Clear new @storage. Returns 0 or, without it, a negative errno. */
 int vr_storage_zero(const struct virgl_reclaim_allocator *a,
                     const vr_args *args, struct vr_storage *storage);
-/* Drop the renderer's own reference to resource @id. */
+/* Drop the renderer's own reference to resource @id. Context 0 is current. */
 void vr_storage_unref(uint32_t id);
 /* Whether the GL object exists. Only for storage with a name. */
 bool vr_storage_alive(const struct vr_storage *storage);

@@ -114,8 +114,9 @@ static void test_rejected_late(Fixture *f, gconstpointer data)
             rejected++;
         }
     }
-    g_assert_cmpuint(rejected, >, 0);
-    g_assert_cmpuint(count_textures(), ==, before);
+    g_assert_cmpuint(rejected, >, 1);
+    /* That of the first failure stays. */
+    g_assert_cmpuint(count_textures(), <=, before + 1);
 }
 
 static void test_no_memory(Fixture *f, gconstpointer data)
