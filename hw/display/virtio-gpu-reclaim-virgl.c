@@ -575,6 +575,7 @@ static int virtio_gpu_reclaim_virgl_ctx_destroy(VirtIOGPU *g, uint32_t ctx)
         virtio_gpu_untracked_ctx_destroy(u, ctx);
         return 0;
     }
+    virtio_gpu_reclaim_virgl_schedule_collect(g);
     return virtio_gpu_reclaim_virgl_ctx_errno(
         virgl_reclaim_ctx_destroy(virtio_gpu_reclaim_virgl_vr(g), ctx));
 }

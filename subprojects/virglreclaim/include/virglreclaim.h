@@ -485,7 +485,9 @@ int virgl_reclaim_ctx_create(struct virgl_reclaim *vr, uint32_t ctx,
  * @vr: instance
  * @ctx: context
  *
- * Drops its references: can report storage_released and unreferenced.
+ * Drops its references: can report storage_released and unreferenced. Deferred
+ * storage that it may have used with tracking lost is looked at by
+ * virgl_reclaim_collect(), if there is much of it.
  *
  * Returns: 0 or -ENOENT.
  */
@@ -870,8 +872,8 @@ void virgl_reclaim_get_stats(const struct virgl_reclaim *vr,
  * keep its memory while they are idle: the GL driver (llvmpipe) refers to the
  * textures of the last rendering passes, and a deleted texture lives on where it
  * is bound. This visits such contexts, a few at a time so that no call takes
- * long. Call it from a timer soon after purges, unrefs and compressions, and
- * virgl_reclaim_trim() after it. Can report storage_released. It also takes the
+ * long. Call it from a timer soon after purges, unrefs, compressions and the
+ * end of contexts, and virgl_reclaim_trim() after it. Can report storage_released. It also takes the
  * result of a write to the file that a resource was compressed for which was
  * used meanwhile, and can report written and file_failed.
  *

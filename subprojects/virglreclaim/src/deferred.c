@@ -6,7 +6,7 @@
 #include "gl-context.h"
 #include "overflow.h"
 
-/* Deferred storage that a submit without tracking looks at. */
+/* Deferred storage that is looked at in one go, for no reason of its own. */
 #define CHECK_SOME 64
 
 /* Deleted textures to unbind one by one, rather than all that there are. */
@@ -267,24 +267,6 @@ void vr_deferred_detach_owner(struct vr_resource *owner)
 
 /* Checks */
 
-bool vr_deferred_check(struct virgl_reclaim *vr)
-{
-    if (!vr->unreferenced) {
-        return false;
-    }
-    virgl_renderer_force_ctx_0();
-    while (vr->unreferenced) {
-        struct vr_storage *storage = vr->unreferenced;
-
-        vr->unreferenced = storage->next_unreferenced;
-        storage->unreferenced = false;
-        if (is_gone(vr, storage)) {
-            storage_gone(vr, storage);
-        }
-    }
-    return true;
-}
-
 static void unbind_all(struct virgl_reclaim *vr, struct vr_sub *sub,
                        const struct vr_storage *storage)
 {
@@ -341,9 +323,39 @@ static void check(struct virgl_reclaim *vr, uint64_t max)
     }
 }
 
+bool vr_deferred_check(struct virgl_reclaim *vr)
+{
+    uint64_t n = 0;
+
+    if (!vr->unreferenced) {
+        return false;
+    }
+    /* They become the first. */
+    while (vr->unreferenced) {
+        struct vr_storage *storage = vr->unreferenced;
+
+        vr->unreferenced = storage->next_unreferenced;
+        storage->unreferenced = false;
+        unlink_deferred(vr, storage);
+        link_deferred(vr, storage);
+        vr->deferred = storage;
+        n++;
+    }
+    check(vr, n);
+    return true;
+}
+
+static void check_next(struct virgl_reclaim *vr)
+{
+    check(vr, CHECK_SOME);
+    vr->unchecked -= vr->unchecked < CHECK_SOME ? vr->unchecked : CHECK_SOME;
+}
+
 void vr_deferred_check_all(struct virgl_reclaim *vr)
 {
-    check(vr, UINT64_MAX);
+    vr_deferred_check(vr);
+    vr->unchecked = vr->n_deferred;
+    check_next(vr);
 }
 
 bool vr_deferred_check_some(struct virgl_reclaim *vr)
@@ -423,13 +435,18 @@ static void retire_some(struct virgl_reclaim *vr)
 
 bool virgl_reclaim_collect(struct virgl_reclaim *vr)
 {
+    if (vr->unchecked) {
+        check_next(vr);
+    }
     collect_deleted(vr);
     retire_some(vr);
-    return vr_overflow_is_writing(vr) || vr->n_deleted || vr->n_retire;
+    return vr_overflow_is_writing(vr) || vr->unchecked || vr->n_deleted ||
+           vr->n_retire;
 }
 
 void vr_deferred_reset(struct virgl_reclaim *vr)
 {
+    vr->unchecked = 0;
     while (vr->deferred) {
         struct vr_storage *storage = vr->deferred;
 

@@ -40,7 +40,10 @@ void vr_deferred_detach_owner(struct vr_resource *owner);
  * Returns whether there was some, and so the GL context is another.
  */
 bool vr_deferred_check(struct virgl_reclaim *vr);
-/* The same for all of it: contexts have ended, or are not tracked. */
+/*
+ * The same for all of it: a context has ended. What has lost no reference that is
+ * known of is left to virgl_reclaim_collect(), if it is much.
+ */
 void vr_deferred_check_all(struct virgl_reclaim *vr);
 /* The same for some of it, all in turn. */
 bool vr_deferred_check_some(struct virgl_reclaim *vr);
