@@ -50,6 +50,7 @@
 #define TARGET_BUFFER 0
 #define TARGET_2D 2
 #define TARGET_CUBE 4
+#define TARGET_2D_ARRAY 7
 #define BIND_RENDER_TARGET (1 << 1)
 #define BIND_SAMPLER_VIEW (1 << 3)
 #define BIND_VERTEX_BUFFER (1 << 4)
