@@ -491,36 +491,22 @@ static int virtio_gpu_reclaim_virgl_transfer_3d(
 /* Contexts. */
 
 /*
- * What guests do not get of a capset VIRGL2, by offsets of its words: see
+ * The capability bits of a capset VIRGL2, and that of persistent mappings: see
  * virgl_caps_v2 in virglrenderer's virgl_hw.h, which is not installed.
  */
-static const struct {
-    uint32_t offset, bits;
-} virtio_gpu_reclaim_virgl_not_offered[] = {
-    /*
-     * ARB_BUFFER_STORAGE: the storage of persistent mappings is created by a
-     * command in a stream, which virgl_reclaim_submit() rejects.
-     */
-    { 392, 1u << 31 },
-    /*
-     * COPY_TRANSFER_BOTH_DIRECTIONS: to copy from a texture to another
-     * resource's guest pages the renderer wants the texture to have some, too,
-     * which one that is evicted, or that no program has mapped, does not.
-     * virglrenderer 0.10 does without, and Mesa 22.3 does not upload by staging
-     * buffers without the bit.
-     */
-#if VIRGL_VERSION_MAJOR >= 1
-    { 688, 1u << 7 },
-#endif
-};
+#define CAPABILITY_BITS         392
+#define CAP_ARB_BUFFER_STORAGE  (1u << 31)
 
+/*
+ * Guests do not get persistent mappings: their storage is created by a command
+ * in a stream, which virgl_reclaim_submit() rejects.
+ */
 static void *virtio_gpu_reclaim_virgl_get_capset(VirtIOGPU *g, uint32_t id,
                                                  uint32_t version,
                                                  uint32_t *size)
 {
     uint32_t max_version, bits;
     uint8_t *capset;
-    size_t i;
 
     virgl_renderer_get_cap_set(id, &max_version, size);
     if (!*size) {
@@ -528,15 +514,11 @@ static void *virtio_gpu_reclaim_virgl_get_capset(VirtIOGPU *g, uint32_t id,
     }
     capset = g_malloc0(*size);
     virgl_renderer_fill_caps(id, version, capset);
-    for (i = 0; id == VIRTIO_GPU_CAPSET_VIRGL2 &&
-                i < ARRAY_SIZE(virtio_gpu_reclaim_virgl_not_offered); i++) {
-        uint32_t at = virtio_gpu_reclaim_virgl_not_offered[i].offset;
-
-        if (*size >= at + sizeof(bits)) {
-            memcpy(&bits, capset + at, sizeof(bits));
-            bits &= ~virtio_gpu_reclaim_virgl_not_offered[i].bits;
-            memcpy(capset + at, &bits, sizeof(bits));
-        }
+    if (id == VIRTIO_GPU_CAPSET_VIRGL2 &&
+        *size >= CAPABILITY_BITS + sizeof(bits)) {
+        memcpy(&bits, capset + CAPABILITY_BITS, sizeof(bits));
+        bits &= ~CAP_ARB_BUFFER_STORAGE;
+        memcpy(capset + CAPABILITY_BITS, &bits, sizeof(bits));
     }
     return capset;
 }

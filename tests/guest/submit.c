@@ -15,6 +15,9 @@
 #define VIRGL_COPY_REGION           17
 #define VIRGL_TRANSFER3D            43
 #define VIRGL_TRANSFER_TO_HOST      1
+#define VIRGL_COPY_TRANSFER3D       45
+#define VIRGL_SYNCHRONIZED          (1 << 0)
+#define VIRGL_READ_FROM_HOST        (1 << 1)
 
 #define MAX_HANDLES 16
 
@@ -117,4 +120,38 @@ int submit_upload(int gpu, const TestBo *tbo)
         0, 0, 0, width, height, 1,
         0, VIRGL_TRANSFER_TO_HOST,          /* offset in the backing */
     }, 14, &tbo, 1);
+}
+
+/* Between @texture on the host and the pages of @other. */
+static int copy_transfer(int gpu, const TestBo *texture, const TestBo *other,
+                         uint32_t flags)
+{
+    const TestBo *both[] = { texture, other };
+    uint32_t resource, pages = 0, width, height;
+    int ret = resource_of(gpu, texture, &resource);
+
+    if (ret == 0) {
+        ret = resource_of(gpu, other, &pages);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    bo_extent(&texture->bo, &width, &height);
+    return submit(gpu, (const uint32_t[]) {
+        VIRGL_COMMAND(VIRGL_COPY_TRANSFER3D, 14),
+        resource, 0, 0, 0, 0,               /* level, usage, strides */
+        0, 0, 0, width, height, 1,
+        pages, 0, flags,                    /* offset in the pages */
+    }, 15, both, 2);
+}
+
+int submit_upload_from(int gpu, const TestBo *from, const TestBo *texture)
+{
+    return copy_transfer(gpu, texture, from, VIRGL_SYNCHRONIZED);
+}
+
+int submit_download_to(int gpu, const TestBo *texture, const TestBo *to)
+{
+    return copy_transfer(gpu, texture, to,
+                         VIRGL_SYNCHRONIZED | VIRGL_READ_FROM_HOST);
 }

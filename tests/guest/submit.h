@@ -24,4 +24,11 @@ int submit_copy(int gpu, const TestBo *from, const TestBo *to);
 /* Upload a texture by a command in the stream. */
 int submit_upload(int gpu, const TestBo *tbo);
 
+/*
+ * Upload a texture from the pages of another resource, and download it to them:
+ * what Mesa does with staging buffers. Both have the same size.
+ */
+int submit_upload_from(int gpu, const TestBo *from, const TestBo *texture);
+int submit_download_to(int gpu, const TestBo *texture, const TestBo *to);
+
 #endif

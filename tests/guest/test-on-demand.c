@@ -124,6 +124,35 @@ static void test_upload_in_stream(void)
     check_host(&tbo);
 }
 
+/* A transfer from the pages of another texture, which are zero. */
+static void test_upload_from_in_stream(void)
+{
+    TestBo source, tbo = make_drawn(&source), pages = make_unmapped(BYTES);
+
+    CHECK_INT(submit_upload_from(env.gpu, &pages, &tbo), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
+    CHECK_INT(stat_of("unbacked_bytes"), ==, BYTES);    /* @tbo */
+    CHECK_INT(bo_map(env.gpu, &tbo.bo), ==, 0);
+    check_zero_on_host(&tbo);
+}
+
+/*
+ * A transfer to the pages of a buffer, by which Mesa 25 reads textures back.
+ * virglrenderer 1.1 rejects it for a texture without pages of its own.
+ */
+static void test_download_to_in_stream(void)
+{
+    TestBo source, tbo = make_drawn(&source), staging;
+
+    make_from(env.gpu, &staging, tbo.index, BYTES, BO_BUFFER);
+    test_bo_fill(&staging, 1);
+    CHECK_INT(submit_download_to(env.gpu, &tbo, &staging), ==, 0);
+    CHECK_INT(bo_wait(env.gpu, &staging.bo), ==, 0);
+    CHECK_INT(stat_of("unbacked_bytes"), ==, 0);
+    tbo.bo = staging.bo;    /* has its contents now */
+    check_intact(&tbo);
+}
+
 /* A renderer on OpenGL ES may read the pages of a copy's source. */
 static void test_copy_source_has_pages(void)
 {
@@ -242,6 +271,8 @@ const TestCase tests_on_demand[] = {
     { "on-demand/upload-unmapped", test_upload_unmapped, NEEDS_3D },
     { "on-demand/download-unmapped", test_download_unmapped, NEEDS_3D },
     { "on-demand/upload-in-stream", test_upload_in_stream, NEEDS_3D },
+    { "on-demand/upload-from-in-stream", test_upload_from_in_stream, NEEDS_3D },
+    { "on-demand/download-to-in-stream", test_download_to_in_stream, NEEDS_3D },
     { "on-demand/copy-source-has-pages", test_copy_source_has_pages,
       NEEDS_3D },
     { "on-demand/long-stream", test_long_stream, NEEDS_3D },

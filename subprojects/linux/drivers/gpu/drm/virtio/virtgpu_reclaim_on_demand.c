@@ -25,6 +25,8 @@ MODULE_PARM_DESC(pages_on_demand,
 #define VIRGL_BIND_STAGING		BIT(19)
 #define VIRGL_RESOURCE_COPY_REGION	17
 #define VIRGL_TRANSFER3D		43
+#define VIRGL_COPY_TRANSFER3D		45
+#define VIRGL_COPY_TRANSFER3D_FLAGS_READ_FROM_HOST BIT(1)
 #define VIRGL_CAPSET_MAX		2
 
 /*
@@ -112,9 +114,24 @@ static int virtio_gpu_require_id(struct virtio_gpu_object_array *objs, u32 id,
 }
 
 /*
- * The commands of a stream that use the pages of a texture: a transfer, and a
- * copy from it, for which a renderer on OpenGL ES may take the contents from
- * there. All others name buffers, or carry their data.
+ * A transfer between a texture and the pages of another resource. To read back,
+ * virglrenderer 1.1 wants the texture to have pages, too, of which it uses none.
+ */
+static int virtio_gpu_require_copy_transfer(struct virtio_gpu_object_array *objs,
+					    const u32 *command, u32 *steps)
+{
+	int ret = virtio_gpu_require_id(objs, command[12], steps);
+
+	if (!ret && (command[14] & VIRGL_COPY_TRANSFER3D_FLAGS_READ_FROM_HOST))
+		ret = virtio_gpu_require_id(objs, command[1], steps);
+	return ret;
+}
+
+/*
+ * The commands of a stream that use the pages of a texture: a transfer, one
+ * between a texture and the pages of another, and a copy from it, for which a
+ * renderer on OpenGL ES may take the contents from there. All others name
+ * buffers, or carry their data.
  */
 static int virtio_gpu_require_stream(struct virtio_gpu_object_array *objs,
 				     const u32 *commands, u32 count)
@@ -136,6 +153,12 @@ static int virtio_gpu_require_stream(struct virtio_gpu_object_array *objs,
 				ret = virtio_gpu_require_id(objs,
 							    commands[at + 1],
 							    &steps);
+			break;
+		case VIRGL_COPY_TRANSFER3D:
+			if (length >= 14)
+				ret = virtio_gpu_require_copy_transfer(objs,
+								       commands + at,
+								       &steps);
 			break;
 		case VIRGL_RESOURCE_COPY_REGION:
 			if (length >= 6)
