@@ -54,6 +54,12 @@ typedef enum VirtIOGPULedgerSkip {
 typedef struct VirtIOGPULedgerEntry {
     guint32 id;
     VirtIOGPULedgerState state;
+    /* Not compressed, if @skipped, because of this. */
+    VirtIOGPULedgerSkip skip;
+    bool skipped;
+    /* Not PURGED: compressed contents in place of storage. */
+    bool compressed;
+    bool blob;
     /* Host storage of the resource when it is not purged or compressed. */
     guint64 size;
     /* Host memory besides, in any state: objects that describe it, padding. */
@@ -62,18 +68,12 @@ typedef struct VirtIOGPULedgerEntry {
     guint64 backing_bytes;
     /* Host memory of the iovec and address arrays of that mapping. */
     guint64 iov_bytes;
-    /* Not PURGED: compressed contents in place of storage; */
-    bool compressed;
-    /* the host memory that these take, 0 if they are in a file. */
+    /* Host memory of compressed contents, 0 if they are in a file. */
     guint64 compressed_bytes;
     /* When they were compressed, in the caller's time. */
     guint64 compressed_at;
-    /* Not compressed, because of @skip. */
-    bool skipped;
-    VirtIOGPULedgerSkip skip;
     /* PURGED: how much of its storage is known to be released. */
     guint64 released_bytes;
-    bool blob;
     void *opaque;
 } VirtIOGPULedgerEntry;
 

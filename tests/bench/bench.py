@@ -13,6 +13,7 @@ import sys
 import commands
 import device
 import guest
+import ledger
 import streams
 
 # Name: who measures it, the question, its unit, the reference, and the goal.
@@ -36,6 +37,10 @@ QUESTIONS = {
                    'MiB', 'the rise of RSS', ('within', 0.02)),
     'lookup': (commands.lookup, 'What does a command of the 2D device take?',
                'instructions', 'the stock modules', None),
+    'scale': (ledger.scale, 'What does one of many resources take?', 'instructions',
+              'one of 1000', ('at most', 1.5)),
+    'scale-bytes': (ledger.scale, 'How large is one of many resources in the ledger?',
+                    'bytes', '128 bytes', ('at most', 1)),
     'overhead': (streams.overhead, 'What does a command stream take?',
                  'instructions', 'the renderer alone', ('at most', 1.01)),
     'reading': (streams.overhead, 'What does reading a command stream take?',
