@@ -97,15 +97,19 @@ def error_bar(values):
         if values else 'NaN\tNaN\tNaN'
 
 
+def scale_y(result):
+    """Return the scale of an axis for all of @result."""
+    values = [value for row in result['rows'] for value in row['reference'] + row['ours']]
+    smallest = min(filter(None, values), default=1)
+    return 'set logscale y' if max(values) > 50 * smallest else 'set yrange [0:*]'
+
+
 def bars(result, path):
     """Return the plot of rows without x: bars with their spread."""
     with open(path, 'w', encoding='utf-8') as out:
         for row in result['rows']:
             out.write('"%s"\t%s\t%s\n' % (row['label'], error_bar(row['reference']),
                                           error_bar(row['ours'])))
-    logarithmic = max(max(row['reference'] + row['ours']) for row in result['rows']) > \
-        50 * min(min(filter(None, row['reference'] + row['ours']), default=1)
-                 for row in result['rows'])
     return '''
 set datafile separator "\\t"
 set style data histogram
@@ -117,18 +121,22 @@ set ylabel "%s"
 %s
 plot "%s" using 2:3:4:xtic(1) lc rgb "%s" title "%s", \\
      "" using 5:6:7 lc rgb "%s" title "ours"
-''' % (result['unit'], 'set logscale y' if logarithmic else 'set yrange [0:*]', path,
-       REFERENCE, result['reference'], OURS)
+''' % (result['unit'], scale_y(result), path, REFERENCE,
+       result['reference'], OURS)
 
 
 def curves(result, path):
     """Return the plot of rows with x: a panel for each label."""
     labels = list(dict.fromkeys(row['label'] for row in result['rows']))
     script = '''
-set logscale xy
+set logscale x
+set format x "%%.0s%%c"
+%s
+set ylabel "%s"
 set key off
-set multiplot layout %d,3 title "grey: %s; green: ours" noenhanced
-''' % ((len(labels) + 2) // 3, result['reference'])
+set multiplot layout %d,%d title "grey: %s; green: ours" noenhanced
+''' % (scale_y(result), result['unit'], (len(labels) + 2) // 3, min(len(labels), 3),
+       result['reference'])
     for number_of, label in enumerate(labels):
         data = '%s-%d' % (path, number_of)
         with open(data, 'w', encoding='utf-8') as out:
@@ -149,9 +157,10 @@ def draw(result, directory):
     """Draw the picture of @result."""
     data = os.path.join(directory, result['name'] + '.data')
     has_x = 'x' in result['rows'][0]
+    tall = has_x and len({row['label'] for row in result['rows']}) > 3
     script = (curves if has_x else bars)(result, os.path.abspath(data))
     plot.gnuplot(script, os.path.join(directory, 'images'),
-                 'bench-%s.png' % result['name'], '960,%d' % (640 if has_x else 400))
+                 'bench-%s.png' % result['name'], '960,%d' % (640 if tall else 400))
 
 
 def main():
