@@ -262,6 +262,7 @@ static struct vr_context *new_ctx(struct virgl_reclaim *vr, uint32_t ctx,
         return NULL;
     }
     context->id = ctx;
+    context->last_use = vr->now;
     context->resources.allocator = &vr->allocator;
     context->subs.allocator = &vr->allocator;
     context->name = vr_alloc0(&vr->allocator, length + 1);

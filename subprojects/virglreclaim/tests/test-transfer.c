@@ -180,8 +180,10 @@ static void test_args(Fixture *f, gconstpointer data)
 
 static void collect(const struct virgl_reclaim_ctx *ctx, void *opaque)
 {
-    g_string_append_printf(opaque, "%u %s %" PRIu64 " %" PRIu64 "\n", ctx->id,
-                           ctx->name, ctx->resources, ctx->bytes);
+    g_string_append_printf(opaque,
+                           "%u %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                           ctx->id, ctx->name, ctx->resources, ctx->bytes,
+                           ctx->last_use);
 }
 
 static void test_contexts(Fixture *f, gconstpointer data)
@@ -194,6 +196,7 @@ static void test_contexts(Fixture *f, gconstpointer data)
     virgl_reclaim_ctx_foreach(vr, collect, text);
     g_assert_cmpstr(text->str, ==, "");
 
+    virgl_reclaim_set_time(vr, 7);
     make(f, 1);
     g_assert_cmpint(virgl_reclaim_resource_create(vr, &buffer), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_create(vr, 9, 4, "nine"), ==, 0);
@@ -202,19 +205,19 @@ static void test_contexts(Fixture *f, gconstpointer data)
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(vr, 9, 2), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_attach_resource(vr, 5, 2), ==, 0);
     virgl_reclaim_ctx_foreach(vr, collect, text);
-    g_assert_cmpstr(text->str, ==, "5 fiv 1 100\n9 nine 2 740\n");
+    g_assert_cmpstr(text->str, ==, "5 fiv 1 100 7\n9 nine 2 740 7\n");
 
     /* Purged resources are attached, but take no memory. */
     g_string_truncate(text, 0);
     g_assert_cmpint(virgl_reclaim_resource_purge(vr, 2, NULL), ==, 0);
     virgl_reclaim_ctx_foreach(vr, collect, text);
-    g_assert_cmpstr(text->str, ==, "5 fiv 1 0\n9 nine 2 640\n");
+    g_assert_cmpstr(text->str, ==, "5 fiv 1 0 7\n9 nine 2 640 7\n");
 
     g_string_truncate(text, 0);
     g_assert_cmpint(virgl_reclaim_resource_unref(vr, 2), ==, 0);
     g_assert_cmpint(virgl_reclaim_ctx_destroy(vr, 9), ==, 0);
     virgl_reclaim_ctx_foreach(vr, collect, text);
-    g_assert_cmpstr(text->str, ==, "5 fiv 0 0\n");
+    g_assert_cmpstr(text->str, ==, "5 fiv 0 0 7\n");
 }
 
 int main(int argc, char **argv)
