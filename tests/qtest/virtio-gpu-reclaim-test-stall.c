@@ -492,20 +492,27 @@ static void test_deferred(const void *data)
 
 #define LAYER_SIDE 512
 
-/* A texture of so many layers of a MiB, which is evicted. */
-static void put_array(Counted *c, uint32_t id, uint32_t layers)
+/* A page of backing. */
+static void put_attach(Counted *c, uint32_t id)
 {
-    struct virtio_gpu_resource_create_3d cmd = texture_3d(id);
     struct {
         struct virtio_gpu_resource_attach_backing head;
         struct virtio_gpu_mem_entry entry;
-    } attach = {
+    } cmd = {
         .head.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING),
         .head.resource_id = cpu_to_le32(id),
         .head.nr_entries = cpu_to_le32(1),
         .entry.addr = cpu_to_le64(HERE),
         .entry.length = cpu_to_le32(PAGE),
     };
+
+    put(c, &cmd, sizeof(cmd));
+}
+
+/* A texture of so many layers of a MiB, which is evicted. */
+static void put_array(Counted *c, uint32_t id, uint32_t layers)
+{
+    struct virtio_gpu_resource_create_3d cmd = texture_3d(id);
     struct virtio_gpu_resource_detach_backing detach = {
         .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING),
         .resource_id = cpu_to_le32(id),
@@ -517,7 +524,7 @@ static void put_array(Counted *c, uint32_t id, uint32_t layers)
     cmd.height = cpu_to_le32(LAYER_SIDE);
     cmd.array_size = cpu_to_le32(layers);
     put(c, &cmd, sizeof(cmd));
-    put(c, &attach, sizeof(attach));
+    put_attach(c, id);
     put(c, &detach, sizeof(detach));
     run(c);
 }
@@ -609,12 +616,110 @@ static void test_restore(const void *data)
     stop_counted(&c);
 }
 
+/* Many views, and large resources */
+
+/* @n surfaces of resource @id in one stream, with handles from @first on. */
+static uint64_t count_surfaces(Counted *c, bool create, uint32_t id,
+                               uint32_t first, uint32_t n)
+{
+    g_autofree uint32_t *words = g_new0(uint32_t, 6 * n);
+    uint32_t *w = words, i;
+    uint64_t cost;
+
+    for (i = 0; i < n; i++) {
+        *w++ = create ? CREATE_SURFACE : DESTROY_SURFACE;
+        *w++ = first + i;
+        if (create) {
+            *w++ = id;
+            *w++ = FORMAT;
+            w += 2;
+        }
+    }
+    begin(c);
+    put_stream(c, 1, words, w - words);
+    run(c);
+    cost = end(c);
+    g_test_message("%s %u surfaces: %" PRIu64, create ? "create" : "destroy", n,
+                   cost);
+    return cost;
+}
+
+#define LARGE 2048
+
+static uint64_t count_large(Counted *c, uint32_t id)
+{
+    struct virtio_gpu_resource_create_3d cmd = texture_3d(id);
+    uint64_t cost;
+
+    cmd.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_3D);
+    cmd.width = cpu_to_le32(LARGE);
+    cmd.height = cpu_to_le32(LARGE);
+    begin(c);
+    put(c, &cmd, sizeof(cmd));
+    run(c);
+    cost = end(c);
+    g_test_message("create 16 MiB: %" PRIu64, cost);
+    return cost;
+}
+
+typedef struct Large {
+    uint64_t make, end;         /* all surfaces, by streams */
+    uint64_t purge, restore;    /* of their resource */
+    uint64_t create;            /* 16 MiB */
+} Large;
+
+static bool measure_large(bool stock, Large *l)
+{
+    enum { ID = 1000, FIRST = 2000, N = 1000 };
+    Counted c;
+
+    if (!start_counted(&c, stock, "")) {
+        return false;
+    }
+    make_subs(&c, 1, 1);
+    put_create(&c, ID);
+    put_ctx(&c, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, ID);
+    run(&c);
+    l->make = count_surfaces(&c, true, ID, FIRST, N);
+    l->end = count_surfaces(&c, false, ID, FIRST, N);
+    l->make = count_surfaces(&c, true, ID, FIRST, N);
+    if (!stock) {
+        l->purge = count_purge(&c, ID, 1);
+        begin(&c);
+        put_attach(&c, ID);
+        run(&c);
+        l->restore = end(&c);
+        g_test_message("restore %" PRIu64, l->restore);
+    }
+    l->create = count_large(&c, ID + 1);
+    stop_counted(&c);
+    return true;
+}
+
+/*
+ * What is not cut into slices: to purge a resource and to restore it takes not
+ * much longer than streams that destroy and create all views of it, and to create
+ * a large one not much longer than on the stock device.
+ */
+static void test_large(const void *data)
+{
+    Large stock, ours;
+
+    if (!measure_large(true, &stock) || !measure_large(false, &ours)) {
+        return;
+    }
+    g_assert_cmpuint(2 * ours.purge, <=, 3 * (stock.make + stock.end));
+    g_assert_cmpuint(2 * ours.restore, <=, 3 * (stock.make + stock.end));
+    g_assert_cmpuint(2 * ours.create, <=, 3 * stock.create);
+}
+
 static const Case cases[] = {
     { "create", test_create, ON_GL_PCI },
     { "purge", test_purge, ON_GL_PCI },
     { "deferred", test_deferred, ON_GL_PCI },
     { "compress", test_compress, ON_GL_PCI },
     { "restore", test_restore, ON_GL_PCI },
+    { "large", test_large, ON_GL_PCI },
 };
 
 void add_stall_cases(void)
