@@ -2,12 +2,14 @@
  * Memory of a desktop: weston and four windows
  *
  * Usage: virtio-gpu-desktop-memory SECONDS WIDTH HEIGHT IDLE_MS PAIRS
+ *        virtio-gpu-desktop-memory SECONDS WIDTH HEIGHT stock
  *
  * Boots a guest with our driver on our device and a screen of WIDTH x HEIGHT,
  * and prints the buffers in the guest and on the host, in MiB, of weston alone,
  * with four windows of 800 x 600 that glmark2 draws in for SECONDS, and
  * SECONDS after those have stopped. Then the frame rates. IDLE_MS is the
- * parameter of the driver, 0 for none.
+ * parameter of the driver, 0 for none. The stock driver has no statistics, but
+ * what is attached to the device: that is all of its buffers, and is pinned.
  *
  * After that PAIRS pairs of windows draw for SECONDS each, one after the other,
  * one with pages on demand and the idle timer, the other one without. The order
@@ -31,29 +33,30 @@ static const char *const names[] = {
     "evicted",
 };
 
-static void print_head(void)
+static void print_head(bool stock)
 {
     size_t i;
 
     printf("%-13s", "MiB");
-    for (i = 0; i < G_N_ELEMENTS(names); i++) {
+    for (i = 0; !stock && i < G_N_ELEMENTS(names); i++) {
         printf(" %11s", names[i]);
     }
-    printf(" %11s %11s\n", "host", "RssAnon");
+    printf(" %11s %11s %11s\n", "attached", "host", "RssAnon");
 }
 
-static void print_row(VmRun *run, const char *what)
+static void print_row(VmRun *run, bool stock, const char *what)
 {
-    g_autofree char *stats = vm_desktop_driver_stats(run);
+    g_autofree char *stats = stock ? NULL : vm_desktop_driver_stats(run);
     size_t i;
 
     printf("%-13s", what);
-    for (i = 0; i < G_N_ELEMENTS(names); i++) {
+    for (i = 0; stats && i < G_N_ELEMENTS(names); i++) {
         g_autofree char *name = g_strconcat(names[i], "_bytes", NULL);
 
         printf(" %11.1f", vm_number_of(stats, name) / (double)MiB);
     }
-    printf(" %11.1f %11.1f\n",
+    printf(" %11.1f %11.1f %11.1f\n",
+           vm_run_result(run)->stats.backing_bytes / (double)MiB,
            vm_run_result(run)->stats.host_bytes / (double)MiB,
            vm_run_rss_anon(run) / (double)MiB);
     fflush(stdout);
@@ -124,25 +127,27 @@ static void measure_pairs(VmRun *run, unsigned seconds, unsigned idle_ms,
            ratios[pairs - 1]);
 }
 
-static void measure(VmRun *run, unsigned seconds, unsigned idle_ms)
+static void measure(VmRun *run, bool stock, unsigned seconds, unsigned idle_ms)
 {
     g_autofree char *rates = NULL;
 
-    set_parameters(run, true, idle_ms);
-    print_head();
+    if (!stock) {
+        set_parameters(run, true, idle_ms);
+    }
+    print_head(stock);
     vm_desktop_start_weston(run);
-    print_row(run, "weston");
+    print_row(run, stock, "weston");
     run_windows(run, seconds);
     vm_run_for(run, 1000 * seconds);
-    print_row(run, "four windows");
+    print_row(run, stock, "four windows");
     g_free(vm_desktop_shell(run, "kill -STOP $(cat /run/windows.pids)"));
     vm_run_for(run, 1000 * seconds);
-    print_row(run, "stopped");
+    print_row(run, stock, "stopped");
     g_free(vm_desktop_shell(run, "kill -CONT $(cat /run/windows.pids)"));
     g_free(vm_desktop_shell(run, "while pidof glmark2-es2-wayland >/dev/null; "
                             "do sleep 1; done"));
     rates = vm_desktop_shell(run, "grep -ho 'FPS: [0-9]*' /tmp/window*");
-    print_row(run, "closed");
+    print_row(run, stock, "closed");
     printf("%s\n", rates ?: "");
 }
 
@@ -153,25 +158,28 @@ int main(int argc, char **argv)
         .our_driver = true, .our_device = true, .cpus = 2, .ram_mib = 1024,
         .zram_mib = 512,
     };
-    unsigned seconds, idle_ms, pairs;
+    unsigned seconds, idle_ms = 0, pairs = 0;
+    bool stock = argc == 5 && !strcmp(argv[4], "stock");
     VmRun *run;
     bool passed;
 
-    if (argc != 6 || qemu_strtoui(argv[1], NULL, 10, &seconds) ||
+    if ((argc != 6 && !stock) ||
+        qemu_strtoui(argv[1], NULL, 10, &seconds) ||
         qemu_strtoui(argv[2], NULL, 10, &config.width) ||
         qemu_strtoui(argv[3], NULL, 10, &config.height) ||
-        qemu_strtoui(argv[4], NULL, 10, &idle_ms) ||
-        qemu_strtoui(argv[5], NULL, 10, &pairs)) {
+        (!stock && (qemu_strtoui(argv[4], NULL, 10, &idle_ms) ||
+                    qemu_strtoui(argv[5], NULL, 10, &pairs)))) {
         fprintf(stderr, "Usage: virtio-gpu-desktop-memory SECONDS WIDTH "
-                "HEIGHT IDLE_MS PAIRS\n");
+                "HEIGHT {IDLE_MS PAIRS|stock}\n");
         return EXIT_FAILURE;
     }
+    config.our_driver = !stock;
     if (!vm_program_can_run(&config)) {
         return EXIT_FAILURE;
     }
     run = vm_run_start_desktop(&config, vm_program_progress);
     if (!vm_run_result(run)->problem) {
-        measure(run, seconds, idle_ms);
+        measure(run, stock, seconds, idle_ms);
     }
     if (pairs && !vm_run_result(run)->problem) {
         measure_pairs(run, seconds, idle_ms, pairs);
