@@ -296,8 +296,8 @@ static void test_context_stats(const void *data)
 }
 
 /*
- * A purge releases the storage of a resource that a context has a surface of. If
- * the resource is destroyed the surface keeps it, and it stays accounted.
+ * A purge releases the storage of a resource that a context has a surface of.
+ * If the resource is destroyed the surface keeps it, and it stays accounted.
  */
 static void test_deferred(const void *data)
 {

@@ -58,6 +58,58 @@ static void test_off(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* What the renderer refuses is answered with an error without reclaim, too. */
+static void test_off_errors(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = boot(dev, dev->args);
+    struct virtio_gpu_resource_create_3d cube = texture_3d(3);
+
+    qvirtio_gpu_start(gpu, VIRGL);
+    g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 2, 0x7777, SIDE, SIDE), ==,
+                    BAD_PARAMETER);
+    cube.format = cpu_to_le32(0x7777);
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &cube, sizeof(cube), NULL,
+                                    sizeof(struct virtio_gpu_ctrl_hdr)), ==,
+                    BAD_PARAMETER);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 2, HERE, BYTES), ==, UNSPEC);
+    /* The ids are free. */
+    make(gpu, 2);
+    g_assert_cmphex(qvirtio_gpu_attach(gpu, 2, THERE, BYTES), ==, UNSPEC);
+    set_contents(gpu, 2, HERE, RED);
+    check_contents(dev, gpu, 2, HERE, RED);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+/* A guest blob that is detached is not scanned out any more. */
+static void test_off_detach(const void *data)
+{
+    const Device *dev = data;
+    g_autofree char *args = g_strconcat(dev->args, WITH_BLOBS, NULL);
+    const ScanoutBlob whole = {
+        .width = SIDE, .height = SIDE, .stride = SIDE * 4,
+        .r_width = SIDE, .r_height = SIDE,
+    };
+    QVirtioGPU *gpu;
+
+    if (!preload_udmabuf()) {
+        return;
+    }
+    gpu = boot(dev, args);
+    g_unsetenv("LD_PRELOAD");
+    qvirtio_gpu_start(gpu, 1ull << VIRTIO_GPU_F_RESOURCE_BLOB);
+    fill_ram(gpu, HERE, BYTES, RED);
+    g_assert_cmphex(create_blob(gpu, 1, 1, BYTES, BYTES), ==, OK);
+    g_assert_cmphex(scanout_blob(gpu, &whole), ==, OK);
+    check_screen(dev, gpu, RED);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
+    /* Reads what is displayed. */
+    qobject_unref(qtest_qmp(gpu->qts, "{ 'execute': 'screendump', 'arguments':"
+                            " { 'filename': '/dev/null' } }"));
+    g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 /* spec: Errors 1. Unknown command types, with reclaim and without. */
 static void test_unknown_command(const void *data)
 {
@@ -298,6 +350,8 @@ static void test_trace_stock_gl(const void *data)
 static const Case cases[] = {
     { "feature", test_feature, ON_ALL },
     { "off", test_off, ON_ALL },
+    { "off-errors", test_off_errors, ON_GL },
+    { "off-detach", test_off_detach, ON_2D },
     { "unknown-command", test_unknown_command, ON_ALL },
     { "not-negotiated", test_not_negotiated, ON_ALL },
     { "properties", test_properties, ON_ALL },

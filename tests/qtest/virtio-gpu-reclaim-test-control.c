@@ -213,7 +213,7 @@ static void test_limit_purged(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
-/* When a command stream takes memory above the limit, idle ones leave at once. */
+/* When a stream takes memory above the limit, idle ones leave at once. */
 static void test_limit_restored(const void *data)
 {
     const Device *dev = data;
@@ -726,7 +726,8 @@ static void test_properties(const void *data)
         { "virtio-gpu-gl-pci,x-reclaim=on,x-reclaim-pressure=psi,"
           "x-reclaim-pressure-file=/nonexistent",
           "cannot read /nonexistent: No such file or directory" },
-        { "virtio-gpu-gl-pci,x-reclaim=on,hostmem-target=-1", "hostmem-target" },
+        { "virtio-gpu-gl-pci,x-reclaim=on,hostmem-target=-1",
+          "hostmem-target" },
     };
     QVirtioGPU *gpu;
     QDict *resp;

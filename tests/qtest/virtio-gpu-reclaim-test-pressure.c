@@ -246,6 +246,7 @@ static void make_hog_file(Hogs *h)
 
 static void G_GNUC_NORETURN run_hog(const Hogs *h, int i)
 {
+    /* Volatile: a read is a page fault, and its value is not used. */
     const volatile char *file = mmap(NULL, HOG_BYTES, PROT_READ, MAP_SHARED,
                                      h->fd, 0);
     size_t at = i * 37 * PAGE;

@@ -176,7 +176,8 @@ static void test_host_blob(const void *data)
     g_assert_cmphex(create_host_blob(gpu, 1, 1, 65536, 0), ==, OK);
     g_assert_cmphex(create_host_blob(gpu, 1, 1, 65536, 0), ==, BAD_RESOURCE);
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = 65536,
-                               .blobs = 1, .blob_host = 65536, .host = 65536, .errors = 6 });
+                               .blobs = 1, .blob_host = 65536,
+                               .host = 65536, .errors = 6 });
     g_assert_cmphex(purge_one(gpu, 1), ==, UNSUPPORTED);
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, 65536), ==,
                     BAD_PARAMETER);
