@@ -21,7 +21,6 @@ struct file;
 struct iosys_map;
 struct seq_file;
 struct virtio_gpu_device;
-struct virtio_gpu_fence;
 struct virtio_gpu_mem_entry;
 struct virtio_gpu_object;
 struct virtio_gpu_object_array;
@@ -143,8 +142,6 @@ void virtio_gpu_reclaim_splice_deferred(struct virtio_gpu_device *vgdev,
 					struct list_head *list);
 bool virtio_gpu_reclaim_put_vbuf(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf);
-void virtio_gpu_reclaim_unemit_fence(struct virtio_gpu_device *vgdev,
-				     struct virtio_gpu_fence *fence);
 void virtio_gpu_reclaim_abort(struct virtio_gpu_device *vgdev);
 
 /* virtgpu_object.c */

@@ -382,27 +382,6 @@ const struct drm_gem_shmem_reclaim_ops virtio_gpu_reclaim_ops = {
 	.poll = virtio_gpu_reclaim_poll,
 };
 
-/**
- * virtio_gpu_reclaim_unemit_fence - undo virtio_gpu_fence_emit()
- * @vgdev: the device
- * @fence: the fence that was emitted last
- *
- * For a command that could not be queued. To be called with qlock of the control
- * queue held since the fence was emitted, so that its number can be used again.
- */
-void virtio_gpu_reclaim_unemit_fence(struct virtio_gpu_device *vgdev,
-				     struct virtio_gpu_fence *fence)
-{
-	struct virtio_gpu_fence_driver *drv = &vgdev->fence_drv;
-	unsigned long flags;
-
-	spin_lock_irqsave(&drv->lock, flags);
-	list_del(&fence->node);
-	drv->current_fence_id--;
-	spin_unlock_irqrestore(&drv->lock, flags);
-	dma_fence_put(&fence->f);
-}
-
 /* Release a command that the device will not complete, and its references. */
 static void virtio_gpu_release_vbuf(struct virtio_gpu_device *vgdev,
 				    struct virtio_gpu_vbuffer *vbuf)
