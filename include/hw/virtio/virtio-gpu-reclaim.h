@@ -49,31 +49,6 @@ typedef enum VirtIOGPUReclaimPressure {
     VIRTIO_GPU_RECLAIM_PRESSURE_PSI,
 } VirtIOGPUReclaimPressure;
 
-/* Of all devices, and of GL devices besides. */
-#define VIRTIO_GPU_RECLAIM_PROPERTIES \
-    DEFINE_PROP_BIT("x-reclaim", struct VirtIOGPU, parent_obj.conf.flags, \
-                    VIRTIO_GPU_FLAG_RECLAIM_ENABLED, false), \
-    DEFINE_PROP("reclaim-stats", struct VirtIOGPU, reclaim, \
-                virtio_gpu_reclaim_prop_stats, VirtIOGPUReclaim *), \
-    DEFINE_PROP("hostmem-target", struct VirtIOGPU, reclaim_conf.target, \
-                virtio_gpu_reclaim_prop_target, uint64_t), \
-    DEFINE_PROP("x-reclaim-pressure", struct VirtIOGPU, reclaim_conf.pressure, \
-                virtio_gpu_reclaim_prop_pressure, int), \
-    DEFINE_PROP_STRING("x-reclaim-pressure-file", struct VirtIOGPU, \
-                       reclaim_conf.pressure_file)
-
-#define VIRTIO_GPU_RECLAIM_GL_PROPERTIES \
-    DEFINE_PROP_BOOL("x-evicted-compress", struct VirtIOGPU, \
-                     reclaim_conf.compress_evicted, false), \
-    DEFINE_PROP_SIZE("x-compressed-max", struct VirtIOGPU, \
-                     reclaim_conf.compressed_max, 0), \
-    DEFINE_PROP_STRING("x-compressed-file", struct VirtIOGPU, \
-                       reclaim_conf.compressed_file), \
-    DEFINE_PROP_UINT32("x-idle-compress", struct VirtIOGPU, \
-                       reclaim_conf.idle_s, 0), \
-    DEFINE_PROP_UINT32("x-max-contexts", struct VirtIOGPU, \
-                       reclaim_conf.max_contexts, 512)
-
 /*
  * Of a command: while @out_sg is not NULL, the element's out_sg is @iov, a
  * private copy of the request, and @out_sg and @out_num are what it was.

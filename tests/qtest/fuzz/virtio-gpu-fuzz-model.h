@@ -50,7 +50,7 @@ typedef struct FuzzModel {
     FuzzCounters counters;
     /* A purged resource set as cursor: restored unless out of memory. */
     FuzzResource *maybe_restored;
-    /* A stream since the last fuzz_model_resolve(): it restores what it uses. */
+    /* A stream since fuzz_model_resolve(): it restores what it uses. */
     bool streams;
     /*
      * A response buffer was too small for the type, so that the effect of the
@@ -80,7 +80,8 @@ void fuzz_model_cursor(FuzzModel *m, const FuzzCommand *c);
 
 /*
  * Find out by "reclaim-stats" whether m->maybe_restored was restored. If a
- * stream may have restored resources instead, the state is uncertain from here on.
+ * stream may have restored resources instead, the state is uncertain from here
+ * on.
  */
 void fuzz_model_resolve(FuzzModel *m, QDict *stats);
 
