@@ -79,8 +79,10 @@ chroot=("$top/scripts/chroot")
 #   mirror         passed on to scripts/chroot
 #   out            a directory
 #   only           one of several things to do
-#   minutes, seconds, seed, idle-ms, pairs
-#                  whole numbers; idle-ms is assigned to idle_ms
+#   output         a directory
+#   signed-off-by  a name and an address
+#   minutes, seconds, seed, idle-ms, pairs, reroll-count
+#                  whole numbers; what has a dash is assigned to the name with _
 #   screen         a size in pixels
 parse_options() {
     local names=" $1 " name value
@@ -110,7 +112,7 @@ parse_options() {
                      die "--$name takes a whole number, not '$value'" ;;
         screen)  [[ $value =~ ^[1-9][0-9]*x[1-9][0-9]*$ ]] ||
                      die "--screen takes a size like 1280x800, not '$value'" ;;
-        seed|idle-ms|pairs)
+        seed|idle-ms|pairs|reroll-count)
                  [[ $value =~ ^[0-9]+$ ]] ||
                      die "--$name takes a number, not '$value'" ;;
         esac
