@@ -550,7 +550,7 @@ static uint64_t hits(const char *probe)
     return number_in(TRACEFS "kprobe_profile", probe);
 }
 
-/* Count commands for the device and, of our driver, waits for responses. */
+/* Count commands for the device and waits, which are those of all tasks. */
 static void count_commands(const char *probes)
 {
     mount("nodev", TRACEFS, "tracefs", 0, NULL);
@@ -595,7 +595,7 @@ static void purge(void)
     size_t i;
 
     count_commands("p:bench/command virtqueue_add_sgs\n"
-                   "p:bench/wait drm_gem_shmem_reclaim_wait\n");
+                   "p:bench/wait prepare_to_wait\n");
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         size_t count = (size_t)PURGE_MIB * MIB / sizes[i];
         Holder holder = hold(BOS, sizes[i], count);
