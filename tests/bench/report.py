@@ -26,7 +26,7 @@ each is measured. Medians, with the least and the most of the rounds in parenthe
 ratio is ours divided by the reference of the same run.
 
 '''
-GOALS = {'at least': 'at least %.3g', 'at most': 'at most %.3g', 'within': 'within %.3g of 1'}
+GOALS = {'at least': 'at least %g', 'at most': 'at most %g', 'within': 'within %g of 1'}
 
 
 def number(value):
@@ -54,7 +54,8 @@ def verdict(result, value):
     if value is None:
         return '-'
     missed = result['goal'] and not is_met(result['goal'], value)
-    return '%.3g%s' % (value, ' **missed**' if missed else '')
+    digits = '%.3f' if 0.1 <= value < 10 else '%.3g'
+    return digits % value + (' **missed**' if missed else '')
 
 
 def section(result):

@@ -17,11 +17,9 @@ COMPRESSED = 100
 READING = ('vr_stream_validate', 'vr_use_restore', 'vr_tracking_read')
 
 
-def callgrind(out, collect, option, command):
+def callgrind(out, collect, option, command, **variables):
     """Count what @collect calls; return what the command prints."""
-    # Other threads rasterize, which is not counted: not at all is faster.
-    env = dict(os.environ, LIBGL_ALWAYS_SOFTWARE='1', LP_NUM_THREADS='1',
-               LP_NO_RAST='1')
+    env = dict(os.environ, LIBGL_ALWAYS_SOFTWARE='1', LP_NUM_THREADS='1', **variables)
     return subprocess.run(
         ['valgrind', '-q', '--tool=callgrind', '--callgrind-out-file=' + out,
          '--toggle-collect=' + collect, option] + command,
@@ -67,7 +65,9 @@ def replay(name, recording, out):
         path = '%s-%s-%d' % (out, name, compressed)
         streams = int(callgrind(
             path, 'virgl_reclaim_submit', '--instr-atstart=no',
-            [TESTS + 'bench-replay', recording, str(compressed)])[0])
+            [TESTS + 'bench-replay', recording, str(compressed)],
+            # Other threads rasterize, which is not counted: not at all is faster.
+            LP_NO_RAST='1')[0])
         yield label(name, compressed), parts(path, streams)
 
 

@@ -63,8 +63,8 @@ class BenchTest(unittest.TestCase):
                            result.row('good', [100], [100])]),
             make('lookup', [result.row('create', [2], [4], 10),
                             result.row('create', [2], [400], 100)]))
-        self.assertIn('| bad | 100 | 20 (10-30) | 0.2 **missed** |', page)
-        self.assertIn('| good | 100 | 100 | 1 |', page)
+        self.assertIn('| bad | 100 | 20 (10-30) | 0.200 **missed** |', page)
+        self.assertIn('| good | 100 | 100 | 1.000 |', page)
         self.assertIn('| create, 100 | 400 | 2 | 0.005 |', page)
         self.assertEqual(images, ['bench-evict.png', 'bench-lookup.png'])
 
