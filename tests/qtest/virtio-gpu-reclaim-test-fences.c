@@ -184,11 +184,89 @@ static void test_fence_error(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/*
+ * A fence in a ring that the renderer does not have is signalled after earlier
+ * ones all the same: nothing else would answer the command. (QEMU 7.2 knows no
+ * rings.)
+ */
+static void check_no_context(QVirtioGPU *gpu)
+{
+    const struct {
+        uint32_t ctx;
+        uint8_t ring;
+    } nowhere[] = { { 0, 0 }, { 7, 0 }, { 7, 1 }, { 1, 1 } };
+    const uint32_t flags = VIRTIO_GPU_FLAG_FENCE |
+                           VIRTIO_GPU_FLAG_INFO_RING_IDX;
+    const struct virtio_gpu_ctrl_hdr *resp =
+        (const void *)(gpu->ram + gpu->in + PAGE);
+    Nop nop = make_nop(1, 1);
+    uint32_t heads[2], done[2];
+    int i;
+
+    make(gpu, 1);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    for (i = 0; i < ARRAY_SIZE(nowhere); i++) {
+        struct virtio_gpu_resource_detach_backing detach = {
+            .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING),
+            .hdr.flags = cpu_to_le32(flags),
+            .hdr.fence_id = cpu_to_le64(2),
+            .hdr.ctx_id = cpu_to_le32(nowhere[i].ctx),
+            .hdr.ring_idx = nowhere[i].ring,
+            .resource_id = cpu_to_le32(1),
+        };
+
+        kick_two(gpu, &nop, sizeof(nop), &detach, sizeof(detach), heads);
+        wait_for_two(gpu, done);
+        g_assert_cmpuint(done[0], ==, heads[0]);
+        g_assert_cmpuint(done[1], ==, heads[1]);
+        g_assert_cmphex(le32_to_cpu(resp->type), ==, OK);
+        g_assert_cmphex(le32_to_cpu(resp->flags), ==, VIRTIO_GPU_FLAG_FENCE);
+        g_assert_cmpuint(le64_to_cpu(resp->fence_id), ==, 2);
+        g_assert_cmpuint(le32_to_cpu(resp->ctx_id), ==, nowhere[i].ctx);
+        g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
+    }
+}
+
+static void test_fence_no_context(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+    struct virtio_gpu_resource_detach_backing detach = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING),
+        .hdr.flags = cpu_to_le32(VIRTIO_GPU_FLAG_FENCE |
+                                 VIRTIO_GPU_FLAG_INFO_RING_IDX),
+        .hdr.fence_id = cpu_to_le64(3),
+        .hdr.ctx_id = cpu_to_le32(7),
+        .resource_id = cpu_to_le32(9),
+    };
+    struct virtio_gpu_ctrl_hdr hdr;
+
+    check_no_context(gpu);
+    /* An error waits for its fence as well. */
+    g_assert_cmphex(qvirtio_gpu_cmd(gpu, &detach, sizeof(detach), &hdr,
+                                    sizeof(hdr)), ==, BAD_RESOURCE);
+    g_assert_cmphex(le32_to_cpu(hdr.flags), ==, VIRTIO_GPU_FLAG_FENCE);
+    g_assert_cmpuint(le64_to_cpu(hdr.fence_id), ==, 3);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_off_fence_no_context(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = boot(dev, dev->args);
+
+    qvirtio_gpu_start(gpu, VIRGL);
+    check_no_context(gpu);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static const Case cases[] = {
     { "fence", test_fence, ON_ALL },
     { "purge-fence", test_purge_fence, ON_ALL },
     { "fence-pending", test_fence_pending, ON_GL },
     { "fence-error", test_fence_error, ON_GL },
+    { "fence-no-context", test_fence_no_context, ON_GL },
+    { "off-fence-no-context", test_off_fence_no_context, ON_GL },
 };
 
 void add_fences_cases(void)
