@@ -18,8 +18,10 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/iov.h"
+#include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "qemu/units.h"
 #include "exec/address-spaces.h"
@@ -197,6 +199,31 @@ void dpy_gl_scanout_disable(QemuConsole *con)
 {
 }
 
+#if COMPAT_SHAREABLE_IMAGES
+/* An image on the heap, where ASan sees what is beyond it. */
+bool qemu_pixman_image_new_shareable(pixman_image_t **image,
+                                     qemu_pixman_shareable *handle,
+                                     const char *name,
+                                     pixman_format_code_t format,
+                                     int width, int height,
+                                     int rowstride_bytes, Error **errp)
+{
+    *handle = SHAREABLE_NONE;
+    *image = pixman_image_create_bits(format, width, height, NULL,
+                                      rowstride_bytes);
+    if (!*image) {
+        error_setg(errp, "no image");
+    }
+    return *image;
+}
+
+void qemu_displaysurface_set_share_handle(DisplaySurface *surface,
+                                          qemu_pixman_shareable handle,
+                                          uint32_t offset)
+{
+}
+#endif
+
 void qemu_edid_generate(uint8_t *edid, size_t size, qemu_edid_info *info)
 {
 }
@@ -222,29 +249,78 @@ void qemu_bh_schedule(QEMUBH *bh)
     scheduled = true;
 }
 
+/* Bottom halves: QEMU 10.0 resets in one, at once as no vCPU asks for it. */
+
+struct QEMUBH {
+    QEMUBHFunc *cb;
+    void *opaque;
+};
+
+bool qemu_in_vcpu_thread(void)
+{
+    return false;
+}
+
+QEMUBH *virtio_bh_new_guarded_full(DeviceState *dev, QEMUBHFunc *cb,
+                                   void *opaque, const char *name)
+{
+    QEMUBH *bh = g_new(QEMUBH, 1);
+
+    *bh = (QEMUBH) { .cb = cb, .opaque = opaque };
+    return bh;
+}
+
+/* What QEMU 10.0 has in its place. */
+QEMUBH *virtio_bh_io_new_guarded_full(DeviceState *dev, QEMUBHFunc *cb,
+                                      void *opaque, const char *name)
+{
+    return virtio_bh_new_guarded_full(dev, cb, opaque, name);
+}
+
+void aio_bh_call(QEMUBH *bh)
+{
+    bh->cb(bh->opaque);
+}
+
 /* Device */
 
 static VirtIOGPU *gpu;
 
+void virtio_init(VirtIODevice *vdev, uint16_t device_id, size_t config_size)
+{
+}
+
+VirtQueue *virtio_add_queue(VirtIODevice *vdev, int queue_size,
+                            VirtIOHandleOutput handle_output)
+{
+    return NULL;
+}
+
+VirtQueue *virtio_get_queue(VirtIODevice *vdev, int n)
+{
+    return NULL;
+}
+
+QemuConsole *graphic_console_init(DeviceState *dev, uint32_t head,
+                                  const GraphicHwOps *ops, void *opaque)
+{
+    return (QemuConsole *)(uintptr_t)(head + 1);
+}
+
 static void make_gpu(void)
 {
-    int i;
-
     init_clocks(NULL);
     ram = g_malloc0(RAM_SIZE);
     gpu_class.process_cmd = virtio_gpu_simple_process_cmd;
+#if COMPAT_SHAREABLE_IMAGES
+    gpu_class.resource_destroy = virtio_gpu_resource_destroy;
+#endif
     gpu = g_new0(VirtIOGPU, 1);
     gpu->parent_obj.parent_obj.dma_as = &address_space_memory;
     gpu->parent_obj.conf.max_outputs = SCANOUTS;
     gpu->parent_obj.conf.flags = 1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED;
     gpu->conf_max_hostmem = 16 * MiB;
-    for (i = 0; i < SCANOUTS; i++) {
-        gpu->parent_obj.scanout[i].con = (QemuConsole *)(uintptr_t)(i + 1);
-    }
-    QTAILQ_INIT(&gpu->reslist);
-    QTAILQ_INIT(&gpu->cmdq);
-    QTAILQ_INIT(&gpu->fenceq);
-    virtio_gpu_reclaim_realize(gpu);
+    virtio_gpu_device_realize(DEVICE(gpu), &error_abort);
 }
 
 static void send_command(const void *bytes, size_t size, size_t in_len)
