@@ -612,7 +612,8 @@ static void test_restore(const void *data)
     wait_compressed(&c, MANY + 2);
     count_restore(&c, FIRST, 1);
     one = count_restore(&c, FIRST + 1, 1);
-    g_assert_cmpuint(2 * count_restore(&c, FIRST + 2, MANY), <=, 3 * one);
+    /* In the last slice the renderer makes all surfaces. */
+    g_assert_cmpuint(count_restore(&c, FIRST + 2, MANY), <=, MANY / 4 * one);
     g_assert_cmpuint(get_in(c.gpu, "compressed", "decompressions"), ==,
                      MANY + 2);
     stop_counted(&c);
