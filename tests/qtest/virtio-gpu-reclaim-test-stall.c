@@ -647,16 +647,14 @@ static uint64_t count_surfaces(Counted *c, bool create, uint32_t id,
     return cost;
 }
 
-#define LARGE 2048
-
 static uint64_t count_large(Counted *c, uint32_t id)
 {
     struct virtio_gpu_resource_create_3d cmd = texture_3d(id);
     uint64_t cost;
 
     cmd.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_CREATE_3D);
-    cmd.width = cpu_to_le32(LARGE);
-    cmd.height = cpu_to_le32(LARGE);
+    cmd.width = cpu_to_le32(LARGE_SIDE);
+    cmd.height = cpu_to_le32(LARGE_SIDE);
     begin(c);
     put(c, &cmd, sizeof(cmd));
     run(c);
@@ -702,7 +700,8 @@ static bool measure_large(bool stock, Large *l)
 /*
  * What is not cut into slices: to purge a resource and to restore it takes not
  * much longer than streams that destroy and create all views of it, and to
- * create a large one not much longer than on the stock device.
+ * create a large one not much longer than on the stock device: new storage is
+ * cleared, where GL may have mapped zero pages.
  */
 static void test_large(const void *data)
 {
@@ -713,7 +712,7 @@ static void test_large(const void *data)
     }
     g_assert_cmpuint(2 * ours.purge, <=, 3 * (stock.make + stock.end));
     g_assert_cmpuint(2 * ours.restore, <=, 3 * (stock.make + stock.end));
-    g_assert_cmpuint(2 * ours.create, <=, 3 * stock.create);
+    g_assert_cmpuint(ours.create, <=, stock.create + LARGE_BYTES / 2);
 }
 
 static const Case cases[] = {
