@@ -32,6 +32,12 @@ static void write_to(const char *file, const char *format, ...)
     CHECK_INT(fclose(out), ==, 0);
 }
 
+/*
+ * The name in struct virtqueue, behind a list head and a pointer, by which the
+ * GPU's queue is told from those of disks: the process may page in meanwhile.
+ */
+#define QUEUE_NAME " name=+0(+24($arg1)):string"
+
 static void switch_group(const char *group, int on)
 {
     char file[64];
@@ -44,8 +50,8 @@ static void switch_group(const char *group, int on)
 static const char *probes_of(const char *group)
 {
     return !strcmp(group, TRACE_QUEUE) ?
-               "p:" TRACE_QUEUE "/command virtqueue_add_sgs\n"
-               "p:" TRACE_QUEUE "/kick virtqueue_notify\n" :
+               "p:" TRACE_QUEUE "/command virtqueue_add_sgs" QUEUE_NAME "\n"
+               "p:" TRACE_QUEUE "/kick virtqueue_notify" QUEUE_NAME "\n" :
            !strcmp(group, TRACE_DMA) ?
                "p:" TRACE_DMA "/map dma_map_sgtable\n" : NULL;
 }
@@ -62,6 +68,9 @@ static void make_events(const char *group)
         test_skip("this kernel has no kprobes");
     }
     write_to("kprobe_events", "%s", probes_of(group));
+    if (!strcmp(group, TRACE_QUEUE)) {
+        write_to("events/" TRACE_QUEUE "/filter", "name == \"control\"\n");
+    }
 }
 
 void trace_start(const char *group)

@@ -9,8 +9,8 @@
 #define TRACE_RECLAIM "drm_gem_shmem_reclaim"
 
 /*
- * Commands added to a virtqueue, and kicks: events "command" and "kick", made
- * with kprobes.
+ * Commands added to the control queue, and kicks of it: events "command" and
+ * "kick", made with kprobes.
  */
 #define TRACE_QUEUE "queue"
 
