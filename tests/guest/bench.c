@@ -24,6 +24,7 @@
 #include "bench.h"
 #include "process.h"
 #include "report.h"
+#include "test.h"
 #include "testbo.h"
 
 #define TRACEFS "/sys/kernel/tracing/"
@@ -93,25 +94,6 @@ static void check(bool right, const char *what)
     }
 }
 
-/* The number after @name in the file @path; 0 if there is none. */
-static uint64_t number_in(const char *path, const char *name)
-{
-    FILE *file = fopen(path, "r");
-    unsigned long long value = 0;
-    char line[128], found[64];
-
-    check(file, path);
-    while (fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "%63s %llu", found, &value) == 2 &&
-            !strcmp(found, name)) {
-            break;
-        }
-        value = 0;
-    }
-    fclose(file);
-    return value;
-}
-
 static uint64_t vmstat(const char *name)
 {
     return number_in("/proc/vmstat", name);
@@ -119,21 +101,21 @@ static uint64_t vmstat(const char *name)
 
 static size_t available_mib(void)
 {
-    return number_in("/proc/meminfo", "MemAvailable:") / 1024;
+    return meminfo_of("MemAvailable") / MIB;
 }
 
-/* What is not in memory of what @pid holds in @kind, when it had @shmem_kib. */
-static uint64_t bytes_gone(Kind kind, pid_t pid, uint64_t shmem_kib)
+/* What is not in memory of what @pid holds in @kind; @shmem was in memory. */
+static uint64_t bytes_gone(Kind kind, pid_t pid, uint64_t shmem)
 {
     char path[32];
 
     if (kind == BOS) {
-        uint64_t kib = number_in("/proc/meminfo", "Shmem:");
+        uint64_t now = meminfo_of("Shmem");
 
-        return kib < shmem_kib ? (shmem_kib - kib) * 1024 : 0;
+        return now < shmem ? shmem - now : 0;
     }
     snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    return number_in(path, "VmSwap:") * 1024;
+    return number_in(path, "VmSwap") * 1024;
 }
 
 static Progress *progress_new(void)
@@ -282,11 +264,8 @@ static void close_all(Held *held)
     size_t i;
 
     for (i = 0; i < held->count; i++) {
-        struct drm_gem_close gone = { .handle = held->tbo[i].bo.handle };
-
         munmap(held->tbo[i].bo.map, held->each);
-        check(drm_request(held->gpu, DRM_IOCTL_GEM_CLOSE, &gone) == 0,
-              "close");
+        check(gem_close(held->gpu, held->tbo[i].bo.handle) == 0, "close");
     }
     /* Commands are processed in order: when this is there, all are gone. */
     held->count = 1;
@@ -450,7 +429,7 @@ static void evict_round(Kind kind, unsigned round, Request use,
 {
     Progress *progress = progress_new();
     Holder holder = hold(kind, 1 * MIB, EVICT_HELD_MIB);
-    uint64_t shmem = number_in("/proc/meminfo", "Shmem:"), gone, us;
+    uint64_t shmem = meminfo_of("Shmem"), gone, us;
 
     run_process(consume_locked, progress, available_mib() + EVICT_MIB);
     gone = bytes_gone(kind, holder.pid, shmem);
@@ -537,44 +516,30 @@ static void latency(void)
     }
 }
 
-static void write_to(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    check(file && fputs(text, file) >= 0 && fclose(file) == 0, path);
-}
-
 /* How often the kernel has come to the function of a probe. */
 static uint64_t hits(const char *probe)
 {
     return number_in(TRACEFS "kprobe_profile", probe);
 }
 
-/* Count commands for the device and waits, which are those of all tasks. */
+/*
+ * Count commands for the device and waits, which are those of all tasks. There
+ * are too many for the trace that trace_start() keeps.
+ */
 static void count_commands(const char *probes)
 {
     mount("nodev", TRACEFS, "tracefs", 0, NULL);
-    write_to(TRACEFS "kprobe_events", probes);
-    write_to(TRACEFS "events/bench/enable", "1\n");
-}
-
-static uint64_t driver_stat(const char *name)
-{
-    char path[64];
-
-    bo_debugfs_path("reclaim", path, sizeof(path));
-    return number_in(path, name);
+    check(write_file(TRACEFS "kprobe_events", probes) &&
+          write_file(TRACEFS "events/bench/enable", "1"), "kprobes");
 }
 
 /* Run the driver's shrinker until it has purged @count objects. */
-static void shrink(uint64_t count)
+static void purge_objects(uint64_t count)
 {
-    uint64_t want = driver_stat("purges") + count, start = now_us();
-    char path[64];
+    uint64_t want = stat_of("purges") + count, start = now_us();
 
-    bo_debugfs_path("shrink", path, sizeof(path));
-    while (driver_stat("purges") < want) {
-        write_to(path, "1000000\n");
+    while ((uint64_t)stat_of("purges") < want) {
+        shrink(1000000);
         check(now_us() - start < 600000000ull, "purge");
     }
 }
@@ -605,7 +570,7 @@ static void purge(void)
         waits = hits("wait");
         sent = hits("command");
         start = now_us();
-        shrink(count);
+        purge_objects(count);
         report_purge("purge", sizes[i], hits("command") - sent,
                      hits("wait") - waits, now_us() - start);
         let_go(&holder);

@@ -29,6 +29,13 @@ int drm_request(int fd, unsigned long request, void *arg)
     return ret < 0 ? -errno : 0;
 }
 
+int gem_close(int fd, uint32_t handle)
+{
+    struct drm_gem_close close = { .handle = handle };
+
+    return drm_request(fd, DRM_IOCTL_GEM_CLOSE, &close);
+}
+
 static bool is_card_of(const BoDriver *driver, unsigned number)
 {
     char path[64], name[32];
@@ -114,7 +121,6 @@ int bo_map(int gpu, Bo *bo)
 
 int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo)
 {
-    struct drm_gem_close close = { 0 };
     int ret = bo_create_unmapped(gpu, kind, bytes, bo);
 
     if (ret < 0) {
@@ -122,9 +128,8 @@ int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo)
     }
     ret = bo_map(gpu, bo);
     if (ret < 0) {
-        close.handle = bo->handle;
+        gem_close(gpu, bo->handle);
         bo->handle = 0;
-        drm_request(gpu, DRM_IOCTL_GEM_CLOSE, &close);
     }
     return ret;
 }

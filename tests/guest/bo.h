@@ -58,6 +58,7 @@ void bo_debugfs_path(const char *what, char *path, size_t size);
 int drm_request(int fd, unsigned long request, void *arg);
 
 /* These return 0, or -errno. */
+int gem_close(int fd, uint32_t handle);
 int gpu_open(void);
 int gpu_open_card(void);                /* not a render node */
 int bo_create(int gpu, BoKind kind, size_t bytes, Bo *bo);

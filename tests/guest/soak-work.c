@@ -284,7 +284,6 @@ static void check_dmabuf(SoakState *soak, const TestBo *tbo, int fd)
 static void attach(SoakState *soak, const TestBo *tbo, int fd)
 {
     struct drm_prime_handle prime = { .fd = fd };
-    struct drm_gem_close close = { 0 };
     unsigned tries = 0;
 
     while (!done(soak, "import to vgem",
@@ -292,8 +291,7 @@ static void attach(SoakState *soak, const TestBo *tbo, int fd)
                  &tries)) {
     }
     check_dmabuf(soak, tbo, fd);
-    close.handle = prime.handle;
-    drm_request(importer, DRM_IOCTL_GEM_CLOSE, &close);
+    gem_close(importer, prime.handle);
     soak->counts.attached++;
 }
 

@@ -85,23 +85,29 @@ static int resource_of(int gpu, const TestBo *tbo, uint32_t *resource)
     return ret;
 }
 
+/* The same of two, as @resources. */
+static int resources_of(int gpu, const TestBo *const both[2],
+                        uint32_t resources[2])
+{
+    int ret = resource_of(gpu, both[0], &resources[0]);
+
+    return ret < 0 ? ret : resource_of(gpu, both[1], &resources[1]);
+}
+
 int submit_copy(int gpu, const TestBo *from, const TestBo *to)
 {
     const TestBo *both[] = { from, to };
-    uint32_t source, target = 0, width, height;
-    int ret = resource_of(gpu, from, &source);
+    uint32_t resources[2], width, height;
+    int ret = resources_of(gpu, both, resources);
 
-    if (ret == 0) {
-        ret = resource_of(gpu, to, &target);
-    }
     if (ret < 0) {
         return ret;
     }
     bo_extent(&from->bo, &width, &height);
     return submit(gpu, (const uint32_t[]) {
         VIRGL_COMMAND(VIRGL_COPY_REGION, 13),
-        target, 0, 0, 0, 0,                 /* level, x, y, z */
-        source, 0, 0, 0, 0, width, height, 1,
+        resources[1], 0, 0, 0, 0,           /* level, x, y, z */
+        resources[0], 0, 0, 0, 0, width, height, 1,
     }, 14, both, 2);
 }
 
@@ -127,21 +133,18 @@ static int copy_transfer(int gpu, const TestBo *texture, const TestBo *other,
                          uint32_t flags)
 {
     const TestBo *both[] = { texture, other };
-    uint32_t resource, pages = 0, width, height;
-    int ret = resource_of(gpu, texture, &resource);
+    uint32_t resources[2], width, height;
+    int ret = resources_of(gpu, both, resources);
 
-    if (ret == 0) {
-        ret = resource_of(gpu, other, &pages);
-    }
     if (ret < 0) {
         return ret;
     }
     bo_extent(&texture->bo, &width, &height);
     return submit(gpu, (const uint32_t[]) {
         VIRGL_COMMAND(VIRGL_COPY_TRANSFER3D, 14),
-        resource, 0, 0, 0, 0,               /* level, usage, strides */
+        resources[0], 0, 0, 0, 0,           /* level, usage, strides */
         0, 0, 0, width, height, 1,
-        pages, 0, flags,                    /* offset in the pages */
+        resources[1], 0, flags,             /* offset in the pages */
     }, 15, both, 2);
 }
 

@@ -146,7 +146,7 @@ static void vgem_close(int vgem)
 static void test_attached_is_pinned(void)
 {
     long long pinned = stat_of("pinned_bytes"), evictions;
-    struct drm_gem_close imported = { 0 };
+    uint32_t imported;
     int fd, vgem = vgem_open();
     TestBo tbo;
 
@@ -154,7 +154,7 @@ static void test_attached_is_pinned(void)
     shrink_all();
     fd = export_of(env.gpu, &tbo);
     CHECK_INT(fd, >=, 0);
-    imported.handle = import_to(vgem, fd);
+    imported = import_to(vgem, fd);
     close(fd);
     CHECK_INT(stat_of("pinned_bytes"), ==, pinned + BYTES);
     evictions = stat_of("evictions");
@@ -162,7 +162,7 @@ static void test_attached_is_pinned(void)
     CHECK_INT(stat_of("evictions"), ==, evictions);
     check_intact(&tbo);
 
-    CHECK_INT(drm_request(vgem, DRM_IOCTL_GEM_CLOSE, &imported), ==, 0);
+    CHECK_INT(gem_close(vgem, imported), ==, 0);
     wait_for_stat("pinned_bytes", pinned + BYTES - evictable(BYTES));
     shrink_all();
     CHECK_INT(stat_of("evictions"), ==, evictions + !env.export_pins);
@@ -173,7 +173,7 @@ static void test_attached_is_pinned(void)
 /* A texture without pages gets them, and the host uses the same ones. */
 static void test_attached_has_pages(void)
 {
-    struct drm_gem_close imported = { 0 };
+    uint32_t imported;
     int fd, vgem = vgem_open();
     TestBo tbo = { .index = 3 };
 
@@ -182,14 +182,14 @@ static void test_attached_has_pages(void)
     fd = export_of(env.gpu, &tbo);
     CHECK_INT(fd, >=, 0);
     CHECK_INT(stat_of("unbacked_bytes"), ==, BYTES);
-    imported.handle = import_to(vgem, fd);
+    imported = import_to(vgem, fd);
     CHECK_INT(stat_of("unbacked_bytes"), ==, 0);
     CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
     CHECK_INT(bo_wait(env.gpu, &tbo.bo), ==, 0);
     CHECK_INT(bo_map(env.gpu, &tbo.bo), ==, 0);
     test_bo_fill(&tbo, 1);
     check_upload(&tbo);
-    CHECK_INT(drm_request(vgem, DRM_IOCTL_GEM_CLOSE, &imported), ==, 0);
+    CHECK_INT(gem_close(vgem, imported), ==, 0);
     close(fd);
     vgem_close(vgem);
 }

@@ -28,9 +28,7 @@ static void check_page(const TestBo *tbo, const uint8_t *where, uint32_t number)
 
 static void close_handle(const TestBo *tbo)
 {
-    struct drm_gem_close close = { .handle = tbo->bo.handle };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_GEM_CLOSE, &close), ==, 0);
+    CHECK_INT(gem_close(env.gpu, tbo->bo.handle), ==, 0);
 }
 
 static void test_two_in_one_process(void)

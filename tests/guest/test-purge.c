@@ -235,9 +235,7 @@ static void test_free_mapped(void)
     TestBo tbo;
 
     make_purged(&tbo);
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_GEM_CLOSE,
-                          &(struct drm_gem_close) { tbo.bo.handle, 0 }), ==,
-              0);
+    CHECK_INT(gem_close(env.gpu, tbo.bo.handle), ==, 0);
     check_sigbus(&tbo);
     CHECK_INT(munmap(tbo.bo.map, BYTES), ==, 0);
 }

@@ -96,15 +96,15 @@ bool write_file(const char *path, const char *text)
     return close(fd) == 0 && ok;
 }
 
-/* A value of the statistics in the file @path. */
-static long long stat_from(const char *path, const char *name)
+long long number_in(const char *path, const char *name)
 {
     FILE *file = fopen(path, "r");
     long long value, found = -1;
-    char key[64];
+    char line[128], key[64];
 
-    while (file && fscanf(file, "%63s %lld", key, &value) == 2) {
-        if (!strcmp(key, name)) {
+    while (file && fgets(line, sizeof(line), file)) {
+        if (sscanf(line, " %63[^: \t]%*[: \t]%lld", key, &value) == 2 &&
+            !strcmp(key, name)) {
             found = value;
         }
     }
@@ -119,7 +119,7 @@ long long stat_of(const char *name)
     char path[64];
 
     bo_debugfs_path("reclaim", path, sizeof(path));
-    return stat_from(path, name);
+    return number_in(path, name);
 }
 
 long long stat_in(const char *dir, const char *name)
@@ -127,7 +127,7 @@ long long stat_in(const char *dir, const char *name)
     char path[128];
 
     snprintf(path, sizeof(path), "%s/virtio-gpu-reclaim", dir);
-    return stat_from(path, name);
+    return number_in(path, name);
 }
 
 long long shrink(unsigned long pages)
@@ -243,10 +243,8 @@ void *map_anew(const TestBo *tbo, size_t bytes, int protection, int flags)
 
 void release(TestBo *tbo)
 {
-    struct drm_gem_close close = { .handle = tbo->bo.handle };
-
     CHECK_INT(munmap(tbo->bo.map, tbo->bo.bytes), ==, 0);
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_GEM_CLOSE, &close), ==, 0);
+    CHECK_INT(gem_close(env.gpu, tbo->bo.handle), ==, 0);
 }
 
 TestBo *make_many(unsigned count, size_t bytes)
@@ -361,19 +359,10 @@ int rounds(int count)
 
 long long meminfo_of(const char *name)
 {
-    FILE *file = fopen("/proc/meminfo", "r");
-    long long kib, found = -1;
-    char line[128], key[64];
+    long long kib = number_in("/proc/meminfo", name);
 
-    CHECK(file);
-    while (fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "%63[^:]: %lld", key, &kib) == 2 &&
-            !strcmp(key, name)) {
-            found = kib * KIB;
-        }
-    }
-    fclose(file);
-    return found;
+    CHECK_INT(kib, >=, 0);
+    return kib * KIB;
 }
 
 void limit_memory(void)

@@ -119,8 +119,13 @@ bool write_file(const char *path, const char *text);
 long long stat_of(const char *name);
 long long stat_in(const char *dir, const char *name);
 
-/* A value from meminfo, in bytes; -1 if there is none. */
+/* A value from meminfo, in bytes. */
 long long meminfo_of(const char *name);
+/*
+ * The number after @name in a line of the file @path, as it is; the last one, -1
+ * if there is none.
+ */
+long long number_in(const char *path, const char *name);
 
 /* A value from the process' own fdinfo, in bytes; -1 if there is none. */
 long long fdinfo_of(const char *key);
