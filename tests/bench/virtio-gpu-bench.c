@@ -83,16 +83,7 @@ static void unref(uint32_t id)
 
 static void attach(uint32_t id)
 {
-    struct {
-        struct virtio_gpu_resource_attach_backing head;
-        struct virtio_gpu_mem_entry entry;
-    } cmd = {
-        .head.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING),
-        .head.resource_id = cpu_to_le32(id),
-        .head.nr_entries = cpu_to_le32(1),
-        .entry.addr = cpu_to_le64(FUZZ_BACKING),
-        .entry.length = cpu_to_le32(BYTES),
-    };
+    QVirtioGPUAttach cmd = qvirtio_gpu_make_attach(id, FUZZ_BACKING, BYTES);
 
     put(&cmd, sizeof(cmd));
 }

@@ -88,7 +88,6 @@ static void test_off_detach(const void *data)
         .width = SIDE, .height = SIDE, .stride = SIDE * 4,
         .r_width = SIDE, .r_height = SIDE,
     };
-    g_autofree char *path = NULL;
     g_autofree char *ppm = NULL;
     QVirtioGPU *gpu;
     size_t len;
@@ -104,11 +103,7 @@ static void test_off_detach(const void *data)
     g_assert_cmphex(scanout_blob(gpu, &whole), ==, OK);
     check_screen(dev, gpu, RED);
     g_assert_cmphex(qvirtio_gpu_detach(gpu, 1), ==, OK);
-    path = temp_file();
-    qtest_qmp_assert_success(gpu->qts, "{'execute': 'screendump', 'arguments':"
-                             " {'filename': %s}}", path);
-    g_assert_true(g_file_get_contents(path, &ppm, &len, NULL));
-    unlink(path);
+    ppm = screendump(gpu, &len);
     g_assert_cmpuint((uint8_t)ppm[len - 3], !=, 0xff);
     g_assert_cmphex(qvirtio_gpu_unref(gpu, 1), ==, OK);
     qvirtio_gpu_shutdown(gpu);

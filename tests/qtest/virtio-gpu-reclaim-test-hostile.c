@@ -169,17 +169,7 @@ static void add_setup(FuzzQueue *q, bool ctx, bool blob)
             .width = cpu_to_le32(SIDE),
             .height = cpu_to_le32(SIDE),
         };
-        struct {
-            struct virtio_gpu_resource_attach_backing head;
-            struct virtio_gpu_mem_entry entry;
-        } attach = {
-            .head.hdr.type =
-                cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING),
-            .head.resource_id = cpu_to_le32(id),
-            .head.nr_entries = cpu_to_le32(1),
-            .entry.addr = cpu_to_le64(HERE),
-            .entry.length = cpu_to_le32(BYTES),
-        };
+        QVirtioGPUAttach attach = qvirtio_gpu_make_attach(id, HERE, BYTES);
         struct virtio_gpu_ctx_resource use = {
             .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE),
             .hdr.ctx_id = cpu_to_le32(1),

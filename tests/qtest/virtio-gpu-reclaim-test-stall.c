@@ -497,16 +497,7 @@ static void test_deferred(const void *data)
 /* A page of backing. */
 static void put_attach(Counted *c, uint32_t id)
 {
-    struct {
-        struct virtio_gpu_resource_attach_backing head;
-        struct virtio_gpu_mem_entry entry;
-    } cmd = {
-        .head.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING),
-        .head.resource_id = cpu_to_le32(id),
-        .head.nr_entries = cpu_to_le32(1),
-        .entry.addr = cpu_to_le64(HERE),
-        .entry.length = cpu_to_le32(PAGE),
-    };
+    QVirtioGPUAttach cmd = qvirtio_gpu_make_attach(id, HERE, PAGE);
 
     put(c, &cmd, sizeof(cmd));
 }

@@ -237,22 +237,28 @@ void check_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel)
     }
 }
 
+char *screendump(QVirtioGPU *gpu, size_t *len)
+{
+    g_autofree char *path = temp_file();
+    char *ppm;
+
+    qtest_qmp_assert_success(gpu->qts, "{'execute': 'screendump', 'arguments':"
+                             " {'filename': %s}}", path);
+    g_assert_true(g_file_get_contents(path, &ppm, len, NULL));
+    unlink(path);
+    return ppm;
+}
+
 void check_screen(const Device *dev, QVirtioGPU *gpu, uint32_t pixel)
 {
     g_autofree char *head = g_strdup_printf("P6\n%d %d\n255\n", SIDE, SIDE);
-    g_autofree char *path = NULL;
     g_autofree char *ppm = NULL;
     size_t len, i;
 
     if (dev->gl) {
         return;
     }
-    path = temp_file();
-    qtest_qmp_assert_success(gpu->qts, "{'execute': 'screendump', 'arguments':"
-                             " {'filename': %s}}", path);
-    g_assert_true(g_file_get_contents(path, &ppm, &len, NULL));
-    unlink(path);
-
+    ppm = screendump(gpu, &len);
     g_assert_true(g_str_has_prefix(ppm, head));
     g_assert_cmpuint(len, ==, strlen(head) + SIDE * SIDE * 3);
     for (i = strlen(head); i < len; i += 3) {

@@ -223,6 +223,9 @@ uint32_t enqueue(QVirtioGPU *gpu, int slot, const void *cmd, size_t len);
 void fill_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel);
 void check_ram(QVirtioGPU *gpu, uint64_t addr, size_t bytes, uint32_t pixel);
 
+/* What is scanned out, as PPM of @len bytes. The caller frees it. */
+char *screendump(QVirtioGPU *gpu, size_t *len);
+
 /*
  * Check that all scanned out pixels are @pixel. Does nothing on the GL device,
  * where QEMU's screendump does not support textures.

@@ -345,6 +345,18 @@ uint32_t qvirtio_gpu_unref(QVirtioGPU *gpu, uint32_t id)
     return CMD(gpu, cmd);
 }
 
+QVirtioGPUAttach qvirtio_gpu_make_attach(uint32_t id, uint64_t addr,
+                                         uint32_t len)
+{
+    return (QVirtioGPUAttach) {
+        .head.hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING),
+        .head.resource_id = cpu_to_le32(id),
+        .head.nr_entries = cpu_to_le32(1),
+        .entry.addr = cpu_to_le64(addr),
+        .entry.length = cpu_to_le32(len),
+    };
+}
+
 uint32_t qvirtio_gpu_attach_entries(QVirtioGPU *gpu, uint32_t id,
                                     const struct virtio_gpu_mem_entry *entries,
                                     uint32_t n)
@@ -364,12 +376,9 @@ uint32_t qvirtio_gpu_attach_entries(QVirtioGPU *gpu, uint32_t id,
 uint32_t qvirtio_gpu_attach(QVirtioGPU *gpu, uint32_t id, uint64_t addr,
                             uint32_t len)
 {
-    struct virtio_gpu_mem_entry entry = {
-        .addr = cpu_to_le64(addr),
-        .length = cpu_to_le32(len),
-    };
+    QVirtioGPUAttach cmd = qvirtio_gpu_make_attach(id, addr, len);
 
-    return qvirtio_gpu_attach_entries(gpu, id, &entry, 1);
+    return qvirtio_gpu_cmd(gpu, &cmd, sizeof(cmd), NULL, sizeof(cmd.head.hdr));
 }
 
 uint32_t qvirtio_gpu_detach(QVirtioGPU *gpu, uint32_t id)

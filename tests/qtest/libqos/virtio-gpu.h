@@ -93,6 +93,16 @@ uint32_t qvirtio_gpu_create_2d(QVirtioGPU *gpu, uint32_t id, uint32_t format,
 uint32_t qvirtio_gpu_create_3d(QVirtioGPU *gpu,
                                const struct virtio_gpu_resource_create_3d *res);
 uint32_t qvirtio_gpu_unref(QVirtioGPU *gpu, uint32_t id);
+
+/* ATTACH_BACKING with one entry. */
+typedef struct QVirtioGPUAttach {
+    struct virtio_gpu_resource_attach_backing head;
+    struct virtio_gpu_mem_entry entry;
+} QVirtioGPUAttach;
+
+/* The command that attaches @len bytes at guest address @addr to @id. */
+QVirtioGPUAttach qvirtio_gpu_make_attach(uint32_t id, uint64_t addr,
+                                         uint32_t len);
 uint32_t qvirtio_gpu_attach_entries(QVirtioGPU *gpu, uint32_t id,
                                     const struct virtio_gpu_mem_entry *entries,
                                     uint32_t n);
