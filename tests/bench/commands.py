@@ -6,9 +6,9 @@ the command that marks its end is being carried out: the instructions of that ar
 counted by themselves, as 'mark', and subtracted.
 """
 import os
-import re
 import subprocess
 
+from callgrind import total
 from result import row
 
 COMMANDS = ('create', 'unref', 'attach', 'detach', 'transfer', 'flush')
@@ -29,12 +29,11 @@ def count(directory, modules, properties):
     marks, result = {}, {}
     for number, (live, command, sent) in enumerate(
             (phase for phase in phases if len(phase) == 3), 1):
-        with open('%s/count.%d' % (directory, number), encoding='utf-8') as part:
-            total = int(re.search(r'^totals: (\d+)', part.read(), re.M)[1])
+        taken = total('%s/count.%d' % (directory, number))
         if command == 'mark':
-            marks[live] = total
+            marks[live] = taken
         elif command in COMMANDS:
-            result[int(live), command] = (total - marks[live]) / int(sent)
+            result[int(live), command] = (taken - marks[live]) / int(sent)
     return result
 
 

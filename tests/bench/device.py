@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Questions about QEMU's memory: virtio-gpu-bench-memory measures, in rounds."""
-import subprocess
-
-from result import fields, row
+from result import measure, row
 
 MIB = 1 << 20
 KINDS = ('image', 'texture', 'texture-with-views', 'cube', 'buffer')
@@ -10,10 +8,7 @@ KINDS = ('image', 'texture', 'texture-with-views', 'cube', 'buffer')
 
 def memory(_):
     """What is counted, and what comes back."""
-    run = subprocess.run(['scripts/steps/qtest', 'virtio-gpu-bench-memory'],
-                         stdout=subprocess.PIPE, text=True, check=True)
-    lines = [fields(line) for line in run.stdout.splitlines()
-             if line.startswith('bench ')]
+    lines = measure('virtio-gpu-bench-memory')
 
     def rows(ours, reference):
         return [row(kind.replace('-', ' '),

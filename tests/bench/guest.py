@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Questions that a guest answers: tests/guest/bench.c measures, in rounds."""
-import subprocess
-
-from result import fields, row
+from result import measure, row
 
 MIB = 1 << 20
 
 
-def measure(name):
+def in_guest(name):
     """Boot the guest for @name; return its measurements."""
-    run = subprocess.run(['scripts/steps/qtest', 'virtio-gpu-vm-bench', name],
-                         stdout=subprocess.PIPE, text=True, check=True)
-    return [fields(line) for line in run.stdout.splitlines()
-            if line.startswith('bench ')]
+    return measure('virtio-gpu-vm-bench', name)
 
 
 def rates(lines, what, kind):
@@ -23,7 +18,7 @@ def rates(lines, what, kind):
 
 def evict(_):
     """What leaves under pressure, and what comes back."""
-    lines = measure('evict')
+    lines = in_guest('evict')
     anonymous = {what: rates(lines, what, 'anonymous') for what in ('evict', 'refault')}
     return {
         'evict': [row('96 MiB held, 64 MiB too many', rates(lines, 'evict', 'bo'),
@@ -36,7 +31,7 @@ def evict(_):
 
 def capacity(_):
     """What there is room for."""
-    lines = measure('capacity')
+    lines = in_guest('capacity')
     wrong = sum(line['wrong_pages'] for line in lines)
     if wrong:
         raise RuntimeError('%d pages have wrong contents' % wrong)
@@ -48,7 +43,7 @@ def capacity(_):
 
 def latency(_):
     """The longest that a page took."""
-    lines = measure('latency')
+    lines = in_guest('latency')
     worst = {kind: [line['worst_us'] / 1000 for line in lines if line['kind'] == kind]
              for kind in ('cache', 'purgeable', 'idle')}
     return {'latency': [row('1 GiB of purgeable BOs', worst['purgeable'], worst['cache']),
@@ -62,7 +57,7 @@ def size_name(size):
 
 def purge(_):
     """Commands and waits to purge 1 GiB, and to close it."""
-    ours, stock = ({line['size']: line for line in measure(name)}
+    ours, stock = ({line['size']: line for line in in_guest(name)}
                    for name in ('purge', 'close'))
     rows = []
     for what in ('waits', 'commands'):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What each of many resources takes in the ledger: bench-ledger under callgrind."""
 import os
-import re
 import subprocess
 
+from callgrind import total
 from result import row
 
 PROGRAM = 'build/meson/tests/unit/bench-ledger'
@@ -17,11 +17,9 @@ def count(directory, number):
     subprocess.run(['valgrind', '-q', '--tool=callgrind', '--toggle-collect=measure',
                     '--callgrind-out-file=' + path, PROGRAM, str(number)],
                    stdout=subprocess.DEVNULL, check=True)
-    with open(path, encoding='utf-8') as file:
-        total = int(re.search(r'^(?:totals|summary): (\d+)', file.read(), re.M)[1])
     run = subprocess.run([PROGRAM, str(number)], stdout=subprocess.PIPE, text=True,
                          check=True)
-    return total / number, int(run.stdout) / number
+    return total(path) / number, int(run.stdout) / number
 
 
 def scale(directory):

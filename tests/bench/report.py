@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 
-from bench import QUESTIONS
+from bench import QUESTIONS, plan
 from result import is_met, met, ratio
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
@@ -76,8 +76,7 @@ def section(result):
 
 def command(name):
     """Return the name by which scripts/bench measures the question @name."""
-    return next(first for first, entry in QUESTIONS.items()
-                if entry[0] == QUESTIONS[name][0])
+    return plan([name])[0]
 
 
 def summary(results):

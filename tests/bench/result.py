@@ -8,6 +8,7 @@ label and two lists of measurements, ours and reference, and perhaps x, what it
 varies with. What the reference cannot do has no measurements.
 """
 import statistics
+import subprocess
 
 
 def row(label, ours, reference, x=None):
@@ -39,6 +40,14 @@ def met(result):
     if not ratios or not result['goal']:
         return None
     return all(is_met(result['goal'], value) for value in ratios)
+
+
+def measure(*command):
+    """Run @command, a test program; return the fields of each line 'bench ...'."""
+    run = subprocess.run(['scripts/steps/qtest', *command], stdout=subprocess.PIPE,
+                         text=True, check=True)
+    return [fields(line) for line in run.stdout.splitlines()
+            if line.startswith('bench ')]
 
 
 def fields(line):
