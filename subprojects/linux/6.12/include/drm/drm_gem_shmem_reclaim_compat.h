@@ -12,13 +12,9 @@
 #include <linux/list_lru.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
-#include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
-#ifdef CONFIG_X86
-#include <asm/set_memory.h>
-#endif
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem_shmem_helper.h>
