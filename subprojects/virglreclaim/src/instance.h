@@ -138,7 +138,7 @@ struct virgl_reclaim {
     struct vr_storage *deferred;    /* detached, and still referenced */
     uint64_t n_deferred;        /* of these */
     struct vr_storage *unreferenced;    /* of these, to be looked at */
-    uint64_t unchecked;         /* of these, to be looked at by and by */
+    uint64_t unchecked;         /* of these, to be looked at later */
     uint64_t n_deleted;         /* of these, to be unbound in each GL context */
     uint64_t pass;              /* of virgl_reclaim_collect() over them */
     uint32_t pass_pos;          /* the next one in subs, 0: a new pass */

@@ -278,8 +278,8 @@ static void test_steps(void)
 }
 
 /*
- * 10,000 deferred storages. When a context ends that has nothing to do with them
- * some are looked at, and the others by and by; those whose last references end
+ * 20,000 deferred storages. When a context ends that has nothing to do with them
+ * some are looked at, and the others later; those whose last references end
  * are all released by one call.
  */
 static void test_many_deferred(void)
