@@ -260,6 +260,48 @@ static void test_off_fence_no_context(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* Fences of a context go with it: their commands are answered all the same. */
+static void check_destroyed_context(QVirtioGPU *gpu)
+{
+    struct virtio_gpu_ctx_destroy destroy = {
+        .hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_CTX_DESTROY),
+        .hdr.ctx_id = cpu_to_le32(1),
+    };
+    const struct virtio_gpu_ctrl_hdr *resp =
+        (const void *)(gpu->ram + gpu->in);
+    Nop nop = make_nop(1, 5);
+    uint32_t heads[2], done[2];
+
+    nop.submit.hdr.flags |= cpu_to_le32(VIRTIO_GPU_FLAG_INFO_RING_IDX);
+    g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, 1, 0), ==,
+                    OK);
+    kick_two(gpu, &nop, sizeof(nop), &destroy, sizeof(destroy), heads);
+    wait_for_two(gpu, done);
+    g_assert_cmpuint(done[0], ==, heads[1]);
+    g_assert_cmpuint(done[1], ==, heads[0]);
+    g_assert_cmphex(le32_to_cpu(resp->type), ==, OK);
+    g_assert_cmphex(le32_to_cpu(resp->flags), ==, VIRTIO_GPU_FLAG_FENCE);
+    g_assert_cmpuint(le64_to_cpu(resp->fence_id), ==, 5);
+}
+
+static void test_fence_destroyed_context(const void *data)
+{
+    QVirtioGPU *gpu = start(data);
+
+    check_destroyed_context(gpu);
+    qvirtio_gpu_shutdown(gpu);
+}
+
+static void test_off_fence_destroyed_context(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = boot(dev, dev->args);
+
+    qvirtio_gpu_start(gpu, VIRGL);
+    check_destroyed_context(gpu);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static const Case cases[] = {
     { "fence", test_fence, ON_ALL },
     { "purge-fence", test_purge_fence, ON_ALL },
@@ -267,6 +309,8 @@ static const Case cases[] = {
     { "fence-error", test_fence_error, ON_GL },
     { "fence-no-context", test_fence_no_context, ON_GL },
     { "off-fence-no-context", test_off_fence_no_context, ON_GL },
+    { "fence-destroyed-context", test_fence_destroyed_context, ON_GL },
+    { "off-fence-destroyed-context", test_off_fence_destroyed_context, ON_GL },
 };
 
 void add_fences_cases(void)
