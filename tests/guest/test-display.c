@@ -22,6 +22,7 @@
 
 #include "process.h"
 #include "report.h"
+#include "screen.h"
 #include "test.h"
 
 /* As a framebuffer: 1024 pixels to a line. */
@@ -211,90 +212,11 @@ static void test_console_unchanged(void)
                   fix.smem_len / 4));
 }
 
-#define SCREEN_WIDTH  1024
-#define SCREEN_HEIGHT 768
-/* 20 to a second: a bound that only a hang exceeds */
-#define SCREEN_TRIES  1200
-#define SCREEN_BYTES  (SCREEN_WIDTH * SCREEN_HEIGHT * 4)
-
-/* Read the screen as the host sees it, once it is stable. */
-static void wait_for_screen(char *seen, size_t size, const char *unlike)
-{
-    char again[128] = "";
-    int i;
-
-    for (i = 0; i < SCREEN_TRIES; i++) {
-        report_and_read("screen", seen, size);
-        if (!strcmp(seen, again) && strcmp(seen, unlike)) {
-            return;
-        }
-        snprintf(again, sizeof(again), "%s", seen);
-        usleep(50000);
-    }
-    test_fail(__FILE__, __LINE__, "the screen is '%s' and was '%s'", seen,
-              unlike);
-}
-
-/* The first CRTC and its connector. */
-typedef struct Display {
-    uint32_t crtc, connector;
-} Display;
-
-static Display first_display(void)
-{
-    Display display;
-    struct drm_mode_card_res res = {
-        .crtc_id_ptr = (uintptr_t)&display.crtc, .count_crtcs = 1,
-        .connector_id_ptr = (uintptr_t)&display.connector,
-        .count_connectors = 1,
-    };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETRESOURCES, &res), ==, 0);
-    CHECK_INT(res.count_crtcs, ==, 1);
-    return display;
-}
-
-/* Show the framebuffer @id on the first display. */
-static void show(uint32_t id)
-{
-    Display display = first_display();
-    struct drm_mode_modeinfo modes[64];
-    struct drm_mode_get_connector get = {
-        .connector_id = display.connector,
-        .modes_ptr = (uintptr_t)modes, .count_modes = 64,
-    };
-    struct drm_mode_crtc set = { .mode_valid = 1, .count_connectors = 1 };
-    uint32_t i;
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_GETCONNECTOR, &get), ==, 0);
-    for (i = 0; i < get.count_modes && i < 64; i++) {
-        if (modes[i].hdisplay == SCREEN_WIDTH &&
-            modes[i].vdisplay == SCREEN_HEIGHT) {
-            set.mode = modes[i];
-        }
-    }
-    CHECK(set.mode.hdisplay);
-    set.crtc_id = display.crtc;
-    set.fb_id = id;
-    set.set_connectors_ptr = (uintptr_t)&display.connector;
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_SETCRTC, &set), ==, 0);
-}
-
-static void flush(uint32_t id)
-{
-    struct drm_mode_fb_dirty_cmd dirty = { .fb_id = id };
-
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_DIRTYFB, &dirty), ==, 0);
-}
-
 /* The host's view of a scanout does not change under reclaim. */
 static void test_scanout_unchanged(void)
 {
     char console[128], before[128], after[128], other[128];
-    struct drm_mode_fb_cmd2 fb = {
-        .width = SCREEN_WIDTH, .height = SCREEN_HEIGHT,
-        .pixel_format = DRM_FORMAT_XRGB8888, .pitches = { 4 * SCREEN_WIDTH },
-    };
+    uint32_t id;
     TestBo tbo;
 
     report_and_read("screen", console, sizeof(console));
@@ -303,24 +225,23 @@ static void test_scanout_unchanged(void)
     }
     use_card();
     make_from(env.gpu, &tbo, 1, SCREEN_BYTES, BO_TEXTURE);
-    fb.handles[0] = tbo.bo.handle;
-    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_MODE_ADDFB2, &fb), ==, 0);
-    show(fb.fb_id);
-    flush(fb.fb_id);
-    wait_for_screen(before, sizeof(before), console);
+    id = screen_framebuffer(env.gpu, tbo.bo.handle);
+    screen_show(env.gpu, id);
+    screen_flush(env.gpu, id);
+    screen_wait(before, sizeof(before), console);
 
     shrink_all();
     check_memory_hog(60);
-    flush(fb.fb_id);
-    wait_for_screen(after, sizeof(after), "");
+    screen_flush(env.gpu, id);
+    screen_wait(after, sizeof(after), "");
     CHECK(!strcmp(after, before));
     check_intact(&tbo);
 
     /* A change of this buffer is visible: it is the one on the screen. */
     test_bo_fill(&tbo, 1);
     CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
-    flush(fb.fb_id);
-    wait_for_screen(other, sizeof(other), before);
+    screen_flush(env.gpu, id);
+    screen_wait(other, sizeof(other), before);
 }
 
 /*
@@ -333,11 +254,11 @@ static void test_lease(void)
     long long evictions, pinned;
     uint32_t objects[2], id;
     TestBo shown, idle;
-    Display display;
+    Screen display;
     int lessor;
 
     use_card();
-    display = first_display();
+    display = screen_of(env.gpu);
     objects[0] = display.crtc;
     objects[1] = display.connector;
     lease.object_ids = (uintptr_t)objects;

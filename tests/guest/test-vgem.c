@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <drm.h>
 #include <drm/vgem_drm.h>
 
+#include "screen.h"
 #include "test.h"
 
 #define BYTES (256 * KIB)
@@ -128,6 +130,88 @@ static void test_without_virtio(void)
     CHECK(!is_loaded("virtio_gpu"));
 }
 
+/* The driver of the other graphics card; it stays, with the console on it. */
+static int cirrus_open(void)
+{
+    int card;
+
+    CHECK_INT(system("for module in $(grep -vxFf /loaded "
+                     "/modules/stock-cirrus.order); do "
+                     "    insmod /modules/$module && "
+                     "    echo $module >>/loaded || exit 1; "
+                     "done"), ==, 0);
+    card = open("/dev/dri/card1", O_RDWR | O_CLOEXEC);
+    CHECK_INT(card, >=, 0);
+    return card;
+}
+
+static uint32_t import_to(int card, const TestBo *tbo)
+{
+    struct drm_prime_handle prime = {
+        .handle = tbo->bo.handle, .flags = O_RDWR | O_CLOEXEC,
+    };
+
+    CHECK_INT(drm_request(env.gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), ==,
+              0);
+    CHECK_INT(drm_request(card, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime), ==, 0);
+    close(prime.fd);
+    return prime.handle;
+}
+
+/* Nothing takes the pages of @tbo. */
+static void check_pinned(const TestBo *tbo)
+{
+    long long evictions = stat_of("evictions");
+
+    CHECK_INT(stat_of("pinned_bytes"), ==, tbo->bo.bytes);
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions);
+    CHECK_INT(stat_of("pinned_bytes"), ==, tbo->bo.bytes);
+    check_intact(tbo);
+}
+
+/*
+ * Another driver shows the buffer: it attaches to the dma-buf, and maps it in the
+ * kernel to copy from it. (None maps it without attaching.) The pages stay the
+ * same for that long, and not longer.
+ */
+static void test_shown_elsewhere(void)
+{
+    char console[128], before[128], after[128];
+    struct drm_gem_close imported = { 0 };
+    int card = cirrus_open();
+    long long evictions;
+    uint32_t id;
+    TestBo tbo;
+
+    make_from(env.gpu, &tbo, 1, SCREEN_BYTES, BO_TEXTURE);
+    shrink_all();
+    CHECK_INT(stat_of("evicted_bytes"), ==, SCREEN_BYTES);
+    imported.handle = import_to(card, &tbo);
+    check_pinned(&tbo);
+
+    screen_wait(console, sizeof(console), "");
+    id = screen_framebuffer(card, imported.handle);
+    screen_show(card, id);
+    screen_wait(before, sizeof(before), console);
+    check_pinned(&tbo);
+    test_bo_fill(&tbo, 1);
+    screen_flush(card, id);
+    screen_wait(after, sizeof(after), before);
+    check_pinned(&tbo);
+
+    /* Not shown any more, and still attached. */
+    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_RMFB, &id), ==, 0);
+    check_pinned(&tbo);
+
+    evictions = stat_of("evictions");
+    CHECK_INT(drm_request(card, DRM_IOCTL_GEM_CLOSE, &imported), ==, 0);
+    wait_for_stat("pinned_bytes", 0);
+    shrink_all();
+    CHECK_INT(stat_of("evictions"), ==, evictions + 1);
+    check_intact(&tbo);
+}
+
 /* The module stays while buffers are in use, and leaves nothing behind. */
 static void test_reload(void)
 {
@@ -160,6 +244,7 @@ const TestCase tests_vgem[] = {
     { "vgem/in-use-not-evicted", test_in_use_not_evicted, 0 },
     { "vgem/wait-for-use", test_wait_for_use, 0 },
     { "vgem/without-virtio", test_without_virtio, 0 },
+    { "vgem/shown-elsewhere", test_shown_elsewhere, NEEDS_SWAP },
     { "vgem/reload", test_reload, CHANGES_DRIVER | NEEDS_NO_GPU },
     { NULL, NULL, 0 },
 };

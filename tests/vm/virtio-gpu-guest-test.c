@@ -144,8 +144,12 @@ static const VmConfig configs[] = {
     { .name = "gl-swiotlb", ANY_GUEST, .ram_mib = 288, .swap_mib = 512,
       .kernel_options = "swiotlb=force", .our_device = true,
       .tests = "mapping/" },
-    /* The other driver that has reclaim; the device is not used. */
-    { .name = "vgem", GUEST, .vgem = true, .tests = "" },
+    /*
+     * The other driver that has reclaim; the device is not used. A screen for
+     * buffers of it.
+     */
+    { .name = "vgem", GUEST, .vgem = true, .devices = "-device cirrus-vga",
+      .tests = "" },
     /* Pages reach the device through an IOMMU: addresses are not physical. */
     { .name = "gl-iommu", GUEST, .our_device = true,
       .devices = "-device intel-iommu,intremap=off",
