@@ -43,7 +43,7 @@ static struct drm_virtgpu_3d_box bo_box(const Bo *bo)
 {
     struct drm_virtgpu_3d_box box = { .w = bo->bytes, .h = 1, .d = 1 };
 
-    if (bo->kind == BO_TEXTURE) {
+    if (bo->kind == BO_TEXTURE || bo->kind == BO_DUMB) {
         box.w = BO_TEXTURE_WIDTH;
         box.h = bo->bytes / (BO_TEXTURE_WIDTH * TEXEL_BYTES);
     }
@@ -97,8 +97,25 @@ static int create_resource(int gpu, const Bo *bo, uint32_t *handle)
     return ret;
 }
 
+/* Takes a card, not a render node. */
+static int create_dumb(int gpu, size_t bytes, uint32_t *handle)
+{
+    struct drm_mode_create_dumb create = {
+        .width = BO_TEXTURE_WIDTH,
+        .height = bytes / (BO_TEXTURE_WIDTH * TEXEL_BYTES),
+        .bpp = 8 * TEXEL_BYTES,
+    };
+    int ret = drm_request(gpu, DRM_IOCTL_MODE_CREATE_DUMB, &create);
+
+    *handle = create.handle;
+    return ret;
+}
+
 static int create(int gpu, Bo *bo)
 {
+    if (bo->kind == BO_DUMB) {
+        return create_dumb(gpu, bo->bytes, &bo->handle);
+    }
     if (bo->kind == BO_BLOB) {
         return create_blob(gpu, bo->bytes, &bo->handle);
     }

@@ -16,6 +16,7 @@ typedef enum BoKind {
     BO_BUFFER,
     BO_TEXTURE,
     BO_BLOB,        /* in guest memory: nothing to transfer */
+    BO_DUMB,        /* a texture by the ioctl that any DRM driver has */
 } BoKind;
 
 typedef struct Bo {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |
- *              soak SECONDS SEED | bench QUESTION | memory-hog MIB HOLD_MS |
- *              kexec KERNEL INITRD CMDLINE
+ *              soak SECONDS SEED | bench QUESTION |
+ *              matrix WORKLOAD OBJECTS DISTURBANCE |
+ *              memory-hog MIB HOLD_MS [locked] | kexec KERNEL INITRD CMDLINE
  *
  * The workload of the test guest; see README.md.
  */
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "matrix.h"
 #include "process.h"
 #include "report.h"
 #include "scenario.h"
@@ -150,8 +152,9 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "--help";
 
     signal(SIGPIPE, SIG_IGN);
-    if (!strcmp(command, "memory-hog") && argc == 4) {
-        memory_hog_main(number(argv[2]), number(argv[3]));
+    if (!strcmp(command, "memory-hog") && argc >= 4) {
+        memory_hog_main(number(argv[2]), number(argv[3]),
+                        argc == 5 && !strcmp(argv[4], "locked"));
     } else if (!strcmp(command, "cache") && argc == 4) {
         use_plain_line();
         return supervise(scenario_cache, number(argv[2]), number(argv[3]));
@@ -169,6 +172,11 @@ int main(int argc, char **argv)
         return tests_soak(number(argv[2]), number(argv[3])) ? EXIT_SUCCESS
                                                             : EXIT_FAILURE;
     }
+    if (!strcmp(command, "matrix") && argc == 5) {
+        use_plain_line();
+        return matrix_run(argv[2], argv[3], argv[4]) ? EXIT_SUCCESS
+                                                     : EXIT_FAILURE;
+    }
     if (!strcmp(command, "bench") && argc == 3) {
         use_plain_line();
         return bench_run(argv[2]) ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -179,6 +187,7 @@ int main(int argc, char **argv)
     }
     puts("Usage: guest cache BO_MIB APP_MIB | idle BO_MIB | tests [PREFIX] |\n"
          "             soak SECONDS SEED | bench QUESTION |\n"
+         "             matrix WORKLOAD OBJECTS DISTURBANCE |\n"
          "             kexec KERNEL INITRD CMDLINE\n"
          "\n"
          "  cache  mark BO_MIB of buffers as DONTNEED, run a memory hog of\n"
@@ -189,6 +198,7 @@ int main(int argc, char **argv)
          "         the totals of processes, driver and device\n"
          "  bench  measure the driver beside ordinary memory: capacity, evict,\n"
          "         latency, purge, close\n"
+         "  matrix run a cell of the matrix: matrix.h\n"
          "  kexec  start KERNEL by kexec while the GPU is in use\n"
          "\n"
          "Events are lines on standard output, a terminal or a serial line; at\n"

@@ -23,7 +23,7 @@ void process_protect(int on)
     }
 }
 
-void memory_hog_main(size_t mib, unsigned hold_ms)
+void memory_hog_main(size_t mib, unsigned hold_ms, bool locked)
 {
     size_t pages = mib * MIB / PAGE_BYTES;
     size_t i;
@@ -31,7 +31,8 @@ void memory_hog_main(size_t mib, unsigned hold_ms)
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     prctl(PR_SET_NAME, "memory-hog");
-    if (memory == MAP_FAILED) {
+    if (memory == MAP_FAILED ||
+        (locked && mlock2(memory, pages * PAGE_BYTES, MLOCK_ONFAULT) < 0)) {
         exit(EXIT_FAILURE);
     }
     for (i = 0; i < pages; i++) {
@@ -47,7 +48,7 @@ void memory_hog_main(size_t mib, unsigned hold_ms)
     exit(EXIT_SUCCESS);
 }
 
-int memory_hog_run(size_t mib, unsigned hold_ms)
+static int run_hog(size_t mib, unsigned hold_ms, bool locked)
 {
     char size[16], hold[16];
     int status;
@@ -58,11 +59,22 @@ int memory_hog_run(size_t mib, unsigned hold_ms)
     pid = fork();
     if (pid == 0) {
         process_protect(0);
-        execl("/proc/self/exe", "guest", "memory-hog", size, hold, NULL);
+        execl("/proc/self/exe", "guest", "memory-hog", size, hold,
+              locked ? "locked" : NULL, NULL);
         _exit(EXIT_FAILURE);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid) {
         return -1;
     }
     return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+int memory_hog_run(size_t mib, unsigned hold_ms)
+{
+    return run_hog(mib, hold_ms, false);
+}
+
+int memory_hog_run_locked(size_t mib, unsigned hold_ms)
+{
+    return run_hog(mib, hold_ms, true);
 }

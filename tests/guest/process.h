@@ -5,6 +5,7 @@
 #ifndef GUEST_PROCESS_H
 #define GUEST_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,8 +21,11 @@ void process_protect(int on);
  */
 int memory_hog_run(size_t mib, unsigned hold_ms);
 
+/* The same; its memory is locked, so that others have to give theirs. */
+int memory_hog_run_locked(size_t mib, unsigned hold_ms);
+
 /* The body of that program. */
-void memory_hog_main(size_t mib, unsigned hold_ms);
+void memory_hog_main(size_t mib, unsigned hold_ms, bool locked);
 
 /* Start the process that reports the memory in use periodically. */
 pid_t sampler_start(const ClientState *state);

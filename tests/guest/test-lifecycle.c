@@ -92,7 +92,7 @@ static void test_drop_caches(void)
     release_many(tbo, 8);
 }
 
-static void unbind(void)
+void driver_unbind(void)
 {
     CHECK_INT(system("cd /sys/bus/virtio/drivers/virtio_gpu && "
                      "basename virtio*[0-9] >unbind"), ==, 0);
@@ -154,7 +154,7 @@ static void test_unbind_in_use(void)
     bool retained;
 
     make_states(&states);
-    unbind();
+    driver_unbind();
     CHECK_INT(bo_upload(env.gpu, &states.needed.bo), ==, -ENODEV);
     CHECK_INT(bo_madvise(env.gpu, &states.needed.bo, 1, &retained), ==,
               -ENODEV);
@@ -195,7 +195,7 @@ static void test_unbind_stalled(void)
         CHECK_INT(fence_status(fence), ==, 0);
     }
     CHECK_INT(shrink(2 * PAGES), ==, 0);
-    unbind();
+    driver_unbind();
     if (env.is_3d) {
         CHECK_INT(fence_status(fence), ==, -ENODEV);
     }
@@ -229,12 +229,12 @@ static void test_unbind_full(void)
         before = queued;
         usleep(10000);
     }
-    unbind();
+    driver_unbind();
     CHECK_INT(wait_for(pid), ==, 0);
     check_intact(&tbo);
 }
 
-static void bind(const char *device)
+void driver_bind(const char *device)
 {
     char command[128];
 
@@ -243,8 +243,7 @@ static void bind(const char *device)
     CHECK_INT(system(command), ==, 0);
 }
 
-/* The GPU's name on the virtio bus. */
-static void get_device(char *name, size_t size)
+void driver_get_device(char *name, size_t size)
 {
     FILE *file = popen("cd /sys/bus/virtio/drivers/virtio_gpu && "
                        "basename virtio*[0-9]", "r");
@@ -275,7 +274,7 @@ static void test_unbind_busy(void)
     char device[32];
     int i;
 
-    get_device(device, sizeof(device));
+    driver_get_device(device, sizeof(device));
     for (i = 0; i < rounds(24); i++) {
         int pid = fork();
 
@@ -286,9 +285,9 @@ static void test_unbind_busy(void)
         while (stat_of("queued") < 4) {
             usleep(1000);
         }
-        unbind();
+        driver_unbind();
         CHECK_INT(wait_for(pid), ==, 0);
-        bind(device);
+        driver_bind(device);
     }
 }
 
@@ -301,7 +300,7 @@ static void test_unload(void)
 
 void unload_driver(void)
 {
-    unbind();
+    driver_unbind();
     test_unload();
 }
 
@@ -370,7 +369,7 @@ static void test_suspend(void)
     drop_caches();
     CHECK_INT(shrink(1000), ==, 0);
     check_states(&states);
-    unbind();
+    driver_unbind();
     check_states(&states);
 }
 

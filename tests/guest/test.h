@@ -180,6 +180,11 @@ void check_sigbus(const TestBo *tbo);
 /* The contents match the result @retained of WILLNEED. */
 void check_contents(const TestBo *tbo, bool retained);
 
+/* Unbind the driver; bind it to @device again, the GPU's name on its bus. */
+void driver_unbind(void);
+void driver_bind(const char *device);
+void driver_get_device(char *name, size_t size);
+
 /* Unbind the driver, which must not be in use, and unload it. */
 void unload_driver(void);
 

@@ -24,7 +24,8 @@ const char *vm_config_scenario(const VmConfig *config)
     static const char *const names[] = {
         [VM_SCENARIO_CACHE] = "cache", [VM_SCENARIO_IDLE] = "idle",
         [VM_SCENARIO_TESTS] = "tests", [VM_SCENARIO_SOAK] = "soak",
-        [VM_SCENARIO_BENCH] = "bench", [VM_SCENARIO_DESKTOP] = "desktop",
+        [VM_SCENARIO_BENCH] = "bench", [VM_SCENARIO_MATRIX] = "matrix",
+        [VM_SCENARIO_DESKTOP] = "desktop",
     };
 
     return names[config->scenario];
@@ -41,7 +42,8 @@ char *vm_build_path(const char *name)
 
 char *vm_config_modules(const VmConfig *config)
 {
-    return vm_build_path(config->our_device ? "modules" : "modules-stock");
+    return vm_build_path(config->our_device || config->reclaim_off ?
+                         "modules" : "modules-stock");
 }
 
 char *vm_udmabuf_shim(void)
@@ -181,8 +183,9 @@ static void append_kernel(GString *options, const VmConfig *config)
 static void append_gpu(GString *options, const VmConfig *config)
 {
     g_string_append_printf(
-        options, "%s -device virtio-gpu%s-pci,id=gpu0%s%s",
-        config->devices ?: "", config->is_2d ? "" : "-gl",
+        options, "%s -device virtio-%s%s%s,id=gpu0%s%s",
+        config->devices ?: "", config->vga ? "vga" : "gpu",
+        config->is_2d ? "" : "-gl", config->vga ? "" : "-pci",
         config->our_device ? ",x-reclaim=on" : "",
         config->blob ? ",blob=on" : "");
     if (config->gpu_options) {
@@ -232,6 +235,10 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
     append_disks(options, config, dir);
     append_shares(options, config);
     append_kernel(options, config);
+    if (config->log_guest_errors) {
+        g_string_append_printf(options, "-d guest_errors -D %s.guest-errors ",
+                               qemu_log);
+    }
     g_string_append_printf(options, "2>%s", qemu_log);
     return g_string_free(options, false);
 }

@@ -20,10 +20,12 @@ typedef enum VmScenario {
     VM_SCENARIO_TESTS,  /* the tests of the driver */
     VM_SCENARIO_SOAK,   /* all operations concurrently, for config.seconds */
     VM_SCENARIO_BENCH,  /* measurements: config.tests says which */
+    VM_SCENARIO_MATRIX, /* a cell: docs/devel/matrix.md */
     VM_SCENARIO_DESKTOP, /* the distribution's programs, see vm_run_ask() */
 } VmScenario;
 
 typedef struct VmConfig VmConfig;
+typedef struct VmResult VmResult;
 
 struct VmConfig {
     const char *name;
@@ -32,7 +34,9 @@ struct VmConfig {
     bool our_driver;
     bool vgem;              /* our vgem, and no driver of the device */
     bool our_device;
+    bool reclaim_off;       /* our device without the feature: not our_device */
     bool is_2d;             /* the device without virglrenderer */
+    bool vga;               /* virtio-vga, not virtio-gpu-pci */
     bool blob;              /* with blobs, also on hosts without udmabuf */
     bool venus;             /* with Vulkan, and so with host blobs: QEMU 10.0 */
     bool debug_kernel;      /* KASAN, lockdep, ... */
@@ -41,6 +45,9 @@ struct VmConfig {
      * numbers. In SOAK and BENCH: with each line of its report.
      */
     void (*handle_line)(const VmConfig *config, const char *line);
+    /* May be NULL. Called when the guest has ended. */
+    void (*handle_end)(const VmConfig *config, const VmResult *result);
+    const char *about;      /* name=value words for a page; may be NULL */
     const char *tests;      /* the prefix of their names; NULL: all */
     const char *kexec;      /* the prefix of those to run after a kexec */
     unsigned cpus;          /* 0: one */
@@ -58,6 +65,7 @@ struct VmConfig {
     const char *provoked;   /* a kernel message that the tests provoke */
     unsigned bo_mib;        /* size of the GPU client's buffers */
     unsigned hog_mib;       /* size of the memory hog */
+    bool log_guest_errors;  /* in the file LOG.qemu.guest-errors */
     unsigned seconds;       /* duration of the workload, if it has one */
     unsigned seed;          /* of the workload's random numbers */
 };

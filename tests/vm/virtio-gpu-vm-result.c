@@ -7,10 +7,17 @@
 #include "qemu/osdep.h"
 #include <math.h>
 #include "qapi/qmp/json-writer.h"
+#include "qemu/units.h"
 #include "virtio-gpu-vm-result.h"
 
 /* QEMU's memory must fall by this percentage of the purged bytes. */
 #define RETURNED_PERCENT 95
+
+/*
+ * After clients have ended, this part of what they had may be left: what the
+ * renderer and malloc() keep.
+ */
+#define KEPT_PART 4
 
 static void clear_event(void *data)
 {
@@ -190,6 +197,8 @@ static void handle_result(VmResult *result, const VmConfig *config,
     result->retained_bos = vm_number_of(values, "retained_bos");
     result->unpressured_bos = vm_number_of(values, "kept_bos");
     result->errors = vm_number_of(values, "errors");
+    result->denied = vm_number_of(values, "denied");
+    result->evictions = vm_number_of(values, "evictions");
     if (result->corrupt_pages || result->errors) {
         vm_result_add_event(result, seconds, VM_EVENT_BAD,
                             g_strdup("corrupt pages or errors"));
@@ -242,6 +251,9 @@ void vm_result_handle_report(VmResult *result, const VmConfig *config,
         result->renderer = g_strdup(values);
     } else if (!strcmp(event, "start")) {
         result->work_started = seconds;
+        result->bo_mib_wanted = vm_number_of(values, "bo_mib");
+    } else if (!strcmp(event, "totals")) {
+        result->counted++;
     } else if (!strcmp(event, "stopped")) {
         vm_result_add_event(result, seconds, VM_EVENT_BAD,
                             g_strdup("no more buffers"));
@@ -283,6 +295,13 @@ bool vm_result_purge_returned(const VmResult *result)
     return !result->host_purged_bytes ||
            fall >= (int64_t)(result->host_purged_bytes / 100 *
                              RETURNED_PERCENT);
+}
+
+bool vm_result_all_returned(const VmResult *result)
+{
+    uint64_t kept = result->bo_mib_reached * MiB / KEPT_PART;
+
+    return result->rss_anon_released <= result->rss_anon_idle + kept;
 }
 
 static const char *soak_outcome(const VmResult *result)
@@ -458,6 +477,9 @@ static void write_config(JSONWriter *json, const VmConfig *config)
     json_writer_uint64(json, "hog_mib", config->hog_mib);
     json_writer_uint64(json, "workload_seconds", config->seconds);
     json_writer_uint64(json, "seed", config->seed);
+    if (config->about) {
+        json_writer_str(json, "about", config->about);
+    }
 }
 
 static void write_soak(JSONWriter *json, const VmResult *result)
@@ -548,6 +570,14 @@ static void write_result(JSONWriter *json, const VmConfig *config,
     json_writer_uint64(json, "corrupt_pages", result->corrupt_pages);
     json_writer_uint64(json, "purged_bos", result->purged_bos);
     json_writer_uint64(json, "retained_bos", result->retained_bos);
+    if (config->scenario == VM_SCENARIO_MATRIX) {
+        json_writer_uint64(json, "rss_anon_idle", result->rss_anon_idle);
+        json_writer_uint64(json, "rss_anon_released",
+                           result->rss_anon_released);
+        json_writer_uint64(json, "evictions", result->evictions);
+        json_writer_uint64(json, "good_pages", result->good_pages);
+        json_writer_uint64(json, "zero_pages", result->zero_pages);
+    }
     json_writer_uint64(json, "host_purged_bytes", result->host_purged_bytes);
     json_writer_uint64(json, "host_rss_anon_before_purge",
                        result->rss_anon_before);

@@ -86,7 +86,7 @@ typedef struct VmHostResult {
     VmRate with[VM_HOST_ROUNDS];
 } VmHostResult;
 
-typedef struct VmResult {
+struct VmResult {
     char *problem;              /* why the run is void; NULL if it finished */
     bool killed;                /* ... because QEMU was, by SIGKILL */
     char *qemu;                 /* version */
@@ -114,6 +114,16 @@ typedef struct VmResult {
      */
     uint64_t rss_anon_before;
     uint64_t rss_anon_after;
+    /*
+     * In the matrix: RssAnon of QEMU, and what the device counts, before the
+     * clients start and after they have ended.
+     */
+    uint64_t rss_anon_idle, rss_anon_released;
+    uint64_t host_bytes_idle, host_bytes_released;
+    uint64_t evictions;         /* of the guest's driver */
+    unsigned bo_mib_wanted;
+    unsigned denied;            /* requests refused for lack of memory */
+    unsigned counted;           /* times driver and device were compared */
     /* Of all runs of a group, above which one is killed. */
     uint64_t rss_anon_limit;
     VmStats stats;              /* latest */
@@ -126,7 +136,7 @@ typedef struct VmResult {
     bool work_done;             /* the workload has reported a result */
     GArray *samples;            /* of VmSample */
     GArray *events;             /* of VmEvent */
-} VmResult;
+};
 
 void vm_result_init(VmResult *result);
 void vm_result_destroy(VmResult *result);
@@ -179,6 +189,9 @@ uint64_t vm_result_soak_value(const VmResult *result, const char *name);
  * buffers were uploaded, within a few percent.
  */
 bool vm_result_purge_returned(const VmResult *result);
+
+/* Whether QEMU's memory is what it was before the clients of the matrix. */
+bool vm_result_all_returned(const VmResult *result);
 
 /*
  * The outcome: "survives", or the failure: "void", "killed", "stopped",

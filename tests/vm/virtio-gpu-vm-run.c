@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include "qemu/units.h"
 #include "tests/qtest/libqtest.h"
+#include "virtio-gpu-vm-disturb.h"
 #include "virtio-gpu-vm-run.h"
 
 #define SAMPLE_MS       250
@@ -215,7 +216,15 @@ static void step_pause(VmRun *run)
     } else {
         run->rested++;
     }
-    if (!strcmp(run->pause, "loaded")) {
+    if (!strcmp(run->pause, "ready")) {
+        result->rss_anon_idle = run->rss_anon;
+        result->host_bytes_idle = result->stats.host_bytes;
+    } else if (!strcmp(run->pause, "released")) {
+        result->rss_anon_released = run->rss_anon;
+        result->host_bytes_released = result->stats.host_bytes;
+        ready = !run->config->our_device || vm_result_all_returned(result) ||
+                waited > RETURN_MS * vm_config_slowdown(run->config);
+    } else if (!strcmp(run->pause, "loaded")) {
         result->rss_anon_before = run->rss_anon;
         result->rss_anon_after = run->rss_anon;
         run->released_before = result->stats.released_bytes;
@@ -334,6 +343,24 @@ static void answer_with_target(VmRun *run, const char *values)
     answer(run, ok ? "ok\n" : "none\n");
 }
 
+/* Do what the matrix asks for; without an answer the guest does not go on. */
+static void answer_with_disturbance(VmRun *run, const char *values)
+{
+    g_autofree char *text = g_strdup_printf("disturbance: %s", values);
+    g_autofree char *file = g_strconcat(run->log_path, ".snapshot", NULL);
+    const char *response;
+
+    vm_run_mark(run, VM_EVENT_INFO, text);
+    if (!strcmp(values, "reset") && run->result.boots > 1) {
+        response = "done\n";
+    } else {
+        response = vm_disturb(run->qts, values, file);
+    }
+    if (response) {
+        answer(run, response);
+    }
+}
+
 static bool is_test_line(const char *event)
 {
     return !strcmp(event, "ok") || !strcmp(event, "not") || event[0] == '#' ||
@@ -350,6 +377,7 @@ static const struct {
     { "hostmem", answer_with_hostmem },
     { "books", answer_with_accounting },
     { "hostmem_target", answer_with_target },
+    { "disturb", answer_with_disturbance },
 };
 
 static bool handle_question(VmRun *run, const char *event, const char *values)
@@ -397,7 +425,8 @@ static void handle_guest(VmRun *run, const char *line)
         run->config->handle_line(run->config, line);
     } else if (!strcmp(event, "hello")) {
         show(run, "booted");
-    } else if (!strcmp(event, "loaded") || !strcmp(event, "marked")) {
+    } else if (!strcmp(event, "loaded") || !strcmp(event, "marked") ||
+               !strcmp(event, "ready") || !strcmp(event, "released")) {
         if (!strcmp(event, "loaded")) {
             show(run, "%u MiB of buffers uploaded",
                  run->result.bo_mib_reached);
@@ -716,6 +745,9 @@ VmRun **vm_run_all(const VmConfig *configs, size_t count, unsigned jobs,
             if (runs[i]->qts && is_over(runs[i])) {
                 vm_run_stop(runs[i]);
                 running--;
+                if (configs[i].handle_end) {
+                    configs[i].handle_end(&configs[i], &runs[i]->result);
+                }
             }
         }
     }
