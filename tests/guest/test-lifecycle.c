@@ -7,15 +7,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sync_file.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <drm.h>
+#include <drm_mode.h>
 #include <drm/virtgpu_drm.h>
 
+#include "screen.h"
 #include "stall.h"
 #include "submit.h"
 #include "test.h"
@@ -291,6 +295,179 @@ static void test_unbind_busy(void)
     }
 }
 
+/* How often interrupt @name has come to processor 1; sets its number. */
+static unsigned interrupts_of(const char *name, int *number)
+{
+    FILE *file = fopen("/proc/interrupts", "r");
+    char line[256];
+    unsigned count;
+
+    CHECK(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (strstr(line, name) &&
+            sscanf(line, "%d: %*u %u", number, &count) == 2) {
+            fclose(file);
+            return count;
+        }
+    }
+    test_skip("needs an interrupt for each queue");
+}
+
+static void await_interrupt(const char *name, unsigned before)
+{
+    int number;
+
+    while (interrupts_of(name, &number) == before) {
+        usleep(1000);
+    }
+}
+
+static void run_on(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    CHECK_INT(sched_setaffinity(0, sizeof(set), &set), ==, 0);
+}
+
+/* A cursor of the first display. */
+static void show_cursor(int card)
+{
+    enum { SIDE = 64 };
+    struct drm_mode_create_dumb create = {
+        .width = SIDE, .height = SIDE, .bpp = 32,
+    };
+    struct drm_mode_cursor cursor = {
+        .flags = DRM_MODE_CURSOR_BO | DRM_MODE_CURSOR_MOVE,
+        .crtc_id = screen_of(card).crtc, .width = SIDE, .height = SIDE,
+    };
+
+    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_CREATE_DUMB, &create), ==, 0);
+    cursor.handle = create.handle;
+    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_CURSOR, &cursor), ==, 0);
+}
+
+static void move_cursor(int card, int x)
+{
+    struct drm_mode_cursor cursor = {
+        .flags = DRM_MODE_CURSOR_MOVE, .crtc_id = screen_of(card).crtc,
+        .x = x,
+    };
+
+    CHECK_INT(drm_request(card, DRM_IOCTL_MODE_CURSOR, &cursor), ==, 0);
+}
+
+/*
+ * Have all interrupts of the GPU come to processor 1, and this process run on
+ * the other one. A change takes effect after the next interrupt.
+ */
+static void move_interrupts(int card, const TestBo *tbo)
+{
+    static const char *const names[] = { "-control", "-cursor" };
+    unsigned before[2], i;
+    int number, x = 0;
+    char path[64];
+
+    for (i = 0; i < 2; i++) {
+        before[i] = interrupts_of(names[i], &number);
+        snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity", number);
+        CHECK(write_file(path, "2"));
+    }
+    run_on(0);
+    while (interrupts_of(names[0], &number) == before[0] ||
+           interrupts_of(names[1], &number) == before[1]) {
+        move_cursor(card, x++ % 64);
+        CHECK_INT(bo_upload(env.gpu, &tbo->bo), ==, 0);
+        CHECK_INT(bo_wait(env.gpu, &tbo->bo), ==, 0);
+        usleep(10000);
+    }
+}
+
+/* Keep processor 1 from all but interrupts until *@end; returns the task. */
+static int occupy_processor(volatile bool *begun, volatile bool *end)
+{
+    struct sched_param priority = { .sched_priority = 1 };
+    int pid;
+
+    CHECK(write_file("/proc/sys/kernel/sched_rt_runtime_us", "-1"));
+    pid = fork();
+    if (pid == 0) {
+        run_on(1);
+        CHECK_INT(sched_setscheduler(0, SCHED_FIFO, &priority), ==, 0);
+        *begun = true;
+        while (!*end) {
+        }
+        _exit(EXIT_SUCCESS);
+    }
+    while (!*begun) {
+        usleep(1000);
+    }
+    return pid;
+}
+
+/* Whether a task waits in the kernel's function @name. */
+static bool waits_in(int pid, const char *name)
+{
+    char path[64], line[256];
+    bool found = false;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+    file = fopen(path, "r");
+    while (file && fgets(line, sizeof(line), file)) {
+        found |= strstr(line, name) != NULL;
+    }
+    if (file) {
+        fclose(file);
+    }
+    return found;
+}
+
+/*
+ * Responses arrive when unbinding has waited for those before them, and before
+ * the reset. It waits in between for the work item of the cursor's queue, which
+ * does not come to its turn until they have arrived.
+ */
+static void test_unbind_late(void)
+{
+    volatile bool *flags = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    unsigned before, count = env.is_3d ? 100 : 40;
+    int card = gpu_open_card(), number, occupier, pid;
+    char device[32];
+    TestBo tbo;
+
+    CHECK(flags != MAP_FAILED && card >= 0);
+    get_device(device, sizeof(device));
+    make(&tbo, BYTES);
+    show_cursor(card);
+    move_interrupts(card, &tbo);
+
+    occupier = occupy_processor(&flags[0], &flags[1]);
+    before = interrupts_of("-cursor", &number);
+    move_cursor(card, 100);
+    await_interrupt("-cursor", before);
+    stall();
+    while (count-- > 0) {
+        CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
+    }
+    pid = fork();
+    if (pid == 0) {
+        _exit(!write_file("/sys/bus/virtio/drivers/virtio_gpu/unbind", device));
+    }
+    while (!waits_in(pid, "virtio_gpu_deinit") || !waits_in(pid, "flush_work")) {
+        usleep(1000);
+    }
+    before = interrupts_of("-control", &number);
+    stall_end();
+    await_interrupt("-control", before);
+    flags[1] = true;
+    CHECK_INT(wait_for(occupier), ==, 0);
+    CHECK_INT(wait_for(pid), ==, 0);
+    check_intact(&tbo);
+}
+
 static void test_unload(void)
 {
     CHECK_INT(system("rmmod virtio_gpu && rmmod drm_gem_shmem_reclaim"), ==,
@@ -411,6 +588,8 @@ const TestCase tests_lifecycle[] = {
       CHANGES_DRIVER | NEEDS_NO_GPU },
     { "lifecycle/unbind-busy", test_unbind_busy,
       CHANGES_DRIVER | NEEDS_NO_GPU },
+    { "lifecycle/unbind-late", test_unbind_late,
+      CHANGES_DRIVER | NEEDS_DEBUG },
     { "lifecycle/unload-after-busy", test_unload,
       CHANGES_DRIVER | NEEDS_NO_GPU },
     { "lifecycle/reload-after-busy", test_reload,

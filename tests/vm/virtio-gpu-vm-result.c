@@ -143,6 +143,7 @@ static bool is_complaint(const VmConfig *config, const char *line)
         "list_del corruption", "blocked for more than", "soft lockup",
         "general protection fault", "*ERROR*", "detected stalls",
         "INFO: trying to register non-static key", "BUG kmalloc",
+        "is not a head!",       /* a response to no command */
     };
     size_t i;
 
