@@ -439,7 +439,7 @@ static void test_unbind_late(void)
     TestBo tbo;
 
     CHECK(flags != MAP_FAILED && card >= 0);
-    get_device(device, sizeof(device));
+    driver_get_device(device, sizeof(device));
     make(&tbo, BYTES);
     show_cursor(card);
     move_interrupts(card, &tbo);
