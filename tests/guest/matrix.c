@@ -805,9 +805,9 @@ bool matrix_run(const char *workload, const char *objects,
         cell.bo_mib = cell.available_mib + BEYOND_MIB;
     }
     report("start bo_mib=%zu app_mib=%zu", cell.bo_mib, cell.available_mib);
-    report_and_wait("ready");
+    report_and_wait("baseline");
     sampler = sampler_start(&shared->state);
-    compare_totals(&cell, "ready");
+    compare_totals(&cell, "baseline");
     if (rebinds) {
         char device[32];
 

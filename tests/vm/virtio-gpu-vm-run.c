@@ -216,7 +216,7 @@ static void step_pause(VmRun *run)
     } else {
         run->rested++;
     }
-    if (!strcmp(run->pause, "ready")) {
+    if (!strcmp(run->pause, "baseline")) {
         result->rss_anon_idle = run->rss_anon;
         result->host_bytes_idle = result->stats.host_bytes;
     } else if (!strcmp(run->pause, "released")) {
@@ -426,7 +426,7 @@ static void handle_guest(VmRun *run, const char *line)
     } else if (!strcmp(event, "hello")) {
         show(run, "booted");
     } else if (!strcmp(event, "loaded") || !strcmp(event, "marked") ||
-               !strcmp(event, "ready") || !strcmp(event, "released")) {
+               !strcmp(event, "baseline") || !strcmp(event, "released")) {
         if (!strcmp(event, "loaded")) {
             show(run, "%u MiB of buffers uploaded",
                  run->result.bo_mib_reached);
