@@ -11,9 +11,11 @@ import os
 import sys
 
 import commands
+import desktop
 import device
 import guest
 import ledger
+import slices
 import streams
 
 # Name: who measures it, the question, its unit, the reference, and the goal.
@@ -31,12 +33,22 @@ QUESTIONS = {
                    's', 'the stock driver, closing each', None),
     'latency': (guest.latency, 'What is the longest that a program waits for a page?',
                 'ms', '1 GiB of page cache instead', ('at most', 1.5)),
+    'fps': (desktop.desktop, 'How fast does a desktop draw without memory pressure?',
+            'frames/s', 'the stock stack', ('at least', 0.99)),
+    'idle-cost': (desktop.desktop, 'What does an idle desktop take?',
+                  's of processor time', 'the stock stack', None),
     'return': (device.memory, 'How much of what is given back does RSS fall by?',
                'MiB', 'what the device counts as released', ('at least', 0.98)),
     'accounting': (device.memory, 'How much of what is held is counted?',
                    'MiB', 'the rise of RSS', ('within', 0.02)),
     'lookup': (commands.lookup, 'What does a command of the 2D device take?',
                'instructions', 'the stock modules', None),
+    'create': (slices.slices, 'What does it take to create a texture?',
+               'instructions', 'the stock modules', ('at most', 1.2)),
+    'unref': (slices.slices, 'What does it take to unref a texture?',
+              'instructions', 'the stock modules', ('at most', 1.2)),
+    'stall': (slices.slices, 'How long may the main loop be busy at once?',
+              'instructions', 'the stock modules', None),
     'scale': (ledger.scale, 'What does one of many resources take?', 'instructions',
               'one of 1000', ('at most', 1.5)),
     'scale-bytes': (ledger.scale, 'How large is one of many resources in the ledger?',

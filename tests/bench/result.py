@@ -7,6 +7,7 @@ if there is none), and rows. A row has a
 label and two lists of measurements, ours and reference, and perhaps x, what it
 varies with. What the reference cannot do has no measurements.
 """
+import re
 import statistics
 import subprocess
 
@@ -47,7 +48,7 @@ def measure(*command):
     run = subprocess.run(['scripts/steps/qtest', *command], stdout=subprocess.PIPE,
                          text=True, check=True)
     return [fields(line) for line in run.stdout.splitlines()
-            if line.startswith('bench ')]
+            if re.match('(# )?bench ', line)]
 
 
 def fields(line):

@@ -16,6 +16,7 @@
 #define SET_SUB_CTX (28 | 1 << 16)
 
 typedef struct Counted {
+    bool stock;
     QVirtioGPU *gpu;
     FuzzQueue *queue;
     char *flag, *log;           /* files of the shim and of callgrind */
@@ -41,7 +42,9 @@ static bool start_counted(Counted *c, bool stock, const char *props)
         g_test_skip("no callgrind, or QEMU runs under another tool");
         return false;
     }
-    *c = (Counted) { .flag = temp_file(), .log = temp_file() };
+    *c = (Counted) {
+        .stock = stock, .flag = temp_file(), .log = temp_file()
+    };
     fd = open(c->flag, O_RDWR);
     g_assert_cmpint(ftruncate(fd, 1), ==, 0);
     c->counting = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -113,6 +116,21 @@ static uint64_t end(Counted *c)
     c->read = size;
     g_assert_cmpuint(longest, >, 0);
     return longest;
+}
+
+/* Report @cost, in instructions, of @what for scripts/bench. Returns @cost. */
+static uint64_t G_GNUC_PRINTF(3, 4) report(const Counted *c, uint64_t cost,
+                                           const char *what, ...)
+{
+    g_autofree char *name = NULL;
+    va_list ap;
+
+    va_start(ap, what);
+    name = g_strdup_vprintf(what, ap);
+    va_end(ap);
+    g_test_message("bench modules=%s what=%s instructions=%" PRIu64,
+                   c->stock ? "stock" : "ours", name, cost);
+    return cost;
 }
 
 /* Commands in batches: the device carries out all of one in one slice. */
@@ -225,7 +243,8 @@ typedef struct Cost {
     uint64_t create, unref;     /* instructions for BATCH of them */
 } Cost;
 
-static Cost create_and_unref(Counted *c, uint32_t first, uint32_t step)
+static Cost create_and_unref(Counted *c, const char *beside, uint32_t first,
+                             uint32_t step)
 {
     Cost cost;
     uint32_t i;
@@ -240,8 +259,8 @@ static Cost create_and_unref(Counted *c, uint32_t first, uint32_t step)
         put_unref(c, first + i * step);
     }
     cost.unref = end(c);
-    g_test_message("create %" PRIu64 ", unref %" PRIu64, cost.create / BATCH,
-                   cost.unref / BATCH);
+    report(c, cost.create / BATCH, "create:%s", beside);
+    report(c, cost.unref / BATCH, "unref:%s", beside);
     return cost;
 }
 
@@ -249,6 +268,8 @@ enum { FEW, MANY, CHOSEN, STATES };
 
 static bool measure_create(bool stock, Cost cost[STATES])
 {
+    const char *few = "10-textures", *chosen = "ids-a-multiple-of-2^20";
+    const char *many = "10,000-textures-and-64-sub-contexts";
     uint32_t id;
     Counted c;
 
@@ -261,16 +282,16 @@ static bool measure_create(bool stock, Cost cost[STATES])
     run(&c);
     make_subs(&c, 1, 1);
     /* What a process does once. */
-    create_and_unref(&c, 100000, 1);
-    cost[FEW] = create_and_unref(&c, 100000, 1);
+    create_and_unref(&c, few, 100000, 1);
+    cost[FEW] = create_and_unref(&c, few, 100000, 1);
     make_subs(&c, 2, 64);
     for (; id <= 10000; id++) {
         put_small(&c, id);
     }
     run(&c);
-    create_and_unref(&c, 100000, 1);
-    cost[MANY] = create_and_unref(&c, 100000, 1);
-    cost[CHOSEN] = create_and_unref(&c, 1 << 20, 1 << 20);
+    create_and_unref(&c, many, 100000, 1);
+    cost[MANY] = create_and_unref(&c, many, 100000, 1);
+    cost[CHOSEN] = create_and_unref(&c, chosen, 1 << 20, 1 << 20);
     stop_counted(&c);
     return true;
 }
@@ -316,7 +337,8 @@ static void put_purge(Counted *c, uint32_t first, uint32_t n)
     put(c, cmd, size);
 }
 
-static uint64_t count_purge(Counted *c, uint32_t first, uint32_t n)
+static uint64_t count_purge(Counted *c, const char *what, uint32_t first,
+                            uint32_t n)
 {
     uint64_t cost;
 
@@ -324,8 +346,7 @@ static uint64_t count_purge(Counted *c, uint32_t first, uint32_t n)
     put_purge(c, first, n);
     run(c);
     cost = end(c);
-    g_test_message("%u purged: %" PRIu64, n, cost);
-    return cost;
+    return report(c, cost, "purge-of-%s", what);
 }
 
 /*
@@ -347,9 +368,9 @@ static void test_purge(const void *data)
     }
     run(&c);
     /* What a process does once. */
-    count_purge(&c, 1, FEW);
-    few = count_purge(&c, 1 + FEW, FEW);
-    g_assert_cmpuint(count_purge(&c, 1 + 2 * FEW, MANY), <=, 5 * few);
+    count_purge(&c, "8", 1, FEW);
+    few = count_purge(&c, "8", 1 + FEW, FEW);
+    g_assert_cmpuint(count_purge(&c, "256", 1 + 2 * FEW, MANY), <=, 5 * few);
     stop_counted(&c);
 }
 
@@ -388,7 +409,8 @@ enum { SUBMIT, CREATE, UNREF, PURGE, DESTROY, COMMANDS };
  * BATCH of each command, or CONTEXTS, which have nothing to do with what is
  * deferred.
  */
-static void count_unrelated(Counted *c, bool stock, uint64_t cost[COMMANDS])
+static void count_unrelated(Counted *c, const char *deferred,
+                            uint64_t cost[COMMANDS])
 {
     const uint32_t first = 100000;
     uint32_t i;
@@ -399,14 +421,14 @@ static void count_unrelated(Counted *c, bool stock, uint64_t cost[COMMANDS])
         PUT_STREAM(c, 1, SET_SUB_CTX, 0);
     }
     cost[SUBMIT] = end(c);
-    both = create_and_unref(c, first, 1);
+    both = create_and_unref(c, deferred, first, 1);
     cost[CREATE] = both.create;
     cost[UNREF] = both.unref;
     for (i = 0; i < BATCH; i++) {
         put_small(c, first + i);
     }
     cost[PURGE] = 0;
-    if (!stock) {
+    if (!c->stock) {
         begin(c);
         for (i = 0; i < BATCH; i++) {
             put_purge(c, first + i, 1);
@@ -424,9 +446,7 @@ static void count_unrelated(Counted *c, bool stock, uint64_t cost[COMMANDS])
     }
     run(c);
     cost[DESTROY] = end(c);
-    g_test_message("submit %" PRIu64 ", purge %" PRIu64 ", destroy a context %"
-                   PRIu64, cost[SUBMIT] / BATCH, cost[PURGE] / BATCH,
-                   cost[DESTROY] / CONTEXTS);
+    report(c, cost[DESTROY] / CONTEXTS, "end-of-another-context:%s", deferred);
 }
 
 static uint64_t count_destroy(Counted *c, uint32_t ctx)
@@ -437,8 +457,7 @@ static uint64_t count_destroy(Counted *c, uint32_t ctx)
     put_ctx(c, VIRTIO_GPU_CMD_CTX_DESTROY, ctx, 0);
     run(c);
     cost = end(c);
-    g_test_message("destroy the context: %" PRIu64, cost);
-    return cost;
+    return report(c, cost, "end-of-a-context-that-refers-to-2,000-deferred");
 }
 
 typedef struct Deferred {
@@ -460,11 +479,11 @@ static bool measure_deferred(bool stock, Deferred *d)
     make_with_surfaces(&c, 2, 1, 1);
     put_unrefs(&c, 1, 1);
     /* What a process does once. */
-    count_unrelated(&c, stock, d->none);
-    count_unrelated(&c, stock, d->none);
+    count_unrelated(&c, "1-deferred", d->none);
+    count_unrelated(&c, "1-deferred", d->none);
     make_with_surfaces(&c, 2, 2, N - 1);
     put_unrefs(&c, 2, N - 1);
-    count_unrelated(&c, stock, d->many);
+    count_unrelated(&c, "2,000-deferred", d->many);
     d->all = count_destroy(&c, 2);
     stop_counted(&c);
     return true;
@@ -541,8 +560,7 @@ static uint64_t count_compress(Counted *c, uint32_t id, uint32_t layers)
     begin(c);
     wait_compressed(c, id);
     cost = end(c);
-    g_test_message("compress %u MiB: %" PRIu64, layers, cost);
-    return cost;
+    return report(c, cost, "compression-of-%u-MiB", layers);
 }
 
 /* However large: a slice reads a tile. */
@@ -578,8 +596,7 @@ static uint64_t count_restore(Counted *c, uint32_t first, uint32_t n)
     put_stream(c, 1, words, 6 * n);
     run(c);
     cost = end(c);
-    g_test_message("restore %u of 4 MiB: %" PRIu64, n, cost);
-    return cost;
+    return report(c, cost, "stream-that-uses-%u-MiB-compressed", 4 * n);
 }
 
 /* 64 MiB that one stream uses: a slice writes a tile. */
@@ -633,9 +650,8 @@ static uint64_t count_surfaces(Counted *c, bool create, uint32_t id,
     put_stream(c, 1, words, w - words);
     run(c);
     cost = end(c);
-    g_test_message("%s %u surfaces: %" PRIu64, create ? "create" : "destroy", n,
-                   cost);
-    return cost;
+    return report(c, cost, "stream-that-%s-%u-surfaces",
+                  create ? "creates" : "destroys", n);
 }
 
 static uint64_t count_large(Counted *c, uint32_t id)
@@ -650,8 +666,7 @@ static uint64_t count_large(Counted *c, uint32_t id)
     put(c, &cmd, sizeof(cmd));
     run(c);
     cost = end(c);
-    g_test_message("create 16 MiB: %" PRIu64, cost);
-    return cost;
+    return report(c, cost, "create-of-16-MiB");
 }
 
 typedef struct Large {
@@ -676,12 +691,11 @@ static bool measure_large(bool stock, Large *l)
     l->end = count_surfaces(&c, false, ID, FIRST, N);
     l->make = count_surfaces(&c, true, ID, FIRST, N);
     if (!stock) {
-        l->purge = count_purge(&c, ID, 1);
+        l->purge = count_purge(&c, "what-has-1,000-surfaces", ID, 1);
         begin(&c);
         put_attach(&c, ID);
         run(&c);
-        l->restore = end(&c);
-        g_test_message("restore %" PRIu64, l->restore);
+        l->restore = report(&c, end(&c), "attach-to-what-has-1,000-surfaces");
     }
     l->create = count_large(&c, ID + 1);
     stop_counted(&c);

@@ -82,17 +82,6 @@ static void set_parameters(VmRun *run, bool on_demand, unsigned idle_ms)
         "echo %u >virtio_gpu/parameters/pages_on_demand", idle_ms, on_demand));
 }
 
-/* Milliseconds that a frame takes in a new window; 0 if it failed. */
-static double frame_ms(VmRun *run, unsigned seconds)
-{
-    g_autofree char *answer = vm_desktop_shell(
-        run, "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland -s 800x600 "
-        "-b texture:duration=%u 2>/dev/console | "
-        "sed -n 's/.*FrameTime: \\([0-9.]*\\) ms.*/\\1/p'", seconds);
-
-    return answer ? g_ascii_strtod(answer, NULL) : 0;
-}
-
 static int compare_doubles(const void *one, const void *other)
 {
     double a = *(const double *)one, b = *(const double *)other;
@@ -114,7 +103,7 @@ static void measure_pairs(VmRun *run, unsigned seconds, unsigned idle_ms,
             bool on = (turn + i) % 2;
 
             set_parameters(run, on, on ? idle_ms : 0);
-            ms[on] = frame_ms(run, seconds);
+            ms[on] = vm_desktop_frame_ms(run, "texture", seconds);
         }
         ratios[i] = ms[0] ? ms[1] / ms[0] : 0;
         printf("pair %-8u %11.3f %11.3f %11.3f\n", i + 1, ms[0], ms[1],

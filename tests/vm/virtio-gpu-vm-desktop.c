@@ -95,6 +95,16 @@ void vm_desktop_start_weston(VmRun *run)
     }
 }
 
+double vm_desktop_frame_ms(VmRun *run, const char *scene, unsigned seconds)
+{
+    g_autofree char *answer = vm_desktop_shell(
+        run, "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland -s 800x600 "
+        "-b %s:duration=%u 2>/dev/console | "
+        "sed -n 's/.*FrameTime: \\([0-9.]*\\) ms.*/\\1/p'", scene, seconds);
+
+    return answer ? g_ascii_strtod(answer, NULL) : 0;
+}
+
 char *vm_desktop_driver_stats(VmRun *run)
 {
     return vm_desktop_shell(

@@ -52,6 +52,12 @@ char *vm_desktop_ask_client(VmRun *run, const char *name, const char *line);
 void vm_desktop_start_weston(VmRun *run);
 
 /*
+ * Draw @scene of glmark2 in a window of 800 x 600 for @seconds. Returns the
+ * milliseconds that a frame has taken; 0 if it failed.
+ */
+double vm_desktop_frame_ms(VmRun *run, const char *scene, unsigned seconds);
+
+/*
  * The statistics of our driver (docs/devel/guest-driver.rst), for
  * vm_number_of(), to be freed with g_free(); NULL if there are none.
  */
