@@ -16,6 +16,11 @@
 /* Venus runs in it. */
 #define RENDER_SERVER "/usr/libexec/virgl_render_server"
 
+/* One without PCI; it has one serial line of its own. */
+#define MMIO_MACHINE "microvm,acpi=on"
+#define MMIO_SECOND_SERIAL "-device isa-serial,chardev=guest,index=1 " \
+    "-global virtio-mmio.force-legacy=false"
+
 /* Root directory of the guest with a desktop: see scripts/chroot. */
 #define DESKTOP_ROOT "/desktop"
 
@@ -124,8 +129,8 @@ static void append_disks(GString *options, const VmConfig *config,
     if (config->swap_mib) {
         g_string_append_printf(
             options, "-drive file=%s/swap,format=raw,if=none,id=swap,"
-            "cache=unsafe,discard=unmap -device virtio-blk-pci,drive=swap ",
-            dir);
+            "cache=unsafe,discard=unmap -device virtio-blk-%s,drive=swap ",
+            dir, config->mmio ? "device" : "pci");
     }
     if (config->kexec) {
         g_string_append_printf(
@@ -155,6 +160,28 @@ static void append_shares(GString *options, const VmConfig *config)
     }
 }
 
+/* The frequency of this machine's TSC in kHz, which is that of TCG's. */
+static unsigned tsc_khz(void)
+{
+    g_autofree char *text = NULL;
+    const char *field;
+
+    g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL);
+    field = text ? strstr(text, "cpu MHz") : NULL;
+    field = field ? strchr(field, ':') : NULL;
+    return field ? g_ascii_strtod(field + 1, NULL) * 1000 : 1000000;
+}
+
+/*
+ * On a machine whose ACPI tables describe reduced hardware Linux uses no PIT:
+ * it has to be told the frequency of the TSC.
+ */
+static char *machine_kernel_options(const VmConfig *config)
+{
+    return config->mmio ? g_strdup_printf("tsc_early_khz=%u", tsc_khz())
+                        : g_strdup("");
+}
+
 /*
  * Trust the TSC: TCG's is synchronised, but a guest does not detect that and
  * uses a timer that is slow to read. Do not check that timer interrupts come:
@@ -165,19 +192,21 @@ static void append_kernel(GString *options, const VmConfig *config)
 {
     g_autofree char *kernel = kernel_path(config);
     g_autofree char *initramfs = initramfs_path(config);
+    g_autofree char *machine = machine_kernel_options(config);
 
     g_string_append_printf(
         options, "-kernel %s -initrd %s -append 'console=ttyS0 loglevel=5 "
         "panic=-1 oops=panic mitigations=off tsc=reliable no_timer_check "
         "vt.global_cursor_default=0 driver=%s scenario=%s bo_mib=%u app_mib=%u "
-        "tests=%s %s%s kernel=%s seconds=%u seed=%u zram_mib=%u %s %s' ",
+        "tests=%s %s%s kernel=%s seconds=%u seed=%u zram_mib=%u %s %s %s' ",
         kernel, initramfs, config->vgem ? "vgem" :
         config->our_driver ? "reclaim" : "stock",
         vm_config_scenario(config), config->bo_mib, config->hog_mib,
         config->tests ?: "", config->kexec ? "kexec=" : "",
         config->kexec ?: "", config->debug_kernel ? "debug" : "release",
         config->seconds, config->seed, config->zram_mib,
-        config->swap_mib ? "swap" : "", config->kernel_options ?: "");
+        config->swap_mib ? "swap" : "", machine,
+        config->kernel_options ?: "");
 }
 
 static void append_gpu(GString *options, const VmConfig *config)
@@ -185,7 +214,8 @@ static void append_gpu(GString *options, const VmConfig *config)
     g_string_append_printf(
         options, "%s -device virtio-%s%s%s,id=gpu0%s%s",
         config->devices ?: "", config->vga ? "vga" : "gpu",
-        config->is_2d ? "" : "-gl", config->vga ? "" : "-pci",
+        config->is_2d ? "" : "-gl",
+        config->vga ? "" : config->mmio ? "-device" : "-pci",
         config->our_device ? ",x-reclaim=on" : "",
         config->blob ? ",blob=on" : "");
     if (config->gpu_options) {
@@ -223,14 +253,16 @@ char *vm_config_qemu_options(const VmConfig *config, const char *dir,
     g_string_printf(
         options,
         "-nodefaults -no-user-config -accel tcg,split-wx=on%s "
-        "-M q35,memory-backend=ram -m %u -smp %u "
+        "-M %s,memory-backend=ram -m %u -smp %u "
         "-object memory-backend-memfd,id=ram,size=%uM%s "
         "-display egl-headless -no-reboot -no-shutdown -pidfile %s/pid "
         "-chardev socket,id=console,path=%s/console -serial chardev:console "
-        "-chardev socket,id=guest,path=%s/guest -serial chardev:guest ",
+        "-chardev socket,id=guest,path=%s/guest %s ",
         config->prealloc ? ",tb-size=" stringify(TB_MIB) : "",
-        config->ram_mib, MAX(config->cpus, 1), config->ram_mib,
-        config->prealloc ? ",prealloc=on" : "", dir, dir, dir);
+        config->mmio ? MMIO_MACHINE : "q35", config->ram_mib,
+        MAX(config->cpus, 1), config->ram_mib,
+        config->prealloc ? ",prealloc=on" : "", dir, dir, dir,
+        config->mmio ? MMIO_SECOND_SERIAL : "-serial chardev:guest");
     append_gpu(options, config);
     append_disks(options, config, dir);
     append_shares(options, config);

@@ -37,6 +37,7 @@ struct VmConfig {
     bool reclaim_off;       /* our device without the feature: not our_device */
     bool is_2d;             /* the device without virglrenderer */
     bool vga;               /* virtio-vga, not virtio-gpu-pci */
+    bool mmio;              /* a machine without PCI: virtio-mmio */
     bool blob;              /* with blobs, also on hosts without udmabuf */
     bool venus;             /* with Vulkan, and so with host blobs: QEMU 10.0 */
     bool debug_kernel;      /* KASAN, lockdep, ... */
