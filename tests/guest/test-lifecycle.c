@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <drm.h>
@@ -384,7 +385,10 @@ static void move_interrupts(int card, const TestBo *tbo)
     }
 }
 
-/* Keep processor 1 from all but interrupts until *@end; returns the task. */
+/*
+ * Keep processor 1 from all but interrupts until *@end; returns the task. (Linux
+ * 6.12 leaves other tasks 50 ms of each second nevertheless.)
+ */
 static int occupy_processor(volatile bool *begun, volatile bool *end)
 {
     struct sched_param priority = { .sched_priority = 1 };
@@ -457,6 +461,9 @@ static void test_unbind_late(void)
         _exit(!write_file("/sys/bus/virtio/drivers/virtio_gpu/unbind", device));
     }
     while (!waits_in(pid, "virtio_gpu_deinit") || !waits_in(pid, "flush_work")) {
+        if (waitpid(pid, NULL, WNOHANG) == pid) {
+            test_skip("the kernel did not hold up a work item");
+        }
         usleep(1000);
     }
     before = interrupts_of("-control", &number);
