@@ -25,14 +25,19 @@ static uint32_t get(int config, unsigned offset, unsigned bytes)
     return value;
 }
 
-/* Open the PCI configuration space of the GPU, bound to a driver or not. */
+/*
+ * Open the PCI configuration space of the GPU, bound to a driver or not; -1 if
+ * it is not on a PCI bus.
+ */
 static int open_config(void)
 {
     glob_t found;
     int config = -1;
     size_t i;
 
-    CHECK_INT(glob(DEVICES "*/config", 0, NULL, &found), ==, 0);
+    if (glob(DEVICES "*/config", 0, NULL, &found) != 0) {
+        return -1;
+    }
     for (i = 0; i < found.gl_pathc && config < 0; i++) {
         config = open(found.gl_pathv[i], O_RDWR | O_CLOEXEC);
         CHECK_INT(config, >=, 0);
@@ -43,7 +48,6 @@ static int open_config(void)
         }
     }
     globfree(&found);
-    CHECK_INT(config, >=, 0);
     return config;
 }
 
@@ -110,6 +114,9 @@ void stall(void)
 {
     int config = open_config();
 
+    if (config < 0) {
+        test_skip("needs a device on a PCI bus");
+    }
     set(config, PCI_COMMAND, 2,
         get(config, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
     close(config);
@@ -118,8 +125,12 @@ void stall(void)
 void stall_end(void)
 {
     int config = open_config();
-    uint32_t command = get(config, PCI_COMMAND, 2);
+    uint32_t command;
 
+    if (config < 0) {
+        return;
+    }
+    command = get(config, PCI_COMMAND, 2);
     if (!(command & PCI_COMMAND_MASTER)) {
         set(config, PCI_COMMAND, 2, command | PCI_COMMAND_MASTER);
         restore_driver_ok(config);

@@ -7,7 +7,8 @@
 
 /*
  * Stall the device: it processes no queue while its bus mastering is disabled.
- * It must have completed all earlier requests.
+ * It must have completed all earlier requests. Skips the case if the device is
+ * not on a PCI bus.
  */
 void stall(void);
 

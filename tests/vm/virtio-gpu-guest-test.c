@@ -123,6 +123,13 @@ static void run_guests(void)
 /* The console is a scattered blob: its scanout fails without udmabuf. */
 #define REJECTED_CONSOLE REJECTED
 
+/* Some of each group that uses the device. */
+#define MMIO_TESTS \
+    "madvise/,create/beside-untouched,purge/zero-on-host," \
+    "purge/use-after-willneed,purge/more-than-one-request,evict/upload," \
+    "evict/download,evict/submit,evict/more-than-one-request,queue/," \
+    "lifecycle/exit"
+
 /* The 2D device has a memory limit by default, the GL device does not. */
 static const VmConfig configs[] = {
     { .name = "gl", GUEST, .our_device = true, .tests = "" },
@@ -160,6 +167,11 @@ static const VmConfig configs[] = {
     { .name = "gl-bounced", ANY_GUEST, .ram_mib = 320, .swap_mib = 512,
       .kernel_options = "swiotlb=force", .our_device = true,
       .gpu_options = "iommu_platform=on", .tests = "config/" },
+    /* Another transport, on a machine without PCI. */
+    { .name = "gl-mmio", GUEST, .our_device = true, .mmio = true,
+      .tests = MMIO_TESTS },
+    { .name = "2d-mmio", GUEST, .our_device = true, .is_2d = true,
+      .mmio = true, .tests = MMIO_TESTS },
     { .name = "two", GUEST, .our_device = true,
       .devices_after = "-device virtio-gpu-pci,x-reclaim=on",
       .tests = "config/" },
