@@ -258,7 +258,8 @@ void driver_get_device(char *name, size_t size)
     CHECK_INT(pclose(file), ==, 0);
 }
 
-static void upload_until_unbound(void)
+/* Says on @ready that it is about to. */
+static void upload_until_unbound(int ready)
 {
     TestBo tbo;
     int ret;
@@ -266,6 +267,7 @@ static void upload_until_unbound(void)
     env.gpu = gpu_open();
     CHECK_INT(env.gpu, >=, 0);
     make(&tbo, BYTES);
+    CHECK_INT(write(ready, "", 1), ==, 1);
     do {
         ret = bo_upload(env.gpu, &tbo.bo);
     } while (ret == 0);
@@ -276,17 +278,20 @@ static void upload_until_unbound(void)
 /* Responses go on to arrive until the device is reset. */
 static void test_unbind_busy(void)
 {
-    char device[32];
-    int i;
+    char device[32], byte;
+    int i, line[2];
 
     driver_get_device(device, sizeof(device));
+    CHECK_INT(pipe(line), ==, 0);
     for (i = 0; i < rounds(24); i++) {
         int pid = fork();
 
         if (pid == 0) {
-            upload_until_unbound();
+            upload_until_unbound(line[1]);
             _exit(EXIT_SUCCESS);
         }
+        /* The console's commands are queued as well. */
+        CHECK_INT(read(line[0], &byte, 1), ==, 1);
         while (stat_of("queued") < 4) {
             usleep(1000);
         }
