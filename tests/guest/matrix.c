@@ -28,7 +28,10 @@
 
 /* Objects of all clients; less where each has a copy in bounce buffers. */
 #define ALL_MIB      96
-#define BOUNCED_MIB  32
+#define BOUNCED_MIB  40
+/* With so little memory that a third of it is reserved for these. */
+#define BOUNCED_LITTLE_MIB 32
+#define LITTLE_MIB   80
 /* What the hog leaves of their memory there; elsewhere half of it. */
 #define BOUNCED_ROOM_MIB 24
 /* An idle client has so much more than there is memory. */
@@ -102,6 +105,7 @@ typedef struct Shared {
     atomic_ulong good, zero, fault, corrupt;
     atomic_ulong denied;        /* objects refused for lack of memory */
     atomic_ulong errors;
+    bool differed;              /* totals did: do not wait for that again */
 } Shared;
 
 typedef struct Cell {
@@ -541,7 +545,7 @@ static bool device_totals(Totals *totals)
  */
 static void compare_totals(const Cell *cell, const char *when)
 {
-    double end = now() + WAIT_SECONDS;
+    double end = now() + (cell->shared->differed ? 0 : WAIT_SECONDS);
     Totals driver, device;
 
     if (!cell->has_stats) {
@@ -557,6 +561,7 @@ static void compare_totals(const Cell *cell, const char *when)
         }
         usleep(POLL_US);
     } while (now() < end);
+    cell->shared->differed = true;
     cell->shared->errors++;
     report("error what=totals-%s driver=%llu,%llu,%llu device=%llu,%llu,%llu",
            when, driver.kept, driver.purged, driver.bytes, device.kept,
@@ -618,11 +623,20 @@ static void disturb_after(const Cell *cell, char *response, size_t size)
     }
 }
 
+/* What the hog leaves; the programs themselves take about 8 MiB of that. */
+static size_t room_mib(const Cell *cell)
+{
+    if (!cell->is_bounced) {
+        return cell->bo_mib / 2;
+    }
+    /* With swap, others can give some. */
+    return cell->bo_mib == BOUNCED_MIB && meminfo_of("SwapTotal") > 0 ?
+           BOUNCED_ROOM_MIB / 2 : BOUNCED_ROOM_MIB;
+}
+
 static void press(const Cell *cell)
 {
-    /* The programs themselves take about 8 MiB. */
-    size_t room = cell->is_bounced ? BOUNCED_ROOM_MIB : cell->bo_mib / 2;
-    size_t mib = cell->available_mib - room;
+    size_t mib = cell->available_mib - room_mib(cell);
     int status;
 
     if (cell->workload->leaks) {
@@ -806,6 +820,9 @@ bool matrix_run(const char *workload, const char *objects,
     await_freed(&cell, before);
     shared->good = shared->zero = 0;
     cell.available_mib = meminfo_of("MemAvailable") / MIB;
+    if (cell.is_bounced && cell.available_mib < LITTLE_MIB) {
+        cell.bo_mib = BOUNCED_LITTLE_MIB;
+    }
     if (cell.workload->beyond) {
         cell.bo_mib = cell.available_mib + BEYOND_MIB;
     }

@@ -377,8 +377,8 @@ static VmConfig config_of(const Cell *cell)
             "workload=%s objects=%s disturbance=%s %s",
             value_of(cell, WORKLOAD), value_of(cell, OBJECTS),
             disturbances[cell->disturbance],
-            /* 48 MiB, in slots of 2 KiB: one and a half of what is needed. */
-            bounced ? "bounced=yes swiotlb=24576,force" :
+            /* 64 MiB, in slots of 2 KiB: the objects, and what else there is. */
+            bounced ? "bounced=yes swiotlb=32768,force" :
             has(cell, DMA, IOMMU) ? "intel_iommu=on iommu=nopt" : ""),
         .log_guest_errors = true,
         .provoked = has(cell, OBJECTS, BLOBS) ? REJECTED_CONSOLE : NULL,
