@@ -377,7 +377,7 @@ static VmConfig config_of(const Cell *cell)
             "workload=%s objects=%s disturbance=%s %s",
             value_of(cell, WORKLOAD), value_of(cell, OBJECTS),
             disturbances[cell->disturbance],
-            /* 64 MiB, in slots of 2 KiB: the objects, and what else there is. */
+            /* 64 MiB, in slots of 2 KiB: the objects, and all else. */
             bounced ? "bounced=yes swiotlb=32768,force" :
             has(cell, DMA, IOMMU) ? "intel_iommu=on iommu=nopt" : ""),
         .log_guest_errors = true,
