@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Instructions for each command of the 2D device, by the number of resources.
+"""Instructions for each command of the 2D device, by the number of resources, and for
+each page that is attached, by their number.
 
 QEMU runs under callgrind. A phase ends when callgrind dumps count.N, which is when
 the command that marks its end is being carried out: the instructions of that are
@@ -12,10 +13,11 @@ from callgrind import total
 from result import row
 
 COMMANDS = ('create', 'unref', 'attach', 'detach', 'transfer', 'flush')
+PAGES = ('attach-pages', 'detach-pages')
 
 
 def count(directory, modules, properties):
-    """Run virtio-gpu-bench; return {(live, command): instructions for one}."""
+    """Run virtio-gpu-bench; return {(number, command): instructions for one}."""
     os.makedirs(directory, exist_ok=True)
     env = dict(os.environ, QEMU_MODULE_DIR=os.path.abspath(modules),
                QTEST_QEMU_BINARY='valgrind --tool=callgrind '
@@ -32,7 +34,7 @@ def count(directory, modules, properties):
         taken = total('%s/count.%d' % (directory, number))
         if command == 'mark':
             marks[live] = taken
-        elif command in COMMANDS:
+        elif command in COMMANDS or command in PAGES:
             result[int(live), command] = (taken - marks[live]) / int(sent)
     return result
 
@@ -41,6 +43,14 @@ def lookup(directory):
     """Count on the stock modules and on ours."""
     stock = count(directory + '/stock', 'build/modules-stock', '')
     ours = count(directory + '/ours', 'build/modules', ',x-reclaim=on')
-    return {'lookup': [row(command, [ours[live, command]], [stock[live, command]], live)
-                       for command in COMMANDS
-                       for live in sorted({live for live, _ in stock})]}
+
+    def rows(command, label):
+        # What the stock device rejects has no reference.
+        return [row(label, [ours[number, command]],
+                    [stock[number, command]] if (number, command) in stock else [],
+                    number)
+                for number in sorted(n for n, name in ours if name == command)]
+
+    return {'lookup': sum((rows(command, command) for command in COMMANDS), []),
+            'attach': rows('attach-pages', 'single pages'),
+            'detach': rows('detach-pages', 'single pages')}

@@ -142,13 +142,13 @@ set multiplot layout %d,%d title "grey: %s; green: ours" noenhanced
         with open(data, 'w', encoding='utf-8') as out:
             for row in result['rows']:
                 if row['label'] == label:
-                    out.write('%g\t%g\t%g\n' % (
-                        row['x'], statistics.median(row['reference']),
-                        statistics.median(row['ours'])))
+                    out.write('%g\t%s\t%s\n' % (
+                        row['x'], error_bar(row['reference']),
+                        error_bar(row['ours'])))
         script += '''
 set title "%s"
 plot "%s" using 1:2 with linespoints lw 2 pt 7 lc rgb "%s", \\
-     "" using 1:3 with linespoints lw 2 pt 7 lc rgb "%s"
+     "" using 1:5 with linespoints lw 2 pt 7 lc rgb "%s"
 ''' % (label, data, REFERENCE, OURS)
     return script + 'unset multiplot\n'
 

@@ -88,6 +88,29 @@ void address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
     mapped--;
 }
 
+void flatview_for_each_range(FlatView *fv, flatview_cb cb, void *opaque)
+{
+    cb(int128_zero(), int128_make64(ROM_START), &ram_region, 0, opaque);
+    cb(int128_make64(ROM_START), int128_make64(ROM_END - ROM_START),
+       &rom_region, ROM_START, opaque);
+    cb(int128_make64(ROM_END), int128_make64(RAM_SIZE - ROM_END), &ram_region,
+       ROM_END, opaque);
+}
+
+void *memory_region_get_ram_ptr(MemoryRegion *mr)
+{
+    return ram;
+}
+
+/* For each part of a mapping. */
+void memory_region_ref(MemoryRegion *mr)
+{
+    assert(mr == &ram_region);
+    mapped++;
+}
+
+bool xen_allowed;
+
 bool memory_region_is_ram_device(MemoryRegion *mr)
 {
     return false;

@@ -110,21 +110,27 @@ static void test_attach_bad_address(const void *data)
     struct virtio_gpu_mem_entry entries[2] = {
         { .addr = cpu_to_le64(HERE), .length = cpu_to_le32(BYTES) },
     };
+    struct virtio_gpu_mem_entry many[17];
     int i;
 
+    reverse_pages(many, ARRAY_SIZE(many) - 1, HERE);
     g_assert_cmphex(qvirtio_gpu_create_2d(gpu, 1, FORMAT, SIDE, SIDE), ==, OK);
     for (i = 0; i < ARRAY_SIZE(bad); i++) {
-        /* First alone, then after a valid entry. */
+        /* First alone, then after a valid entry, and after many. */
         g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, bad[i], 2 * PAGE), ==,
                         BAD_PARAMETER);
         entries[1].addr = cpu_to_le64(bad[i]);
         entries[1].length = cpu_to_le32(2 * PAGE);
         g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, entries, 2), ==,
                         BAD_PARAMETER);
+        many[ARRAY_SIZE(many) - 1] = entries[1];
+        g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, 1, many,
+                                                   ARRAY_SIZE(many)), ==,
+                        BAD_PARAMETER);
     }
     check_stats(gpu, (Stats) { .resident = 1, .resident_host = BYTES,
                                .host = BYTES,
-                               .errors = 2 * ARRAY_SIZE(bad) });
+                               .errors = 3 * ARRAY_SIZE(bad) });
     g_assert_cmphex(qvirtio_gpu_attach(gpu, 1, HERE, BYTES), ==, OK);
     set_contents(gpu, 1, HERE, RED);
     check_contents(dev, gpu, 1, HERE, RED);

@@ -188,6 +188,55 @@ static bool unplug_dimm(QVirtioGPU *gpu, const char *path, bool wait)
     return mapped;
 }
 
+/* So many entries are looked up in another way than one. */
+#define SCATTERED 16
+
+/* Fill @entries with pages of the DIMM and of the other RAM in turns. */
+static void scatter_dimm(struct virtio_gpu_mem_entry *entries)
+{
+    int i;
+
+    for (i = 0; i < SCATTERED; i++) {
+        entries[i].addr = cpu_to_le64((i % 2 ? DIMM : HERE) +
+                                      (uint64_t)(SCATTERED - i) * PAGE);
+        entries[i].length = cpu_to_le32(PAGE);
+    }
+}
+
+/* Attach these in place of the pages of the DIMM alone. */
+static void attach_scattered(const Device *dev, QVirtioGPU *gpu)
+{
+    struct virtio_gpu_mem_entry entries[SCATTERED];
+    uint32_t page[PAGE / sizeof(uint32_t)];
+    int i;
+
+    scatter_dimm(entries);
+    g_assert_cmphex(qvirtio_gpu_detach(gpu, DIMM_RESOURCE), ==, OK);
+    g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, DIMM_RESOURCE, entries,
+                                               SCATTERED), ==, OK);
+    for (i = 0; i < ARRAY_SIZE(page); i++) {
+        page[i] = cpu_to_le32(RED);
+    }
+    for (i = 0; i < SCATTERED; i++) {
+        qtest_memwrite(gpu->qts, le64_to_cpu(entries[i].addr), page, PAGE);
+    }
+    g_assert_cmphex(qvirtio_gpu_to_host_2d(gpu, DIMM_RESOURCE, SIDE, SIDE, 0),
+                    ==, OK);
+    if (!dev->gl) {
+        check_contents(dev, gpu, DIMM_RESOURCE, HERE, RED);
+        return;
+    }
+    for (i = 0; i < SCATTERED; i++) {
+        qtest_memset(gpu->qts, le64_to_cpu(entries[i].addr), 0, PAGE);
+    }
+    g_assert_cmphex(qvirtio_gpu_transfer_3d(gpu, false, 0, DIMM_RESOURCE, SIDE,
+                                            SIDE), ==, OK);
+    for (i = 0; i < BYTES / PAGE; i++) {
+        g_assert_cmphex(qtest_readl(gpu->qts, le64_to_cpu(entries[i].addr)) &
+                        0xffffff, ==, RED);
+    }
+}
+
 /* Operations that release the mapping of backing. */
 typedef enum UnmapOp {
     DETACH, UNREF, RESET, PURGE, FAILED_ATTACH, UNMAP_OPS
@@ -195,7 +244,7 @@ typedef enum UnmapOp {
 
 static void unmap_dimm(QVirtioGPU *gpu, UnmapOp op)
 {
-    struct virtio_gpu_mem_entry entries[2] = {
+    struct virtio_gpu_mem_entry entries[SCATTERED + 1] = {
         { .addr = cpu_to_le64(DIMM), .length = cpu_to_le32(PAGE) },
         { .addr = cpu_to_le64(1ull << 45), .length = cpu_to_le32(PAGE) },
     };
@@ -218,6 +267,11 @@ static void unmap_dimm(QVirtioGPU *gpu, UnmapOp op)
         g_assert_cmphex(qvirtio_gpu_detach(gpu, DIMM_RESOURCE), ==, OK);
         g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, DIMM_RESOURCE, entries,
                                                    2), ==, BAD_PARAMETER);
+        entries[SCATTERED] = entries[1];
+        scatter_dimm(entries);
+        g_assert_cmphex(qvirtio_gpu_attach_entries(gpu, DIMM_RESOURCE, entries,
+                                                   SCATTERED + 1), ==,
+                        BAD_PARAMETER);
         break;
     default:
         g_assert_not_reached();
@@ -225,11 +279,14 @@ static void unmap_dimm(QVirtioGPU *gpu, UnmapOp op)
 }
 
 static void check_unmap(const Device *dev, const char *args, uint64_t features,
-                        UnmapOp op)
+                        UnmapOp op, bool scattered)
 {
     g_autofree char *path = NULL;
     QVirtioGPU *gpu = start_with_dimm(dev, args, features, &path);
 
+    if (scattered) {
+        attach_scattered(dev, gpu);
+    }
     unmap_dimm(gpu, op);
     g_assert_false(unplug_dimm(gpu, path, true));
     qvirtio_gpu_shutdown(gpu);
@@ -252,7 +309,8 @@ static void test_unmap(const void *data)
     qvirtio_gpu_shutdown(gpu);
 
     for (op = 0; op < UNMAP_OPS; op++) {
-        check_unmap(dev, on, RECLAIM | VIRGL, op);
+        check_unmap(dev, on, RECLAIM | VIRGL, op, false);
+        check_unmap(dev, on, RECLAIM | VIRGL, op, true);
     }
 }
 
@@ -267,9 +325,9 @@ static void test_unmap_off(const void *data)
     UnmapOp op;
 
     for (op = DETACH; op <= RESET; op++) {
-        check_unmap(dev, on, VIRGL, op);
+        check_unmap(dev, on, VIRGL, op, false);
         if (!dev->gl || op != RESET) {
-            check_unmap(dev, dev->args, VIRGL, op);
+            check_unmap(dev, dev->args, VIRGL, op, false);
         }
     }
 }
