@@ -11,6 +11,7 @@ import os
 import sys
 
 import commands
+import contents
 import desktop
 import device
 import guest
@@ -61,6 +62,10 @@ QUESTIONS = {
                  'instructions', 'the renderer alone', ('at most', 1.01)),
     'reading': (streams.overhead, 'What does reading a command stream take?',
                 'instructions', 'the renderer alone', ('at most', 1.015)),
+    'compress': (contents.compress, 'How fast is what programs hold compressed?',
+                 'MiB/s', 'the same bytes in zram', ('at least', 0.7)),
+    'compress-factor': (contents.compress, 'How much smaller does it get?',
+                        'times', 'the same bytes in zram', ('at least', 0.7)),
 }
 
 

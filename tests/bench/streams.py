@@ -8,10 +8,11 @@ import os
 import re
 import subprocess
 
+from contents import recordings
 from result import row
 
 TESTS = 'build/meson/subprojects/virglreclaim/tests/'
-FRAMES = 5
+SCENES = 5
 COMPRESSED = 100
 # What reads streams, with all that it calls.
 READING = ('vr_stream_validate', 'vr_use_restore', 'vr_tracking_read')
@@ -53,10 +54,10 @@ def label(name, compressed):
 def scene(out):
     """Count both states of bench-submit."""
     callgrind(out, 'submit_frames', '--dump-before=submit_frames',
-              [TESTS + 'bench-submit', str(FRAMES)])
+              [TESTS + 'bench-submit', str(SCENES)])
     # Part 1 is what came before, and empty; the last one has no number.
     for compressed, path in ((0, out + '.2'), (COMPRESSED, out)):
-        yield label('scene of 50 draws', compressed), parts(path, FRAMES)
+        yield label('scene of 50 draws', compressed), parts(path, SCENES)
 
 
 def replay(name, recording, out):
@@ -72,13 +73,12 @@ def replay(name, recording, out):
 
 
 def overhead(directory):
-    """Count the recordings DIR/NAME.frames, and the scene."""
+    """Count the recordings and the scene."""
     os.makedirs(directory, exist_ok=True)
     out = os.path.join(directory, 'submit')
     counted = []
-    for file in sorted(os.listdir(directory)):
-        if file.endswith('.frames'):
-            counted += replay(file[:-7], os.path.join(directory, file), out)
+    for name, recording in recordings(directory):
+        counted += replay(name, recording, out)
     counted += scene(out)
     return {'overhead': [row(name, [submit], [renderer])
                          for name, (submit, _, renderer) in counted],
