@@ -809,6 +809,7 @@ bool matrix_run(const char *workload, const char *objects,
     pid_t sampler;
 
     cell.shared = shared;
+    pattern_make_compressible();
     process_protect(1);
     if (shared == MAP_FAILED || !find(&cell, workload, objects) ||
         !init_cell(&cell)) {

@@ -8,14 +8,20 @@
 
 /* Odd, hence invertible modulo 2^64: a page's first word gives its identity. */
 #define SPREAD 0x9e3779b97f4a7c15ull
-/*
- * Added from run to run of equal words; cheap, as the guest runs in an emulator.
- * A page compresses, by a factor of ten about, so that swap in memory holds it.
- */
+/* Added from word to word; cheap, as the guest runs in an emulator. */
 #define STRIDE 0xd1b54a32d192ed03ull
+/* In runs of so many equal words a page compresses, by a factor of ten about. */
 #define RUN    16
 /* Odd, as the first word of no pattern is: the seed's lowest bit is zero. */
 #define POISON 0x5bd1e9955bd1e995ull
+
+/* The words of a run but one, as bits of their index. */
+static size_t repeated;
+
+void pattern_make_compressible(void)
+{
+    repeated = RUN - 1;
+}
 
 static uint64_t first_word(PageId id)
 {
@@ -45,7 +51,7 @@ void pattern_fill(void *page, PageId id)
 
     for (i = 0; i < WORDS; i++) {
         word[i] = value;
-        value += i % RUN == RUN - 1 ? STRIDE : 0;
+        value += (i & repeated) == repeated ? STRIDE : 0;
     }
 }
 
@@ -70,7 +76,7 @@ PageState pattern_check(const void *page, PageId id)
     for (i = 0; i < WORDS; i++) {
         bad |= word[i] ^ value;
         any |= word[i];
-        value += i % RUN == RUN - 1 ? STRIDE : 0;
+        value += (i & repeated) == repeated ? STRIDE : 0;
     }
     return !bad ? PAGE_GOOD : !any ? PAGE_ZERO : PAGE_CORRUPT;
 }

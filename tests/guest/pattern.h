@@ -25,6 +25,12 @@ typedef enum PageState {
     PAGE_CORRUPT,       /* anything else */
 } PageState;
 
+/*
+ * From now on, and in children that are forked, all pages compress, so that swap in
+ * memory holds them. A device would compress them as well, when they are idle.
+ */
+void pattern_make_compressible(void);
+
 void pattern_fill(void *page, PageId id);
 
 /* Fill the page with a value that is the pattern of no page. */
