@@ -34,6 +34,8 @@
 #define LITTLE_MIB   80
 /* What the hog leaves of their memory there; elsewhere half of it. */
 #define BOUNCED_ROOM_MIB 24
+/* And where objects that cannot be purged come and go: a third is gone. */
+#define CHURNED_ROOM_MIB 4
 /* An idle client has so much more than there is memory. */
 #define BEYOND_MIB   32
 
@@ -628,6 +630,9 @@ static size_t room_mib(const Cell *cell)
 {
     if (!cell->is_bounced) {
         return cell->bo_mib / 2;
+    }
+    if (cell->workload->churns) {
+        return CHURNED_ROOM_MIB;
     }
     /* With swap, others can give some. */
     return cell->bo_mib == BOUNCED_MIB && meminfo_of("SwapTotal") > 0 ?
