@@ -15,6 +15,7 @@
 #include "virtio-gpu-reclaim-cmd-3d.h"
 #include "virtio-gpu-reclaim-request.h"
 #include "virtio-gpu-reclaim-residency.h"
+#include "virtio-gpu-reclaim-trim.h"
 #include "virtio-gpu-reclaim-validate.h"
 
 /* Room that is made for objects at a time, so that it is made seldom. */
@@ -115,6 +116,8 @@ static void virtio_gpu_reclaim_cmd_ctx_destroy(
     virtio_gpu_reclaim_ctx_result(cmd, g->reclaim->backend->ctx_destroy(
         g, cmd->cmd_hdr.ctx_id));
     virtio_gpu_reclaim_count_objects(g);
+    virtio_gpu_trim_schedule(g->reclaim->trim, VIRTIO_GPU_TRIM_CONTEXT_BYTES,
+                             1);
 }
 
 static void virtio_gpu_reclaim_cmd_ctx_resource(

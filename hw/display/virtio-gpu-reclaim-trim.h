@@ -13,6 +13,9 @@
  */
 #define VIRTIO_GPU_TRIM_UNREF_BYTES (4 * MiB)
 
+/* What a GL driver frees with a context that has not drawn: of llvmpipe. */
+#define VIRTIO_GPU_TRIM_CONTEXT_BYTES (2 * MiB)
+
 typedef struct VirtIOGPUTrim VirtIOGPUTrim;
 
 /**

@@ -236,10 +236,34 @@ static void test_create_leak(const void *data)
     qvirtio_gpu_shutdown(gpu);
 }
 
+/* What a GL driver has for contexts is back when they end. */
+static void test_contexts(const void *data)
+{
+    const Device *dev = data;
+    QVirtioGPU *gpu = start(dev);
+    uint64_t before, with;
+    uint32_t ctx;
+
+    before = rss_anon(gpu);
+    for (ctx = 1; ctx <= 8; ctx++) {
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_CREATE, ctx, 0),
+                        ==, OK);
+    }
+    with = rss_anon(gpu);
+    g_assert_cmpuint(with, >, before + 8 * MiB);
+    for (ctx = 1; ctx <= 8; ctx++) {
+        g_assert_cmphex(qvirtio_gpu_ctx(gpu, VIRTIO_GPU_CMD_CTX_DESTROY, ctx,
+                                        0), ==, OK);
+    }
+    check_rss_falls(gpu, with, (with - before) / 2);
+    qvirtio_gpu_shutdown(gpu);
+}
+
 static const Case cases[] = {
     { "purge", test_purge, ON_PCI },
     { "trims", test_trims, ON_PCI },
     { "unref", test_unref, ON_PCI },
+    { "contexts", test_contexts, ON_GL_PCI },
     { "deferred", test_deferred, ON_GL_PCI },
     { "attach-leak", test_attach_leak, ON_PCI },
     { "create-leak", test_create_leak, ON_PCI },
