@@ -301,7 +301,7 @@ static void test_dontneed_is_available(void)
     for (i = 0; i < count; i++) {
         dontneed(&tbo[i]);
     }
-    press_until_changed("purges", 80);
+    press_locked("purges", 45);
     purged = stat_of("purges") - purges;
     for (i = 0; i < count; i++) {
         bool retained = willneed(&tbo[i]);

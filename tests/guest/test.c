@@ -35,13 +35,8 @@
 #define ALIVE_SECONDS   30
 
 /* Memory that limit_memory() leaves, and how much of it is in use; bytes. */
-#define LIMITED_MEMORY  (16 * MIB)
+#define LIMITED_MEMORY  (24 * MIB)
 #define LIMITED_IN_USE  (8 * MIB)
-
-/* Memory hogs in turn, each larger by some percent of the memory. */
-#define PRESS_ROUNDS    20
-#define PRESS_STEP      15
-#define PRESS_MOST      150
 
 /* Attempts to swap what is charged to a memory cgroup. */
 #define SWAP_ROUNDS     20
@@ -443,18 +438,12 @@ void check_memory_hog(unsigned percent)
     CHECK_INT(memory_hog_run(count_for(percent, MIB), 0), ==, 0);
 }
 
-void press_until_changed(const char *name, unsigned percent)
+void press_locked(const char *name, unsigned percent)
 {
     long long before = stat_of(name);
-    unsigned round;
 
-    for (round = 0; stat_of(name) == before; round++) {
-        CHECK_INT(round, <, PRESS_ROUNDS);
-        check_memory_hog(percent);
-        if (percent < PRESS_MOST) {
-            percent += PRESS_STEP;
-        }
-    }
+    CHECK_INT(memory_hog_run_locked(count_for(percent, MIB), 0), ==, 0);
+    CHECK_INT(stat_of(name), >, before);
 }
 
 bool is_blocked(int pid, int number)

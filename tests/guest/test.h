@@ -217,11 +217,11 @@ unsigned count_for(unsigned percent, size_t bytes);
 void check_memory_hog(unsigned percent);
 
 /*
- * Run memory hogs of @percent of the memory, and larger ones, until a value of
- * the driver's statistics has changed: at first, their own pages may be swapped
- * instead of buffers.
+ * A memory hog that locks @percent of the memory survives, and increases a value
+ * of the driver's statistics. (Of one that does not lock it the kernel may swap
+ * the pages, instead of buffers.)
  */
-void press_until_changed(const char *name, unsigned percent);
+void press_locked(const char *name, unsigned percent);
 
 /* Whether a task sleeps in the system call @number, or in a page fault. */
 #define IN_PAGE_FAULT (-1)
