@@ -18,6 +18,8 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
 sys.path.insert(0, os.path.join(TOP, 'scripts/steps'))
 import plot  # noqa: E402
 
+# Letters below a picture.
+ROOM = 110
 OURS, REFERENCE = '#2a9d3c', '#888888'
 HEAD = '''# Benchmarks
 
@@ -104,6 +106,11 @@ def scale_y(result):
     return 'set logscale y' if max(values) > 50 * smallest else 'set yrange [0:*]'
 
 
+def is_crowded(result):
+    """Return whether labels of bars have no room beside each other."""
+    return sum(len(row['label']) + 2 for row in result['rows']) > ROOM
+
+
 def bars(result, path):
     """Return the plot of rows without x: bars with their spread."""
     with open(path, 'w', encoding='utf-8') as out:
@@ -117,12 +124,13 @@ set style histogram errorbars gap 1 lw 1
 set style fill solid 0.85 border lc rgb "#444444"
 set boxwidth 0.9
 set key top center outside horizontal
+set xtics %s noenhanced
 set ylabel "%s"
 %s
 plot "%s" using 2:3:4:xtic(1) lc rgb "%s" title "%s", \\
      "" using 5:6:7 lc rgb "%s" title "ours"
-''' % (result['unit'], scale_y(result), path, REFERENCE,
-       result['reference'], OURS)
+''' % ('rotate by 35 right' if is_crowded(result) else '', result['unit'],
+       scale_y(result), path, REFERENCE, result['reference'], OURS)
 
 
 def curves(result, path):
@@ -157,7 +165,8 @@ def draw(result, directory):
     """Draw the picture of @result."""
     data = os.path.join(directory, result['name'] + '.data')
     has_x = 'x' in result['rows'][0]
-    tall = has_x and len({row['label'] for row in result['rows']}) > 3
+    tall = len({row['label'] for row in result['rows']}) > 3 if has_x else \
+        is_crowded(result)
     script = (curves if has_x else bars)(result, os.path.abspath(data))
     plot.gnuplot(script, os.path.join(directory, 'images'),
                  'bench-%s.png' % result['name'], '960,%d' % (640 if tall else 400))

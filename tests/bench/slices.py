@@ -16,7 +16,7 @@ def slices(_):
         command, _, beside = what.partition(':')
         name = command if command in result else 'stall'
         label = beside if command in result else what
-        result[name].append(row(label.replace('-', ' ').replace(':', ', '),
+        result[name].append(row(label.replace('_', ' ').replace(':', ', '),
                                 [count['ours']],
                                 [count['stock']] if 'stock' in count else []))
     return result

@@ -295,8 +295,8 @@ enum { FEW, MANY, CHOSEN, STATES };
 
 static bool measure_create(bool stock, Cost cost[STATES])
 {
-    const char *few = "10-textures", *chosen = "ids-a-multiple-of-2^20";
-    const char *many = "10,000-textures-and-64-sub-contexts";
+    const char *few = "10_textures", *chosen = "ids_a_multiple_of_2^20";
+    const char *many = "10,000_textures_and_64_sub-contexts";
     uint32_t id;
     Counted c;
 
@@ -373,7 +373,7 @@ static uint64_t count_purge(Counted *c, const char *what, uint32_t first,
     put_purge(c, first, n);
     run(c);
     cost = end(c);
-    return report(c, cost, "purge-of-%s", what);
+    return report(c, cost, "purge_of_%s", what);
 }
 
 /*
@@ -473,7 +473,7 @@ static void count_unrelated(Counted *c, const char *deferred,
     }
     run(c);
     cost[DESTROY] = end(c);
-    report(c, cost[DESTROY] / CONTEXTS, "end-of-another-context:%s", deferred);
+    report(c, cost[DESTROY] / CONTEXTS, "end_of_another_context:%s", deferred);
 }
 
 static uint64_t count_destroy(Counted *c, uint32_t ctx)
@@ -484,7 +484,7 @@ static uint64_t count_destroy(Counted *c, uint32_t ctx)
     put_ctx(c, VIRTIO_GPU_CMD_CTX_DESTROY, ctx, 0);
     run(c);
     cost = end(c);
-    return report(c, cost, "end-of-a-context-that-refers-to-2,000-deferred");
+    return report(c, cost, "end_of_a_context_that_refers_to_2,000_deferred");
 }
 
 typedef struct Deferred {
@@ -506,11 +506,11 @@ static bool measure_deferred(bool stock, Deferred *d)
     make_with_surfaces(&c, 2, 1, 1);
     put_unrefs(&c, 1, 1);
     /* What a process does once. */
-    count_unrelated(&c, "1-deferred", d->none);
-    count_unrelated(&c, "1-deferred", d->none);
+    count_unrelated(&c, "1_deferred", d->none);
+    count_unrelated(&c, "1_deferred", d->none);
     make_with_surfaces(&c, 2, 2, N - 1);
     put_unrefs(&c, 2, N - 1);
-    count_unrelated(&c, "2,000-deferred", d->many);
+    count_unrelated(&c, "2,000_deferred", d->many);
     d->all = count_destroy(&c, 2);
     stop_counted(&c);
     return true;
@@ -587,7 +587,7 @@ static uint64_t count_compress(Counted *c, uint32_t id, uint32_t layers)
     begin(c);
     wait_compressed(c, id);
     cost = end(c);
-    return report(c, cost, "compression-of-%u-MiB", layers);
+    return report(c, cost, "compression_of_%u_MiB", layers);
 }
 
 /* However large: a slice reads a tile. */
@@ -623,7 +623,7 @@ static uint64_t count_restore(Counted *c, uint32_t first, uint32_t n)
     put_stream(c, 1, words, 6 * n);
     run(c);
     cost = end(c);
-    return report(c, cost, "stream-that-uses-%u-MiB-compressed", 4 * n);
+    return report(c, cost, "stream_that_uses_%u_MiB_compressed", 4 * n);
 }
 
 /* 64 MiB that one stream uses: a slice writes a tile. */
@@ -677,7 +677,7 @@ static uint64_t count_surfaces(Counted *c, bool create, uint32_t id,
     put_stream(c, 1, words, w - words);
     run(c);
     cost = end(c);
-    return report(c, cost, "stream-that-%s-%u-surfaces",
+    return report(c, cost, "stream_that_%s_%u_surfaces",
                   create ? "creates" : "destroys", n);
 }
 
@@ -693,7 +693,7 @@ static uint64_t count_large(Counted *c, uint32_t id)
     put(c, &cmd, sizeof(cmd));
     run(c);
     cost = end(c);
-    return report(c, cost, "create-of-16-MiB");
+    return report(c, cost, "create_of_16_MiB");
 }
 
 typedef struct Large {
@@ -718,11 +718,11 @@ static bool measure_large(bool stock, Large *l)
     l->end = count_surfaces(&c, false, ID, FIRST, N);
     l->make = count_surfaces(&c, true, ID, FIRST, N);
     if (!stock) {
-        l->purge = count_purge(&c, "what-has-1,000-surfaces", ID, 1);
+        l->purge = count_purge(&c, "what_has_1,000_surfaces", ID, 1);
         begin(&c);
         put_attach(&c, ID);
         run(&c);
-        l->restore = report(&c, end(&c), "attach-to-what-has-1,000-surfaces");
+        l->restore = report(&c, end(&c), "attach_to_what_has_1,000_surfaces");
     }
     l->create = count_large(&c, ID + 1);
     stop_counted(&c);
