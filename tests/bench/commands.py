@@ -13,7 +13,6 @@ from callgrind import total
 from result import row
 
 COMMANDS = ('create', 'unref', 'attach', 'detach', 'transfer', 'flush')
-PAGES = ('attach-pages', 'detach-pages')
 
 
 def count(directory, modules, properties):
@@ -34,7 +33,7 @@ def count(directory, modules, properties):
         taken = total('%s/count.%d' % (directory, number))
         if command == 'mark':
             marks[live] = taken
-        elif command in COMMANDS or command in PAGES:
+        elif command != '-':
             result[int(live), command] = (taken - marks[live]) / int(sent)
     return result
 

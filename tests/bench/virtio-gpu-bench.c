@@ -68,6 +68,13 @@ static void mark(const char *label, unsigned live, unsigned sent)
     printf("%u\t%s\t%u\n", live, label, sent);
 }
 
+/* An empty phase measures the overhead of the mark itself. */
+static void mark_start(unsigned live)
+{
+    mark("-", live, 0);
+    mark("mark", live, 1);
+}
+
 static void create_sized(uint32_t id, uint32_t side)
 {
     struct virtio_gpu_resource_create_2d cmd = {
@@ -171,8 +178,7 @@ static void measure_pages(uint32_t id, uint32_t n)
         entries[i].addr = cpu_to_le64(FUZZ_BACKING + (uint64_t)page * PAGE);
         entries[i].length = cpu_to_le32(PAGE);
     }
-    mark("-", n, 0);
-    mark("mark", n, 1);
+    mark_start(n);
     put(cmd, len);
     mark("attach-pages", n, n);
     detach(id);
@@ -200,9 +206,7 @@ int main(int argc, char **argv)
         while (live < numbers[i]) {
             create(++live);
         }
-        mark("-", live, 0);
-        /* An empty phase measures the overhead of the mark itself. */
-        mark("mark", live, 1);
+        mark_start(live);
         measure("attach", live, 1, live, attach);
         measure("transfer", live, 1, live, transfer);
         measure("flush", live, 1, live, flush);

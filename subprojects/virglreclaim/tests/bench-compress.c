@@ -16,7 +16,6 @@
 
 #include "instance.h"
 #include "readback.h"
-#include "renderer.h"
 #include "replay.h"
 #include "storage.h"
 
