@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Usage: tools/check-layers.py [DIR]
 
-Check that the files of the device model in DIR (default: hw/display) depend on
+Check that the files of the device model in DIR (default: hw/display/virtio-gpu-reclaim) depend on
 each other in one direction: neither what they include nor what they call may
 form a circle. A file is a .c with the .h of the same name; it depends on
 another one if it includes the other's header, or names a function or variable
@@ -85,7 +85,7 @@ def main():
     if len(sys.argv) > 2:
         sys.exit(__doc__)
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-    where = sys.argv[1] if len(sys.argv) == 2 else 'hw/display'
+    where = sys.argv[1] if len(sys.argv) == 2 else 'hw/display/virtio-gpu-reclaim'
     texts, problems = {}, check_kernel()
     for path in glob.glob(os.path.join(where, FILES)):
         with open(path, encoding='utf-8') as f:

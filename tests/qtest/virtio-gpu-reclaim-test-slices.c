@@ -11,7 +11,7 @@
 #include "qemu/osdep.h"
 #include "virtio-gpu-reclaim-test.h"
 
-/* As in hw/display/virtio-gpu-reclaim-suspend.h. */
+/* As in hw/display/virtio-gpu-reclaim/virtio-gpu-reclaim-suspend.h. */
 #define MAX_STEPS 8
 
 #define N QVIRTIO_GPU_MAX_PURGE

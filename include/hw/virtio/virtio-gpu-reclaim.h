@@ -26,9 +26,6 @@ struct virtio_gpu_simple_resource;
 /* Room for the fixed part of any request, in bytes. */
 #define VIRTIO_GPU_RECLAIM_REQUEST_MAX 128
 
-#define virtio_gpu_reclaim_enabled(_cfg) \
-    (_cfg.flags & (1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED))
-
 /* Properties; sizes in bytes. */
 typedef struct VirtIOGPUReclaimConf {
     bool compress_evicted;      /* what the guest evicts, soon after */
@@ -141,10 +138,16 @@ virtio_gpu_reclaim_find_resource(VirtIOGPU *g, uint32_t resource_id);
 bool virtio_gpu_reclaim_prepare_cursor(VirtIOGPU *g, uint32_t resource_id);
 
 /**
+ * virtio_gpu_reclaim_features: Feature bits that are offered for reclaim.
+ * @b: the device
+ */
+uint64_t virtio_gpu_reclaim_features(const VirtIOGPUBase *b);
+
+/**
  * virtio_gpu_reclaim_config_size: Size of the configuration space in bytes.
  * @b: the device
  */
-size_t virtio_gpu_reclaim_config_size(VirtIOGPUBase *b);
+size_t virtio_gpu_reclaim_config_size(const VirtIOGPUBase *b);
 
 /**
  * virtio_gpu_reclaim_get_config: Fill in what the feature adds to it.

@@ -17,7 +17,7 @@
 #include "virtio-gpu-ledger.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-request.h"
-#include "hw/display/trace-virtio_gpu_reclaim.h"
+#include "hw/display/virtio-gpu-reclaim/trace-virtio_gpu_reclaim.h"
 
 /*
  * Most bytes that may follow the fixed part: the memory entries of 64 GiB in

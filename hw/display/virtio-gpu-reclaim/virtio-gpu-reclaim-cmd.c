@@ -15,7 +15,7 @@
 #include "qemu/iov.h"
 #include "qemu/units.h"
 #include "qapi/error.h"
-#include "trace.h"
+#include "trace/trace-hw_display.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-cmd.h"
@@ -25,7 +25,7 @@
 #include "virtio-gpu-reclaim-suspend.h"
 #include "virtio-gpu-reclaim-trim.h"
 #include "virtio-gpu-reclaim-validate.h"
-#include "hw/display/trace-virtio_gpu_reclaim.h"
+#include "hw/display/virtio-gpu-reclaim/trace-virtio_gpu_reclaim.h"
 
 /* Create. */
 

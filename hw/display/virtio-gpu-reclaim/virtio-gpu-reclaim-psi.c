@@ -12,7 +12,7 @@
 #include "qapi/error.h"
 #include "virtio-gpu-pressure.h"
 #include "virtio-gpu-reclaim-psi.h"
-#include "hw/display/trace-virtio_gpu_reclaim.h"
+#include "hw/display/virtio-gpu-reclaim/trace-virtio_gpu_reclaim.h"
 
 #define SYSTEM_FILE "/proc/pressure/memory"
 

@@ -11,7 +11,7 @@
 #include "qemu/osdep.h"
 #include "qemu/timer.h"
 #include "virtio-gpu-reclaim-trim.h"
-#include "hw/display/trace-virtio_gpu_reclaim.h"
+#include "hw/display/virtio-gpu-reclaim/trace-virtio_gpu_reclaim.h"
 
 /*
  * A burst has ended when nothing was freed for so long. With the trim itself

@@ -9,7 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/units.h"
-#include "trace.h"
+#include "trace/trace-hw_display.h"
 #include "hw/virtio/virtio-gpu-bswap.h"
 #include "virtio-gpu-reclaim-backend.h"
 #include "virtio-gpu-reclaim-cmd-3d.h"

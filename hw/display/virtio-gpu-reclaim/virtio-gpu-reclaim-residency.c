@@ -12,7 +12,7 @@
 #include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-suspend.h"
 #include "virtio-gpu-reclaim-trim.h"
-#include "hw/display/trace-virtio_gpu_reclaim.h"
+#include "hw/display/virtio-gpu-reclaim/trace-virtio_gpu_reclaim.h"
 
 /*
  * How much a command may wait for others to be compressed, besides twice what

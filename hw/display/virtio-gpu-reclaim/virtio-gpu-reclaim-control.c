@@ -26,7 +26,7 @@
 #include "virtio-gpu-reclaim-psi.h"
 #include "virtio-gpu-reclaim-residency.h"
 #include "virtio-gpu-reclaim-suspend.h"
-#include "hw/display/trace-virtio_gpu_reclaim.h"
+#include "hw/display/virtio-gpu-reclaim/trace-virtio_gpu_reclaim.h"
 
 /* As often as the numbers are looked at while something is wanted. */
 #define TICK_MS 1000

@@ -38,7 +38,7 @@
 #include "virtio-gpu-reclaim-trim.h"
 #include "virtio-gpu-reclaim-validate.h"
 #include "virtio-gpu-reclaim-vmstate.h"
-#include "hw/display/trace-virtio_gpu_reclaim.h"
+#include "hw/display/virtio-gpu-reclaim/trace-virtio_gpu_reclaim.h"
 
 /* Events of the backend go to the ledger as they happen. */
 
@@ -218,16 +218,26 @@ bool virtio_gpu_reclaim_prepare_cursor(VirtIOGPU *g, uint32_t resource_id)
 
 /* Configuration. */
 
-size_t virtio_gpu_reclaim_config_size(VirtIOGPUBase *b)
+static bool virtio_gpu_reclaim_is_enabled(const VirtIOGPUBase *b)
 {
-    return virtio_gpu_reclaim_enabled(b->conf) ?
+    return b->conf.flags & (1 << VIRTIO_GPU_FLAG_RECLAIM_ENABLED);
+}
+
+uint64_t virtio_gpu_reclaim_features(const VirtIOGPUBase *b)
+{
+    return virtio_gpu_reclaim_is_enabled(b) ? 1 << VIRTIO_GPU_F_RECLAIM : 0;
+}
+
+size_t virtio_gpu_reclaim_config_size(const VirtIOGPUBase *b)
+{
+    return virtio_gpu_reclaim_is_enabled(b) ?
            VIRTIO_GPU_CONFIG_MAX_PURGE + sizeof(uint32_t) :
            sizeof(struct virtio_gpu_config);
 }
 
 void virtio_gpu_reclaim_get_config(VirtIOGPUBase *b, uint8_t *config)
 {
-    if (virtio_gpu_reclaim_enabled(b->conf)) {
+    if (virtio_gpu_reclaim_is_enabled(b)) {
         memset(config + sizeof(struct virtio_gpu_config), 0,
                VIRTIO_GPU_CONFIG_MAX_PURGE - sizeof(struct virtio_gpu_config));
         stl_le_p(config + VIRTIO_GPU_CONFIG_MAX_PURGE,
@@ -251,7 +261,7 @@ bool virtio_gpu_reclaim_check_conf(VirtIOGPU *g, Error **errp)
     };
     int i;
 
-    if (virtio_gpu_reclaim_enabled(g->parent_obj.conf)) {
+    if (virtio_gpu_reclaim_is_enabled(&g->parent_obj)) {
         return virtio_gpu_reclaim_control_check(conf, errp) &&
                virtio_gpu_reclaim_file_open(conf, errp);
     }
@@ -277,7 +287,7 @@ void virtio_gpu_reclaim_realize(VirtIOGPU *g)
 {
     VirtIOGPUReclaim *r;
 
-    if (!virtio_gpu_reclaim_enabled(g->parent_obj.conf) || g->reclaim) {
+    if (!virtio_gpu_reclaim_is_enabled(&g->parent_obj) || g->reclaim) {
         return;
     }
     r = g_new0(VirtIOGPUReclaim, 1);
