@@ -192,11 +192,8 @@ static void test_mesa_reuse(VmRun *run)
     .ram_mib = VM_SESSION_RAM_MIB, .zram_mib = VM_SESSION_ZRAM_MIB, \
     .kernel_options = VM_SESSION_KERNEL_OPTIONS
 
-/*
- * What has to come back of what idle clients hold. The guest's kernel takes
- * what the program needs, and from others as well: about 0.6 was seen.
- */
-#define GUEST_SHARE 0.4
+/* What has to come back of what idle clients hold. */
+#define GUEST_SHARE 0.9
 #define HOST_SHARE  0.8
 
 static const VmHostResult *run_session(VmRun *run)

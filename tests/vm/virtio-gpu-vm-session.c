@@ -24,9 +24,15 @@
 /* How long each state lasts, at least. */
 #define STAGE_MS    3000
 
+/* Our driver evicts what was not used for so long. */
+#define IDLE_MS     1000
+
 #define WINDOW \
     "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland -s 200x150 " \
     "-b texture:duration=600 >/dev/null 2>&1 & echo $! >/run/window%u.pid"
+
+static const char idle_parameter[] =
+    "/sys/module/drm_gem_shmem_reclaim/parameters/idle_ms";
 
 /* The clients with objects; the first is active. */
 static const struct {
@@ -76,6 +82,8 @@ static void start_clients(VmRun *run, VmHostResult *host)
     size_t i;
 
     vm_desktop_start_weston(run);
+    g_free(vm_desktop_shell(run, "[ ! -w %s ] || echo %u >%s", idle_parameter,
+                            IDLE_MS, idle_parameter));
     start_client(run, 0);
     /* What it has uploaded with is in Mesa's cache until it goes on. */
     vm_run_for(run, STAGE_MS);

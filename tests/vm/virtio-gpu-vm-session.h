@@ -18,10 +18,11 @@
 
 /*
  * In the guest @run, of vm_run_start_desktop(): weston, two windows that
- * glmark2 draws in, clients with textures and with buffers. Half of them stop;
- * then a program needs more memory than is available, and the device's target
- * becomes what the others use (a stock device has none). What came back of the
- * idle clients' memory is measured, and the idle clients go on.
+ * glmark2 draws in, clients with textures and with buffers. Half of them stop,
+ * and our driver's idle timer is on; then a program needs more memory than is
+ * available, and the device's target becomes what the others use (a stock
+ * device has none). What came back of the idle clients' memory is measured, and
+ * the idle clients go on.
  *
  * What was found is the member host of the result, and its events. Returns
  * false if something failed, which is the problem of the result.
