@@ -521,7 +521,8 @@ static int failures_left(void)
  * the queue, a command is queued later. Each has 512 pages. They must not be
  * contiguous, so the kernel's first attempt to allocate them fails as well. The
  * rings of some devices have room for those of one command, and a device that is
- * stalled keeps them.
+ * stalled keeps them. It would not answer the eviction of an object either, which
+ * a submission waits for: that one is kept busy.
  */
 static void test_submit_large(void)
 {
@@ -531,6 +532,7 @@ static void test_submit_large(void)
 
     make(&tbo, BYTES);
     stall();
+    CHECK_INT(bo_upload(env.gpu, &tbo.bo), ==, 0);
     fail_large(LARGE_FAILURES);
     for (i = 0; i < COMMANDS && failures_left() > 0; i++) {
         CHECK_INT(submit_many_nothing(env.gpu, &tbo, WORDS), ==, 0);
