@@ -122,23 +122,26 @@ void panfrost_reclaim_fini(struct drm_device *dev)
 
 /**
  * panfrost_reclaim_add - make a new buffer shrinkable if it can be
- * @bo: the buffer, which has no handle yet
+ * @bo: the buffer, which has no handle yet; freed on an error
  *
- * Returns: 0, or -ENOMEM if memory is unlikely to suffice at first use.
+ * Returns: the buffer, or -ENOMEM if memory is unlikely to suffice at first use.
  */
-int panfrost_reclaim_add(struct panfrost_gem_object *bo)
+struct panfrost_gem_object *
+panfrost_reclaim_add(struct panfrost_gem_object *bo)
 {
 	struct panfrost_device *pfdev = to_panfrost_device(bo->base.base.dev);
 	struct drm_gem_shmem_reclaim *reclaim = &pfdev->reclaim->base;
 
 	if (bo->is_heap)
-		return 0;
-	if (!drm_gem_shmem_reclaim_may_add(reclaim, bo->base.base.size))
-		return -ENOMEM;
+		return bo;
+	if (!drm_gem_shmem_reclaim_may_add(reclaim, bo->base.base.size)) {
+		drm_gem_object_put(&bo->base.base);
+		return ERR_PTR(-ENOMEM);
+	}
 	/* Attachments and vmaps do not last. */
 	bo->reclaim.rarely_pinned = true;
 	drm_gem_shmem_reclaim_add(reclaim, &bo->reclaim, &bo->base);
-	return 0;
+	return bo;
 }
 
 /**

@@ -17,7 +17,8 @@ struct vm_area_struct;
 int panfrost_reclaim_init(struct drm_device *dev);
 void panfrost_reclaim_fini(struct drm_device *dev);
 
-int panfrost_reclaim_add(struct panfrost_gem_object *bo);
+struct panfrost_gem_object *
+panfrost_reclaim_add(struct panfrost_gem_object *bo);
 void panfrost_reclaim_remove(struct panfrost_gem_object *bo);
 bool panfrost_reclaim_is_shrinkable(struct panfrost_gem_object *bo);
 bool panfrost_reclaim_is_dontneed(struct panfrost_gem_object *bo);
