@@ -22,7 +22,7 @@ TITLES = {
     'cache': '128 MiB of buffers nobody needs, then a program needs 100 MiB',
     'idle': 'a client fills and uses buffers in turns, with 2 GiB of swap',
     'desktop': 'half of the clients stop, then guest and host need memory',
-    'host': 'a stock guest: one of two clients is idle, the host has a target, and none',
+    'host': 'stock guest, one of two clients is idle: a target, and none',
     'soak': 'all operations on buffers at once',
     'limit': 'three VMs in a memory cgroup that is too small',
 }
@@ -183,12 +183,15 @@ def scales(runs):
     return result
 
 
+# Pixels above, below and between the rows of panels, and of the legend below.
+TOP, BOTTOM, BETWEEN, LEGEND_TOP = 84, 124, 116, 62
+
 # Below the panels, in a plot of nothing.
 LEGEND = '''
 set lmargin screen 0.06
 set rmargin screen 0.985
 set bmargin screen 0.0
-set tmargin screen 0.08
+set tmargin screen %f
 unset title
 unset xlabel
 unset ylabel
@@ -206,7 +209,8 @@ plot 2 with lines lw 3 lc rgb "%s" title "memory available in the guest", \\
      2 with filledcurves y1=2 lc rgb "%s" title "buffers evicted", \\
      2 with filledcurves y1=2 lc rgb "%s" title "buffers purged"
 unset multiplot
-''' % (GUEST_AVAILABLE, GUEST_BUFFERS, QEMU, SWAP, ATTACHED, EVICTED, PURGED)
+'''
+COLOURS = (GUEST_AVAILABLE, GUEST_BUFFERS, QEMU, SWAP, ATTACHED, EVICTED, PURGED)
 
 
 def timeline(runs, title, out):
@@ -214,6 +218,7 @@ def timeline(runs, title, out):
     groups = panels(runs)
     columns = min(len(groups), 2)
     rows = (len(groups) + columns - 1) // columns
+    height = 500 * rows if rows > 1 else 700
     scale = scales(runs)
     with tempfile.TemporaryDirectory() as data:
         script = '''
@@ -222,17 +227,18 @@ set style textbox opaque fillcolor rgb "#ffffff" noborder margins 0.5, 0.3
 set key off
 set xlabel "seconds"
 set ylabel "MiB"
-set multiplot layout %d,%d margins 0.06, 0.985, 0.16, 0.88 spacing 0.07, 0.13 \\
+set multiplot layout %d,%d margins 0.06, 0.985, %f, %f spacing 0.07, %f \\
     title "{/:Bold %s}" font "DejaVu Sans,17"
-''' % (rows, columns, title)
+''' % (rows, columns, BOTTOM / height, 1 - TOP / height, BETWEEN / height, title)
         for group in groups:
             script += (group_panel(group, data) if group[0]['group'] else
                        panel(group[0], scale, data))
-        script += 'unset multiplot\n' if all(g[0]['group'] for g in groups) else LEGEND
+        script += ('unset multiplot\n' if all(g[0]['group'] for g in groups) else
+                   LEGEND % ((LEGEND_TOP / height,) + COLOURS))
         for terminal, suffix in (('pngcairo', '.png'), ('svg', '.svg')):
             gnuplot(script, os.path.dirname(os.path.abspath(out)),
                     os.path.basename(out) + suffix,
-                    '1600,%d' % (500 * rows if rows > 1 else 700), terminal)
+                    '1600,%d' % height, terminal)
 
 
 def main():
