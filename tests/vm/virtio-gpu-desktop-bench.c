@@ -20,6 +20,9 @@
 #define SCENE_SECONDS 3
 #define IDLE_MS 8000
 
+/* Until what was drawn last has been evicted by the guest, and compressed. */
+#define SETTLE_MS 15000
+
 #define DESKTOP .scenario = VM_SCENARIO_DESKTOP, .cpus = 2, .ram_mib = 1024, \
                 .zram_mib = 512
 
@@ -72,20 +75,35 @@ static void measure_idle(VmRun *run, unsigned stack)
     print_time(stack, "idle", vm_run_cpu_seconds(run) - before);
 }
 
-static void measure(VmRun **runs)
+static void settle(VmRun *run, unsigned stack)
+{
+    vm_run_for(run, SETTLE_MS);
+}
+
+/* Do @work in each guest in turns, the other one being paused. */
+static void take_turns(VmRun **runs, unsigned rounds,
+                       void (*work)(VmRun *run, unsigned stack))
 {
     unsigned i, turn;
 
-    for (i = 0; i < ROUNDS; i++) {
+    for (i = 0; i < rounds; i++) {
         for (turn = 0; turn < STACKS; turn++) {
             unsigned stack = (i + turn) % STACKS;
 
             resume_guest(runs[stack]);
-            measure_frames(runs[stack], stack);
-            measure_idle(runs[stack], stack);
+            work(runs[stack], stack);
             pause_guest(runs[stack]);
         }
     }
+}
+
+static void measure(VmRun **runs)
+{
+    unsigned i;
+
+    take_turns(runs, ROUNDS, measure_frames);
+    take_turns(runs, 1, settle);
+    take_turns(runs, ROUNDS, measure_idle);
     for (i = 0; i < STACKS; i++) {
         resume_guest(runs[i]);
     }
