@@ -29,11 +29,12 @@
 /* Objects of all clients; less where each has a copy in bounce buffers. */
 #define ALL_MIB      96
 #define BOUNCED_MIB  40
+/* What the hog leaves of their memory there; elsewhere half of it. */
+#define BOUNCED_ROOM_MIB 12
 /* With so little memory that a third of it is reserved for these. */
 #define BOUNCED_LITTLE_MIB 32
+#define BOUNCED_LITTLE_ROOM_MIB 24
 #define LITTLE_MIB   80
-/* What the hog leaves of their memory there; elsewhere half of it. */
-#define BOUNCED_ROOM_MIB 24
 /* And where objects that cannot be purged come and go: a third is gone. */
 #define CHURNED_ROOM_MIB 4
 /* An idle client has so much more than there is memory. */
@@ -637,9 +638,8 @@ static size_t room_mib(const Cell *cell)
     if (cell->workload->churns) {
         return CHURNED_ROOM_MIB;
     }
-    /* With swap, others can give some. */
-    return cell->bo_mib == BOUNCED_MIB && meminfo_of("SwapTotal") > 0 ?
-           BOUNCED_ROOM_MIB / 2 : BOUNCED_ROOM_MIB;
+    return cell->bo_mib == BOUNCED_MIB ? BOUNCED_ROOM_MIB
+                                       : BOUNCED_LITTLE_ROOM_MIB;
 }
 
 static void press(const Cell *cell)
