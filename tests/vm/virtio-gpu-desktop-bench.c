@@ -20,6 +20,9 @@
 #define SCENE_SECONDS 3
 #define IDLE_MS 8000
 
+/* Our driver evicts what was not used for so long. */
+#define DRIVER_IDLE_MS 2000
+
 /* Until what was drawn last has been evicted by the guest, and compressed. */
 #define SETTLE_MS 15000
 
@@ -116,10 +119,7 @@ static VmRun *start(const VmConfig *config)
     VmRun *run = vm_run_start_desktop(config, vm_program_progress);
 
     vm_desktop_start_weston(run);
-    if (config->our_driver) {
-        g_free(vm_desktop_shell(run, "echo 2000 >/sys/module/"
-                                "drm_gem_shmem_reclaim/parameters/idle_ms"));
-    }
+    vm_desktop_set_idle_ms(run, DRIVER_IDLE_MS);
     if (!vm_run_result(run)->problem) {
         pause_guest(run);
     }

@@ -76,10 +76,10 @@ static void run_windows(VmRun *run, unsigned seconds)
 
 static void set_parameters(VmRun *run, bool on_demand, unsigned idle_ms)
 {
+    vm_desktop_set_idle_ms(run, idle_ms);
     g_free(vm_desktop_shell(
-        run, "cd /sys/module && "
-        "echo %u >drm_gem_shmem_reclaim/parameters/idle_ms && "
-        "echo %u >virtio_gpu/parameters/pages_on_demand", idle_ms, on_demand));
+        run, "echo %u >/sys/module/virtio_gpu/parameters/pages_on_demand",
+        on_demand));
 }
 
 static int compare_doubles(const void *one, const void *other)

@@ -105,6 +105,15 @@ double vm_desktop_frame_ms(VmRun *run, const char *scene, unsigned seconds)
     return answer ? g_ascii_strtod(answer, NULL) : 0;
 }
 
+void vm_desktop_set_idle_ms(VmRun *run, unsigned ms)
+{
+    static const char module[] = "/sys/module/drm_gem_shmem_reclaim";
+
+    g_free(vm_desktop_shell(
+        run, "[ ! -d %s ] || echo %u >%s/parameters/idle_ms", module, ms,
+        module));
+}
+
 char *vm_desktop_driver_stats(VmRun *run)
 {
     return vm_desktop_shell(

@@ -52,6 +52,12 @@ char *vm_desktop_ask_client(VmRun *run, const char *name, const char *line);
 void vm_desktop_start_weston(VmRun *run);
 
 /*
+ * Have our driver evict what was not used for @ms milliseconds, 0 for never.
+ * With the stock driver, which has no such timer, nothing is done.
+ */
+void vm_desktop_set_idle_ms(VmRun *run, unsigned ms);
+
+/*
  * Draw @scene of glmark2 in a window of 800 x 600 for @seconds. Returns the
  * milliseconds that a frame has taken; 0 if it failed.
  */

@@ -31,9 +31,6 @@
     "WAYLAND_DISPLAY=wayland-1 glmark2-es2-wayland -s 200x150 " \
     "-b texture:duration=600 >/dev/null 2>&1 & echo $! >/run/window%u.pid"
 
-static const char idle_parameter[] =
-    "/sys/module/drm_gem_shmem_reclaim/parameters/idle_ms";
-
 /* The clients with objects; the first is active. */
 static const struct {
     const char *name, *objects;
@@ -82,8 +79,7 @@ static void start_clients(VmRun *run, VmHostResult *host)
     size_t i;
 
     vm_desktop_start_weston(run);
-    g_free(vm_desktop_shell(run, "[ ! -w %s ] || echo %u >%s", idle_parameter,
-                            IDLE_MS, idle_parameter));
+    vm_desktop_set_idle_ms(run, IDLE_MS);
     start_client(run, 0);
     /* What it has uploaded with is in Mesa's cache until it goes on. */
     vm_run_for(run, STAGE_MS);
