@@ -225,7 +225,7 @@ build_targets() {
     step "building" "$build/build.log" \
         "${chroot[@]}" ninja -C build/meson "$@" ||
         die "building failed:" \
-            "$(grep -E 'error:|does not apply|failed' "$build/build.log" | head -n 1 |
+            "$(grep -E 'error:|does not apply|^mesa: |failed' "$build/build.log" | head -n 1 |
                sed "s,/src/build/,$build/,g")" \
             "(log: $build/build.log)"
 }
