@@ -153,8 +153,10 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     if (!strcmp(command, "memory-hog") && argc >= 4) {
-        memory_hog_main(number(argv[2]), number(argv[3]),
-                        argc == 5 && !strcmp(argv[4], "locked"));
+        memory_hog_main(&(MemoryHog) {
+            .mib = number(argv[2]), .hold_ms = number(argv[3]),
+            .locked = argc == 5 && !strcmp(argv[4], "locked"),
+        });
     } else if (!strcmp(command, "cache") && argc == 4) {
         use_plain_line();
         return supervise(scenario_cache, number(argv[2]), number(argv[3]));

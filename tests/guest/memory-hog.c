@@ -23,22 +23,26 @@ void process_protect(int on)
     }
 }
 
-void memory_hog_main(size_t mib, unsigned hold_ms, bool locked)
+void memory_hog_main(const MemoryHog *hog)
 {
-    size_t pages = mib * MIB / PAGE_BYTES;
+    size_t pages = hog->mib * MIB / PAGE_BYTES;
+    size_t pause_at = pages - hog->left_mib * MIB / PAGE_BYTES;
     size_t i;
     char *memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     prctl(PR_SET_NAME, "memory-hog");
     if (memory == MAP_FAILED ||
-        (locked && mlock2(memory, pages * PAGE_BYTES, MLOCK_ONFAULT) < 0)) {
+        (hog->locked && mlock2(memory, pages * PAGE_BYTES, MLOCK_ONFAULT) < 0)) {
         exit(EXIT_FAILURE);
     }
     for (i = 0; i < pages; i++) {
+        if (hog->pause && i == pause_at) {
+            hog->pause(hog->arg);
+        }
         pattern_fill(memory + i * PAGE_BYTES, (PageId) { HOG_BO, i, 0 });
     }
-    usleep(hold_ms * 1000);
+    usleep(hog->hold_ms * 1000);
     for (i = 0; i < pages; i++) {
         if (pattern_check(memory + i * PAGE_BYTES,
                           (PageId) { HOG_BO, i, 0 }) != PAGE_GOOD) {

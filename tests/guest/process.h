@@ -24,8 +24,18 @@ int memory_hog_run(size_t mib, unsigned hold_ms);
 /* The same; its memory is locked, so that others have to give theirs. */
 int memory_hog_run_locked(size_t mib, unsigned hold_ms);
 
-/* The body of that program. */
-void memory_hog_main(size_t mib, unsigned hold_ms, bool locked);
+typedef struct MemoryHog {
+    size_t mib;
+    unsigned hold_ms;
+    bool locked;
+    /* Called with @arg when all but @left_mib are touched; or NULL. */
+    void (*pause)(void *arg);
+    void *arg;
+    size_t left_mib;
+} MemoryHog;
+
+/* The body of that program. Never returns. */
+void memory_hog_main(const MemoryHog *hog);
 
 /* Start the process that reports the memory in use periodically. */
 pid_t sampler_start(const ClientState *state);

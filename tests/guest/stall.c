@@ -5,17 +5,26 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
+#include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "stall.h"
 #include "test.h"
+
+#define POLL_US 1000
 
 #define DEVICES "/sys/bus/pci/devices/"
 
 /* PCI ids of virtio-gpu. */
 #define VENDOR  0x1af4
 #define DEVICE  0x1050
+
+/* Open while it is stalled: to open it may take memory. */
+static int device = -1;
 
 static uint32_t get(int config, unsigned offset, unsigned bytes)
 {
@@ -110,21 +119,26 @@ static void restore_driver_ok(int config)
     }
 }
 
-void stall(void)
+static void open_device(void)
 {
-    int config = open_config();
-
-    if (config < 0) {
+    if (device < 0) {
+        device = open_config();
+    }
+    if (device < 0) {
         test_skip("needs a device on a PCI bus");
     }
-    set(config, PCI_COMMAND, 2,
-        get(config, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
-    close(config);
+}
+
+void stall(void)
+{
+    open_device();
+    set(device, PCI_COMMAND, 2,
+        get(device, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
 }
 
 void stall_end(void)
 {
-    int config = open_config();
+    int config = device < 0 ? open_config() : device;
     uint32_t command;
 
     if (config < 0) {
@@ -137,4 +151,32 @@ void stall_end(void)
         kick(config);
     }
     close(config);
+    device = -1;
+}
+
+pid_t stall_end_later(const atomic_bool *begin, unsigned ms)
+{
+    int line[2];
+    pid_t pid;
+    char byte;
+
+    open_device();
+    CHECK_INT(pipe2(line, O_CLOEXEC), ==, 0);
+    pid = fork();
+    CHECK_INT(pid, >=, 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        CHECK_INT(mlockall(MCL_CURRENT), ==, 0);
+        CHECK_INT(write(line[1], "", 1), ==, 1);
+        while (!*begin) {
+            usleep(POLL_US);
+        }
+        usleep(ms * 1000);
+        stall_end();
+        _exit(EXIT_SUCCESS);
+    }
+    close(line[1]);
+    CHECK_INT(read(line[0], &byte, 1), ==, 1);
+    close(line[0]);
+    return pid;
 }

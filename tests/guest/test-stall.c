@@ -20,6 +20,7 @@
 #include <drm/virtgpu_drm.h>
 #include <drm/virtgpu_reclaim_drm.h>
 
+#include "process.h"
 #include "stall.h"
 #include "submit.h"
 #include "test.h"
@@ -35,6 +36,9 @@
 
 /* A bound that only a hang exceeds. */
 #define MAPPED_MS 60000
+
+/* Longer than a task tries to reclaim before the OOM killer is called. */
+#define LATE_MS 3000
 
 /* Longer than the driver waits for any other response; and a minute. */
 #define AWAY_MS       12000
@@ -453,6 +457,30 @@ static void test_pages_stay_resident(void)
     check_host(&tbo);
 }
 
+/* The device responds when the scan has given up: no other one is needed. */
+static void test_late_purge(void)
+{
+    TestBo tbo;
+
+    begin_operation(&tbo, true);
+    stall_end();
+    wait_for_stat("purged_bytes", BYTES);
+    check_sigbus(&tbo);
+    CHECK(!willneed(&tbo));
+    check_zero(&tbo);
+}
+
+static void test_late_evict(void)
+{
+    TestBo tbo;
+
+    begin_operation(&tbo, false);
+    stall_end();
+    wait_for_stat("evicted_bytes", BYTES);
+    check_intact(&tbo);
+    check_host(&tbo);
+}
+
 /* Requests are preallocated: with all in flight, a scan reclaims nothing. */
 static void test_all_requests(void)
 {
@@ -610,6 +638,67 @@ static void test_memory_hog(void)
     release_many(tbo, count);
 }
 
+/* In memory shared by all processes. */
+typedef struct Late {
+    atomic_bool pressed;
+    unsigned mib, left_mib;
+} Late;
+
+static void start_waiting(void *late)
+{
+    ((Late *)late)->pressed = true;
+}
+
+/* A memory hog; it has almost all that is free when the time begins. */
+static pid_t start_hog(Late *late)
+{
+    pid_t pid = fork();
+
+    CHECK_INT(pid, >=, 0);
+    if (pid == 0) {
+        process_protect(0);
+        memory_hog_main(&(MemoryHog) {
+            .mib = late->mib, .locked = true, .left_mib = late->left_mib,
+            .pause = start_waiting, .arg = late,
+        });
+    }
+    return pid;
+}
+
+/*
+ * Nobody is killed while a device is late that is about to release memory: all
+ * that the hog needs is in buffers that are DONTNEED.
+ */
+static void test_oom(void)
+{
+    enum { EACH = 1024 * KIB };
+    Late *late = mmap(NULL, sizeof(*late), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    long long timeouts = stat_of("timeouts");
+    pid_t hog, helper;
+    unsigned count, i;
+    TestBo *tbo;
+
+    CHECK(late != MAP_FAILED);
+    helper = stall_end_later(&late->pressed, LATE_MS);
+    limit_memory();
+    count = count_for(60, EACH);
+    tbo = make_many(count, EACH);
+    for (i = 0; i < count; i++) {
+        dontneed(&tbo[i]);
+    }
+    stall();
+    late->mib = count_for(50, MIB);
+    late->left_mib = count_for(25, MIB);
+    hog = start_hog(late);
+    CHECK_INT(wait_for(hog), ==, 0);
+    CHECK_INT(wait_for(helper), ==, 0);
+    if (stat_of("timeouts") == timeouts) {
+        test_skip("no memory was needed while the device was late");
+    }
+    release_many(tbo, count);
+}
+
 /*
  * A device that is away for a while, such as that of a stopped virtual machine
  * monitor, costs waiting and no error: users of a buffer that has to be
@@ -660,11 +749,14 @@ const TestCase tests_stall[] = {
     { "stall/signal-in-write", test_signal_in_write, 0 },
     { "stall/kill-in-write", test_kill_in_write, 0 },
     { "stall/pages-stay-resident", test_pages_stay_resident, 0 },
+    { "stall/late-purge", test_late_purge, 0 },
+    { "stall/late-evict", test_late_evict, 0 },
     { "stall/all-requests", test_all_requests, 0 },
     { "stall/many-scans", test_many_scans, 0 },
     { "stall/mmap-lock", test_mmap_lock, NEEDS_3D },
     { "stall/busy-is-skipped", test_busy_is_skipped, NEEDS_3D },
     { "stall/memory-hog", test_memory_hog, NEEDS_3D | NEEDS_SWAP },
+    { "stall/oom", test_oom, NEEDS_ROOM },
     { "stall/away", test_away, 0 },
     { NULL, NULL, 0 },
 };

@@ -203,8 +203,9 @@ struct drm_gem_shmem_reclaim_request {
 	/** @reclaim: the device instance; constant */
 	struct drm_gem_shmem_reclaim *reclaim;
 	/**
-	 * @node: entry in &drm_gem_shmem_reclaim.requests while unused;
-	 * protected by &drm_gem_shmem_reclaim.lru_lock
+	 * @node: entry in &drm_gem_shmem_reclaim.requests while unused, or in
+	 * &drm_gem_shmem_reclaim.late_requests; protected by
+	 * &drm_gem_shmem_reclaim.lru_lock
 	 */
 	struct list_head node;
 	/** @op: operation for all of @objs */
@@ -213,6 +214,11 @@ struct drm_gem_shmem_reclaim_request {
 	unsigned int count;
 	/** @pending: outstanding completions, plus one for the scan that owns it */
 	atomic_t pending;
+	/**
+	 * @late: the scan has given up, so that a worker releases the pages when
+	 * the device responds; written before the scan drops its @pending
+	 */
+	bool late;
 	/** @objs: the objects, with a reference to each */
 	struct drm_gem_shmem_reclaim_object *objs[DRM_GEM_SHMEM_RECLAIM_MAX_OBJECTS];
 };
@@ -320,6 +326,24 @@ struct drm_gem_shmem_reclaim {
 	unsigned long stalled;
 	/** @is_stalled: @stalled is valid */
 	bool is_stalled;
+	/** @is_away: the OOM killer has waited for the device in vain */
+	bool is_away;
+	/** @late_requests: those that were completed after the scan gave up */
+	struct list_head late_requests;
+	/** @late_work: releases the pages of the objects in @late_requests */
+	struct work_struct late_work;
+	/**
+	 * @late: requests that a scan has given up, and @late_work has not seen
+	 * yet; protected by @lru_lock
+	 */
+	unsigned int late;
+	/**
+	 * @late_pages: number of pages that @late_work has freed or made
+	 * swappable; protected by @lru_lock
+	 */
+	u64 late_pages;
+	/** @oom_notifier: waits for a device that is late */
+	struct notifier_block oom_notifier;
 	/** @idle_work: evicts objects that were not used for a while */
 	struct delayed_work idle_work;
 	/** @purge_work: purges objects for the sake of the device */

@@ -35,6 +35,7 @@ drm_gem_shmem_reclaim_complete(struct drm_gem_shmem_reclaim_object *sobj,
 /* drm_gem_shmem_reclaim_request.c */
 void drm_gem_shmem_reclaim_put(struct drm_gem_shmem_reclaim_object *sobj);
 void drm_gem_shmem_reclaim_put_work(struct work_struct *work);
+void drm_gem_shmem_reclaim_late_work(struct work_struct *work);
 u64 drm_gem_shmem_reclaim_length(struct drm_gem_shmem_reclaim *reclaim,
 				 enum drm_gem_shmem_reclaim_state state,
 				 const struct drm_gem_shmem_reclaim_filter *filter);
@@ -76,6 +77,10 @@ void drm_gem_shmem_reclaim_idle_init(struct drm_gem_shmem_reclaim *reclaim);
 void drm_gem_shmem_reclaim_idle_fini(struct drm_gem_shmem_reclaim *reclaim);
 void drm_gem_shmem_reclaim_idle_start(struct drm_gem_shmem_reclaim *reclaim);
 void drm_gem_shmem_reclaim_idle_add(struct drm_gem_shmem_reclaim_object *sobj);
+
+/* drm_gem_shmem_reclaim_oom.c */
+int drm_gem_shmem_reclaim_oom_init(struct drm_gem_shmem_reclaim *reclaim);
+void drm_gem_shmem_reclaim_oom_fini(struct drm_gem_shmem_reclaim *reclaim);
 
 static inline struct drm_gem_object *
 to_gem(struct drm_gem_shmem_reclaim_object *sobj)

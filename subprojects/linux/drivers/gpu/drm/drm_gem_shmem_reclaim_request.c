@@ -67,18 +67,17 @@ reclaim_get_request(struct drm_gem_shmem_reclaim *reclaim,
 	if (req) {
 		req->op = op;
 		req->count = 0;
+		req->late = false;
 		atomic_set(&req->pending, 1);
 	}
 	return req;
 }
 
-static void reclaim_put_request(struct drm_gem_shmem_reclaim_request *req)
+/* No task uses the request any more. */
+static void reclaim_free_request(struct drm_gem_shmem_reclaim_request *req)
 {
 	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
 	unsigned int i;
-
-	if (!atomic_dec_and_test(&req->pending))
-		return;
 
 	for (i = 0; i < req->count; i++)
 		drm_gem_shmem_reclaim_put(req->objs[i]);
@@ -87,6 +86,69 @@ static void reclaim_put_request(struct drm_gem_shmem_reclaim_request *req)
 	list_add(&req->node, &reclaim->requests);
 	spin_unlock(&reclaim->lru_lock);
 	wake_up_all(&reclaim->wait);
+}
+
+static void reclaim_put_request(struct drm_gem_shmem_reclaim_request *req)
+{
+	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
+
+	if (!atomic_dec_and_test(&req->pending))
+		return;
+	if (!req->late) {
+		reclaim_free_request(req);
+		return;
+	}
+	spin_lock(&reclaim->lru_lock);
+	list_add_tail(&req->node, &reclaim->late_requests);
+	spin_unlock(&reclaim->lru_lock);
+	queue_work(system_unbound_wq, &reclaim->late_work);
+}
+
+/* Run the second half for the objects of a completed request. */
+static unsigned long
+reclaim_complete_request(struct drm_gem_shmem_reclaim_request *req)
+{
+	unsigned long freed = 0;
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++) {
+		struct drm_gem_shmem_reclaim_object *sobj = req->objs[i];
+
+		/* The owner of the lock runs the second half. */
+		if (!reclaim_trylock(sobj))
+			continue;
+		if (sobj->op != DRM_GEM_SHMEM_RECLAIM_NONE &&
+		    reclaim_completed(sobj))
+			freed += drm_gem_shmem_reclaim_complete(sobj, false);
+		reclaim_unlock(sobj);
+	}
+	return freed;
+}
+
+/**
+ * drm_gem_shmem_reclaim_late_work - release the pages of late requests
+ * @work: &drm_gem_shmem_reclaim.late_work
+ */
+void drm_gem_shmem_reclaim_late_work(struct work_struct *work)
+{
+	struct drm_gem_shmem_reclaim *reclaim =
+		container_of(work, struct drm_gem_shmem_reclaim, late_work);
+	struct drm_gem_shmem_reclaim_request *req, *next;
+	unsigned long freed;
+	LIST_HEAD(requests);
+
+	spin_lock(&reclaim->lru_lock);
+	list_splice_init(&reclaim->late_requests, &requests);
+	spin_unlock(&reclaim->lru_lock);
+
+	list_for_each_entry_safe(req, next, &requests, node) {
+		freed = reclaim_complete_request(req);
+		spin_lock(&reclaim->lru_lock);
+		reclaim->late--;
+		reclaim->late_pages += freed;
+		spin_unlock(&reclaim->lru_lock);
+		reclaim_free_request(req);
+	}
 }
 
 /**
@@ -109,6 +171,7 @@ void drm_gem_shmem_reclaim_done(struct drm_gem_shmem_reclaim_request *req,
 	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
 
 	WRITE_ONCE(reclaim->is_stalled, false);
+	WRITE_ONCE(reclaim->is_away, false);
 	sobj->result = result;
 	/*
 	 * From here on any task may run the second half of the operation. The
@@ -349,6 +412,17 @@ reclaim_wait_request(struct drm_gem_shmem_reclaim *reclaim,
 	return req;
 }
 
+/* Leave the rest of a request to the worker. */
+static void reclaim_give_up(struct drm_gem_shmem_reclaim_request *req)
+{
+	struct drm_gem_shmem_reclaim *reclaim = req->reclaim;
+
+	req->late = true;
+	spin_lock(&reclaim->lru_lock);
+	reclaim->late++;
+	spin_unlock(&reclaim->lru_lock);
+}
+
 static bool reclaim_request_completed(void *arg)
 {
 	struct drm_gem_shmem_reclaim_request *req = arg;
@@ -380,10 +454,8 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 {
 	enum drm_gem_shmem_reclaim_state state = reclaim_op_state(op);
 	u64 left = drm_gem_shmem_reclaim_length(reclaim, state, filter);
-	struct drm_gem_shmem_reclaim_object *sobj;
 	struct drm_gem_shmem_reclaim_request *req;
 	unsigned long freed = 0, done = 0;
-	unsigned int i;
 	bool completed;
 
 	while (left && done < nr) {
@@ -404,17 +476,9 @@ unsigned long drm_gem_shmem_reclaim_run(struct drm_gem_shmem_reclaim *reclaim,
 						       req,
 						       jiffies + RECLAIM_TIMEOUT);
 
-		for (i = 0; i < req->count; i++) {
-			sobj = req->objs[i];
-			/* The owner of the lock runs the second half. */
-			if (!reclaim_trylock(sobj))
-				continue;
-			if (sobj->op != DRM_GEM_SHMEM_RECLAIM_NONE &&
-			    reclaim_completed(sobj))
-				freed += drm_gem_shmem_reclaim_complete(sobj,
-									false);
-			reclaim_unlock(sobj);
-		}
+		freed += reclaim_complete_request(req);
+		if (!completed)
+			reclaim_give_up(req);
 		reclaim_put_request(req);
 
 		if (!completed) {

@@ -29,9 +29,10 @@
  * the device has completed the request and again under the reservation lock,
  * the pages are released. No lock is held in between, so that many objects can
  * be in flight in one request, and a device that does not respond costs the
- * memory manager a bounded wait and other tasks nothing. A task that needs an
- * object with a pending operation waits for the device and runs the second half
- * itself, see drm_gem_shmem_reclaim_finish_pending().
+ * memory manager a bounded wait and other tasks nothing. If it responds later, a
+ * worker runs the second half. A task that needs an object with a pending
+ * operation waits for the device and runs the second half itself, see
+ * drm_gem_shmem_reclaim_finish_pending().
  *
  * Lock order, outermost first:
  *
@@ -384,6 +385,8 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 	for (i = 0; i < ARRAY_SIZE(reclaim->lru); i++)
 		INIT_LIST_HEAD(&reclaim->lru[i]);
 	INIT_LIST_HEAD(&reclaim->requests);
+	INIT_LIST_HEAD(&reclaim->late_requests);
+	INIT_WORK(&reclaim->late_work, drm_gem_shmem_reclaim_late_work);
 	init_waitqueue_head(&reclaim->wait);
 	init_llist_head(&reclaim->put_list);
 	INIT_WORK(&reclaim->put_work, drm_gem_shmem_reclaim_put_work);
@@ -404,13 +407,18 @@ int drm_gem_shmem_reclaim_init(struct drm_gem_shmem_reclaim *reclaim,
 				       reclaim_shrinker_scan, reclaim);
 	if (ret)
 		goto err_memcg;
+	ret = drm_gem_shmem_reclaim_oom_init(reclaim);
+	if (ret)
+		goto err_shrinker;
 	/* Objects may outlive the shrinkers. */
 	ret = drmm_add_action(dev, reclaim_release, reclaim);
 	if (ret)
-		goto err_shrinker;
+		goto err_oom;
 	drm_gem_shmem_reclaim_idle_init(reclaim);
 	return 0;
 
+err_oom:
+	drm_gem_shmem_reclaim_oom_fini(reclaim);
 err_shrinker:
 	compat_shrinker_unregister(&reclaim->shrinker);
 err_memcg:
@@ -431,19 +439,22 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_init);
 void drm_gem_shmem_reclaim_fini(struct drm_gem_shmem_reclaim *reclaim)
 {
 	drm_gem_shmem_reclaim_idle_fini(reclaim);
+	drm_gem_shmem_reclaim_oom_fini(reclaim);
 	compat_shrinker_unregister(&reclaim->shrinker);
 	compat_shrinker_unregister(&reclaim->memcg_shrinker);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_fini);
 
 /**
- * drm_gem_shmem_reclaim_flush - wait for deferred object references to be dropped
+ * drm_gem_shmem_reclaim_flush - wait for what is left to workers
  * @reclaim: the device instance
  *
- * May sleep.
+ * Late requests that the device has completed, and references to objects. May
+ * sleep.
  */
 void drm_gem_shmem_reclaim_flush(struct drm_gem_shmem_reclaim *reclaim)
 {
+	flush_work(&reclaim->late_work);
 	flush_work(&reclaim->put_work);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_reclaim_flush);

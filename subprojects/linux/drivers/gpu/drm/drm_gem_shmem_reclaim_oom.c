@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reclaim of drm_gem_shmem objects: before the OOM killer kills somebody.
+ */
+
+#include <linux/oom.h>
+
+#include "drm_gem_shmem_reclaim_internal.h"
+
+/*
+ * How long the OOM killer waits for a device that is late. A host that is short
+ * of memory itself may take seconds, and they cost less than a process.
+ */
+#define RECLAIM_OOM_TIMEOUT	(10 * HZ)
+
+struct reclaim_oom {
+	struct drm_gem_shmem_reclaim *reclaim;
+	/* Those that were freed late before. */
+	u64 pages;
+};
+
+/* Whether late requests have freed pages, or there are none left. */
+static bool reclaim_oom_is_over(void *arg)
+{
+	struct reclaim_oom *oom = arg;
+	struct drm_gem_shmem_reclaim *reclaim = oom->reclaim;
+	bool over;
+
+	spin_lock(&reclaim->lru_lock);
+	over = !reclaim->late || reclaim->late_pages != oom->pages;
+	spin_unlock(&reclaim->lru_lock);
+	return over;
+}
+
+/*
+ * A scan waits for the device for a second, and a task that fails to reclaim
+ * tries a few times. If objects are still on their way to the device then, they
+ * are memory that is about to be free. Once for each time that the device ceases
+ * to respond: it may not come back. Called by any task that allocates, with its
+ * locks held, so the pages are left to the worker.
+ */
+static int reclaim_oom_notify(struct notifier_block *nb, unsigned long action,
+			      void *data)
+{
+	struct drm_gem_shmem_reclaim *reclaim =
+		container_of(nb, struct drm_gem_shmem_reclaim, oom_notifier);
+	struct reclaim_oom oom = { .reclaim = reclaim };
+	unsigned long *freed = data;
+
+	spin_lock(&reclaim->lru_lock);
+	oom.pages = reclaim->late_pages;
+	spin_unlock(&reclaim->lru_lock);
+
+	if (READ_ONCE(reclaim->is_away))
+		return NOTIFY_OK;
+	if (!drm_gem_shmem_reclaim_wait(reclaim, reclaim_oom_is_over, &oom,
+					jiffies + RECLAIM_OOM_TIMEOUT))
+		WRITE_ONCE(reclaim->is_away, true);
+
+	spin_lock(&reclaim->lru_lock);
+	*freed += reclaim->late_pages - oom.pages;
+	spin_unlock(&reclaim->lru_lock);
+	return NOTIFY_OK;
+}
+
+/**
+ * drm_gem_shmem_reclaim_oom_init - have the OOM killer wait for the device
+ * @reclaim: the device instance
+ *
+ * Returns: 0, or a negative error code.
+ */
+int drm_gem_shmem_reclaim_oom_init(struct drm_gem_shmem_reclaim *reclaim)
+{
+	reclaim->oom_notifier.notifier_call = reclaim_oom_notify;
+	return register_oom_notifier(&reclaim->oom_notifier);
+}
+
+/**
+ * drm_gem_shmem_reclaim_oom_fini - undo drm_gem_shmem_reclaim_oom_init()
+ * @reclaim: the device instance
+ *
+ * May sleep.
+ */
+void drm_gem_shmem_reclaim_oom_fini(struct drm_gem_shmem_reclaim *reclaim)
+{
+	unregister_oom_notifier(&reclaim->oom_notifier);
+}
