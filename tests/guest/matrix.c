@@ -46,6 +46,8 @@
 #define REUSE_EVERY  4
 
 #define HOG_HOLD_MS  500
+/* Of what is free, when nothing has been reclaimed yet. */
+#define BEFORE_MIB   16
 #define LEAK_MIB     4
 
 /* A device that answers late: the driver waits for a second at first. */
@@ -102,6 +104,7 @@ typedef struct Shared {
     ClientState state;
     _Atomic Phase phase;
     atomic_uint arrived;        /* clients that have all their objects */
+    atomic_bool paused, resumed;    /* who presses, for the disturbance */
     atomic_bool stop;           /* the user has to end */
     atomic_ulong bytes;         /* created */
     atomic_ulong retained, purged;
@@ -457,6 +460,58 @@ static void user_main(const Cell *cell)
     _exit(ret == -ENODEV && !disturbed_by(cell, "rebind"));
 }
 
+/* What the hog leaves; the programs themselves take about 8 MiB of that. */
+static size_t room_mib(const Cell *cell)
+{
+    if (!cell->is_bounced) {
+        return cell->bo_mib / 2;
+    }
+    if (cell->workload->churns) {
+        return CHURNED_ROOM_MIB;
+    }
+    return cell->bo_mib == BOUNCED_MIB ? BOUNCED_ROOM_MIB
+                                       : BOUNCED_LITTLE_ROOM_MIB;
+}
+
+/* The device answers nothing for so long. */
+static unsigned away_seconds(const Cell *cell)
+{
+    return disturbed_by(cell, "late") ? LATE_SECONDS :
+           disturbed_by(cell, "away") ? AWAY_SECONDS : 0;
+}
+
+/* In the middle of the pressure: wait until the disturbance has begun. */
+static void pause_pressure(void *opaque)
+{
+    const Cell *cell = opaque;
+
+    cell->shared->paused = true;
+    while (!cell->shared->resumed) {
+        usleep(POLL_US);
+    }
+}
+
+static size_t hog_mib(const Cell *cell)
+{
+    return cell->available_mib - room_mib(cell);
+}
+
+/*
+ * When it pauses, others have given half of what they have to, and nothing yet
+ * to a device that is going to be away.
+ */
+static void hog_main(const Cell *cell)
+{
+    size_t wanted = cell->bo_mib - room_mib(cell);
+
+    process_protect(0);
+    memory_hog_main(&(MemoryHog) {
+        .mib = hog_mib(cell), .hold_ms = HOG_HOLD_MS, .locked = true,
+        .pause = pause_pressure, .arg = (void *)cell,
+        .left_mib = away_seconds(cell) ? wanted + BEFORE_MIB : wanted / 2,
+    });
+}
+
 /* First objects, then, when there are no more, ordinary memory. */
 static void leaker_main(const Cell *cell)
 {
@@ -471,6 +526,7 @@ static void leaker_main(const Cell *cell)
     for (n = 0; n < cell->available_mib && add_object(&leaker, &object); n++) {
     }
     report("leaked objects=%zu", n);
+    pause_pressure((void *)cell);
     for (n = 0; ; n++) {
         char *memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -592,27 +648,53 @@ static void ask_host(const char *what, char *response, size_t size)
     report_and_read(question, response, size);
 }
 
-static void stay_away(unsigned seconds)
+static int wait_for_exit(pid_t pid)
 {
-    stall();
-    sleep(seconds);
-    stall_end();
+    int status;
+
+    return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
-/* What happens while all objects are there, before there is pressure. */
-static void disturb_before(const Cell *cell, pid_t user, char *response,
-                           size_t size)
+static bool has_ended(pid_t pid)
 {
-    if (disturbed_by(cell, "late")) {
-        stay_away(LATE_SECONDS);
-    } else if (disturbed_by(cell, "away")) {
-        stay_away(AWAY_SECONDS);
+    siginfo_t info = { 0 };
+
+    waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    return info.si_pid != 0;
+}
+
+/* Until @presser pauses, or was killed before. */
+static void await_pause(const Cell *cell, pid_t presser)
+{
+    while (presser && !cell->shared->paused && !has_ended(presser)) {
+        usleep(POLL_US);
+    }
+}
+
+/*
+ * What happens in the middle of the pressure by @presser, who waits for it, or,
+ * without one, when all objects are there.
+ */
+static void disturb(const Cell *cell, pid_t user, pid_t presser,
+                    char *response, size_t size)
+{
+    unsigned away = away_seconds(cell);
+    pid_t helper = 0;
+
+    await_pause(cell, presser);
+    if (away) {
+        stall();
+        helper = stall_end_later(&cell->shared->resumed, away * 1000);
     } else if (disturbed_by(cell, "kill")) {
         kill(user, SIGKILL);
     } else if (disturbed_by(cell, "reset") || disturbed_by(cell, "stop")) {
         ask_host(cell->disturbance, response, size);
     } else if (disturbed_by(cell, "snapshot")) {
         ask_host("save", response, size);
+    }
+    cell->shared->resumed = true;
+    if (helper) {
+        expect(cell, "resume", wait_for_exit(helper) ? -ECHILD : 0);
     }
 }
 
@@ -629,32 +711,30 @@ static void disturb_after(const Cell *cell, char *response, size_t size)
     }
 }
 
-/* What the hog leaves; the programs themselves take about 8 MiB of that. */
-static size_t room_mib(const Cell *cell)
+/* Start who needs memory; 0 if nobody but the clients does. */
+static pid_t start_pressure(const Cell *cell)
 {
-    if (!cell->is_bounced) {
-        return cell->bo_mib / 2;
+    if (cell->workload->leaks) {
+        return start(cell, leaker_main);
     }
-    if (cell->workload->churns) {
-        return CHURNED_ROOM_MIB;
+    if (cell->workload->beyond) {
+        return 0;
     }
-    return cell->bo_mib == BOUNCED_MIB ? BOUNCED_ROOM_MIB
-                                       : BOUNCED_LITTLE_ROOM_MIB;
+    report("app_start mib=%zu", hog_mib(cell));
+    return start(cell, hog_main);
 }
 
-static void press(const Cell *cell)
+static void end_pressure(const Cell *cell, pid_t presser)
 {
-    size_t mib = cell->available_mib - room_mib(cell);
     int status;
 
-    if (cell->workload->leaks) {
-        pid_t leaker = start(cell, leaker_main);
-
-        CHECK_INT(waitpid(leaker, &status, 0), ==, leaker);
-    } else if (!cell->workload->beyond) {
-        report("app_start mib=%zu", mib);
-        status = memory_hog_run_locked(mib, HOG_HOLD_MS);
-        report("app_end survived=%d signal=%d", status == 0, status);
+    if (!presser) {
+        return;
+    }
+    CHECK_INT(waitpid(presser, &status, 0), ==, presser);
+    if (!cell->workload->leaks) {
+        report("app_end survived=%d signal=%d", status == 0,
+               WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     }
 }
 
@@ -668,7 +748,8 @@ static void end_user(const Cell *cell, pid_t user)
         add_bytes(cell, -(long)OBJECT_BYTES);
         expect(cell, "kill", WIFSIGNALED(status) ? 0 : -ESRCH);
     } else {
-        expect(cell, "user", status == 0 ? 0 : -ECHILD);
+        /* Whom the kernel may kill is up to the host. */
+        expect(cell, "user", status == 0 || WIFSIGNALED(status) ? 0 : -ECHILD);
     }
 }
 
@@ -689,10 +770,7 @@ static void start_clients(const Cell *cell, pid_t *clients)
         CHECK(now() < end);
         usleep(POLL_US);
         for (i = died = 0; i < cell->workload->clients; i++) {
-            siginfo_t info = { 0 };
-
-            waitid(P_PID, clients[i], &info, WEXITED | WNOHANG | WNOWAIT);
-            died += info.si_pid != 0;
+            died += has_ended(clients[i]);
         }
     }
 }
@@ -733,20 +811,21 @@ static void await_freed(const Cell *cell, long long bytes)
 /* One life of the clients; the driver is unbound at its end with @unbind. */
 static void run_once(const Cell *cell, bool unbind)
 {
-    pid_t clients[8], user;
+    pid_t clients[8], user, presser;
     char response[16] = "";
 
     cell->shared->phase = PHASE_LOAD;
     cell->shared->arrived = 0;
-    cell->shared->stop = false;
+    cell->shared->stop = cell->shared->paused = cell->shared->resumed = false;
     start_clients(cell, clients);
     report("bo mib=%zu", (size_t)cell->shared->bytes / MIB);
     report_and_wait("loaded");
     compare_totals(cell, "loaded");
     cell->shared->phase = PHASE_PRESSURE;
     user = start(cell, user_main);
-    disturb_before(cell, user, response, sizeof(response));
-    press(cell);
+    presser = start_pressure(cell);
+    disturb(cell, user, presser, response, sizeof(response));
+    end_pressure(cell, presser);
     disturb_after(cell, response, sizeof(response));
     if (unbind) {
         driver_unbind();
@@ -780,13 +859,6 @@ static bool init_cell(Cell *cell)
     cell->has_stats = stat_of("bo_bytes") >= 0;
     cell->bo_mib = cell->is_bounced ? BOUNCED_MIB : ALL_MIB;
     return true;
-}
-
-static int wait_for_exit(pid_t pid)
-{
-    int status;
-
-    return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
 static bool find(Cell *cell, const char *workload, const char *objects)
@@ -853,10 +925,11 @@ bool matrix_run(const char *workload, const char *objects,
     report_and_wait("released");
     report("result retained_bos=%lu purged_bos=%lu good_pages=%lu "
            "zero_pages=%lu fault_pages=%lu corrupt_pages=%lu denied=%lu "
-           "errors=%lu evictions=%lld", shared->retained, shared->purged,
-           shared->good, shared->zero, shared->fault, shared->corrupt,
-           shared->denied, shared->errors,
-           cell.has_stats ? stat_of("evictions") : 0);
+           "errors=%lu evictions=%lld timeouts=%lld", shared->retained,
+           shared->purged, shared->good, shared->zero, shared->fault,
+           shared->corrupt, shared->denied, shared->errors,
+           cell.has_stats ? stat_of("evictions") : 0,
+           cell.has_stats ? stat_of("timeouts") : 0);
     kill(sampler, SIGKILL);
     waitpid(sampler, NULL, 0);
     return true;

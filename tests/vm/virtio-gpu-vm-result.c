@@ -200,6 +200,7 @@ static void handle_result(VmResult *result, const VmConfig *config,
     result->errors = vm_number_of(values, "errors");
     result->denied = vm_number_of(values, "denied");
     result->evictions = vm_number_of(values, "evictions");
+    result->timeouts = vm_number_of(values, "timeouts");
     if (result->corrupt_pages || result->errors) {
         vm_result_add_event(result, seconds, VM_EVENT_BAD,
                             g_strdup("corrupt pages or errors"));

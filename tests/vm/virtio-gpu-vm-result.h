@@ -121,6 +121,7 @@ struct VmResult {
     uint64_t rss_anon_idle, rss_anon_released;
     uint64_t host_bytes_idle, host_bytes_released;
     uint64_t evictions;         /* of the guest's driver */
+    uint64_t timeouts;          /* of its requests to the device */
     unsigned bo_mib_wanted;
     unsigned denied;            /* requests refused for lack of memory */
     unsigned counted;           /* times driver and device were compared */
