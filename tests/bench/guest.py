@@ -45,9 +45,11 @@ def latency(_):
     """The longest that a page took."""
     lines = in_guest('latency')
     worst = {kind: [line['worst_us'] / 1000 for line in lines if line['kind'] == kind]
-             for kind in ('cache', 'purgeable', 'idle')}
+             for kind in ('cache', 'purgeable', 'idle', 'anonymous')}
     return {'latency': [row('1 GiB of purgeable BOs', worst['purgeable'], worst['cache']),
-                        row('1 GiB of idle BOs', worst['idle'], worst['cache'])]}
+                        row('1 GiB of idle BOs', worst['idle'], worst['cache']),
+                        row('1 GiB of idle BOs, beside anonymous memory instead',
+                            worst['idle'], worst['anonymous'])]}
 
 
 def size_name(size):

@@ -513,6 +513,7 @@ static void latency(void)
         latency_round(CACHE, false, "cache", round);
         latency_round(BOS, true, "purgeable", round);
         latency_round(BOS, false, "idle", round);
+        latency_round(ANON, false, "anonymous", round);
     }
 }
 
@@ -523,8 +524,9 @@ static uint64_t hits(const char *probe)
 }
 
 /*
- * Count commands for the device and waits, which are those of all tasks. There
- * are too many for the trace that trace_start() keeps.
+ * Count commands for the device, and waits of all tasks by their ends: one that
+ * polls begins again and again. There are too many for the trace that
+ * trace_start() keeps.
  */
 static void count_commands(const char *probes)
 {
@@ -560,7 +562,7 @@ static void purge(void)
     size_t i;
 
     count_commands("p:bench/command virtqueue_add_sgs\n"
-                   "p:bench/wait prepare_to_wait\n");
+                   "p:bench/wait finish_wait\n");
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         size_t count = (size_t)PURGE_MIB * MIB / sizes[i];
         Holder holder = hold(BOS, sizes[i], count);

@@ -198,7 +198,7 @@ static const Cell cells[] = {
     { "leak/buffers", { STOCK_DRIVER, STOCK_DEVICE, LEAK, DISK, RAM_256,
         BUFFERS, IOMMU, PCI, GPU_GL },
       UNDISTURBED, LEAKER_DIES | ANYBODY },
-    { "leak/textures", { OURS_DRIVER, DEVICE_ON, LEAK, NO_SWAP, RAM_192,
+    { "leak/textures", { OURS_DRIVER, DEVICE_ON, LEAK, NO_SWAP, RAM_256,
         TEXTURES, SWIOTLB, PCI, VGA_GL },
       STOP, LEAKER_DIES | PURGES },
     { "leak/dumb", { OURS_DRIVER, DEVICE_ON, LEAK, ZRAM, RAM_192, DUMB, IOMMU,
