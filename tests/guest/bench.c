@@ -44,6 +44,7 @@
 #define LATENCY_ROUNDS   3
 
 #define PURGE_MIB 1024
+#define POLL_US   1000
 
 typedef enum Kind { ANON, BOS, CACHE } Kind;
 
@@ -259,8 +260,11 @@ static uint64_t verify(Held *held)
     return pages - counts.good;
 }
 
+/* The kernel frees the pages of an object some time after the object. */
 static void close_all(Held *held)
 {
+    long long shmem = meminfo_of("Shmem");
+    long long bytes = held->count * held->each;
     size_t i;
 
     for (i = 0; i < held->count; i++) {
@@ -270,6 +274,9 @@ static void close_all(Held *held)
     /* Commands are processed in order: when this is there, all are gone. */
     held->count = 1;
     fill(held);
+    while (meminfo_of("Shmem") > shmem - bytes * 15 / 16) {
+        usleep(POLL_US);
+    }
 }
 
 static uint64_t carry_out(Held *held, Request request)
