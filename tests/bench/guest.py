@@ -46,10 +46,10 @@ def latency(_):
     lines = in_guest('latency')
     worst = {kind: [line['worst_us'] / 1000 for line in lines if line['kind'] == kind]
              for kind in ('cache', 'purgeable', 'idle', 'anonymous')}
-    return {'latency': [row('1 GiB of purgeable BOs', worst['purgeable'], worst['cache']),
-                        row('1 GiB of idle BOs', worst['idle'], worst['cache']),
-                        row('1 GiB of idle BOs, beside anonymous memory instead',
-                            worst['idle'], worst['anonymous'])]}
+    return {'latency': [row('purgeable BOs, cache', worst['purgeable'], worst['cache']),
+                        row('idle BOs, cache', worst['idle'], worst['cache']),
+                        row('idle BOs, anonymous memory', worst['idle'],
+                            worst['anonymous'])]}
 
 
 def size_name(size):

@@ -103,12 +103,15 @@ def scale_y(result):
     """Return the scale of an axis for all of @result."""
     values = [value for row in result['rows'] for value in row['reference'] + row['ours']]
     smallest = min(filter(None, values), default=1)
-    return 'set logscale y' if max(values) > 50 * smallest else 'set yrange [0:*]'
+    if max(values) > 50 * smallest:
+        return 'set logscale y\nset yrange [%g:*]' % (smallest / 2)
+    return 'set yrange [0:*]'
 
 
 def is_crowded(result):
     """Return whether labels of bars have no room beside each other."""
-    return sum(len(row['label']) + 2 for row in result['rows']) > ROOM
+    slots = len(result['rows']) + 1
+    return max(len(row['label']) + 2 for row in result['rows']) > ROOM / slots
 
 
 def bars(result, path):
