@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,6 +25,7 @@
 #include "report.h"
 #include "test.h"
 #include "testbo.h"
+#include "trace.h"
 
 #define TRACEFS "/sys/kernel/tracing/"
 
@@ -537,7 +537,7 @@ static uint64_t hits(const char *probe)
  */
 static void count_commands(const char *probes)
 {
-    mount("nodev", TRACEFS, "tracefs", 0, NULL);
+    trace_open();
     check(write_file(TRACEFS "kprobe_events", probes) &&
           write_file(TRACEFS "events/bench/enable", "1"), "kprobes");
 }

@@ -56,6 +56,15 @@ static const char *probes_of(const char *group)
                "p:" TRACE_DMA "/map dma_map_sgtable\n" : NULL;
 }
 
+static void filter_events(const char *group)
+{
+    char file[64];
+
+    snprintf(file, sizeof(file), "events/%s/filter", group);
+    write_to(file, "common_pid == %d%s\n", getpid(),
+             !strcmp(group, TRACE_QUEUE) ? " && name == \"control\"" : "");
+}
+
 static void make_events(const char *group)
 {
     char path[128];
@@ -68,16 +77,19 @@ static void make_events(const char *group)
         test_skip("this kernel has no kprobes");
     }
     write_to("kprobe_events", "%s", probes_of(group));
-    if (!strcmp(group, TRACE_QUEUE)) {
-        write_to("events/" TRACE_QUEUE "/filter", "name == \"control\"\n");
-    }
+}
+
+void trace_open(void)
+{
+    mount("nodev", TRACEFS, "tracefs", 0, NULL);    /* once is enough */
+    write_to("options/record-cmd", "0\n");
 }
 
 void trace_start(const char *group)
 {
-    mount("nodev", TRACEFS, "tracefs", 0, NULL);    /* once is enough */
+    trace_open();
     make_events(group);
-    write_to("set_event_pid", "%d\n", getpid());
+    filter_events(group);
     write_to("trace", "\n");
     switch_group(group, 1);
 }

@@ -17,6 +17,13 @@
 /* Pages that are mapped for the device: event "map", made with a kprobe. */
 #define TRACE_DMA "dma"
 
+/*
+ * Mount tracefs. Neither options/record-cmd nor set_event_pid is used: they
+ * trace the scheduler, whose code is patched then while each CPU runs it, and
+ * TCG of QEMU 7.2 sometimes executes the breakpoint of such a patch for ever.
+ */
+void trace_open(void);
+
 /* Trace the events of @group until trace_stop(); then count them. */
 void trace_start(const char *group);
 void trace_stop(const char *group);

@@ -97,6 +97,9 @@ static void print_end(size_t number, const VmRun *run)
     unsigned planned = reported[number].planned;
 
     printf("# %s: log in %s\n", config->name, vm_run_log(run));
+    if (result->problem) {
+        show_progress(config, result->problem);
+    }
     print_result(!result->problem, config, "guest finishes");
     print_result(planned && reported[number].results == planned, config,
                  "all planned tests have results");

@@ -668,6 +668,19 @@ static bool is_over(const VmRun *run)
     return run->ended || run->result.problem;
 }
 
+/* Log what the processors of a guest that hangs are doing. */
+static void log_processors(VmRun *run)
+{
+    g_autofree char *text = qtest_hmp(run->qts, "info registers -a");
+    g_auto(GStrv) lines = g_strsplit(text, "\n", 0);
+    size_t i;
+
+    for (i = 0; lines[i]; i++) {
+        fprintf(run->log, "%8.3f test   %s\n", run_seconds(run),
+                g_strchomp(lines[i]));
+    }
+}
+
 /* Process pending events of @run. */
 static void run_step(VmRun *run, const struct pollfd *fds)
 {
@@ -698,6 +711,7 @@ static void run_step(VmRun *run, const struct pollfd *fds)
         run->heard = now;
     }
     if (now - run->heard > silence) {
+        log_processors(run);
         vm_result_fail(result, "no output of the guest for %" PRId64
                        " s (see %s)", silence / 1000, run->log_path);
     } else if (now - run->started > longest_ms(run->config)) {
