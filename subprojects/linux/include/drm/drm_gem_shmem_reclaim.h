@@ -337,11 +337,6 @@ struct drm_gem_shmem_reclaim {
 	 * yet; protected by @lru_lock
 	 */
 	unsigned int late;
-	/**
-	 * @late_pages: number of pages that @late_work has freed or made
-	 * swappable; protected by @lru_lock
-	 */
-	u64 late_pages;
 	/** @oom_notifier: waits for a device that is late */
 	struct notifier_block oom_notifier;
 	/** @idle_work: evicts objects that were not used for a while */

@@ -15,11 +15,18 @@
 
 struct reclaim_oom {
 	struct drm_gem_shmem_reclaim *reclaim;
-	/* Those that were freed late before. */
-	u64 pages;
+	/* Objects that were reclaimed before. */
+	u64 reclaimed;
 };
 
-/* Whether late requests have freed pages, or there are none left. */
+static u64 reclaim_oom_reclaimed(struct drm_gem_shmem_reclaim *reclaim)
+{
+	lockdep_assert_held(&reclaim->lru_lock);
+
+	return reclaim->stats.purges + reclaim->stats.evictions;
+}
+
+/* Whether an object has been reclaimed, or there are no late requests left. */
 static bool reclaim_oom_is_over(void *arg)
 {
 	struct reclaim_oom *oom = arg;
@@ -27,7 +34,8 @@ static bool reclaim_oom_is_over(void *arg)
 	bool over;
 
 	spin_lock(&reclaim->lru_lock);
-	over = !reclaim->late || reclaim->late_pages != oom->pages;
+	over = !reclaim->late ||
+	       reclaim_oom_reclaimed(reclaim) != oom->reclaimed;
 	spin_unlock(&reclaim->lru_lock);
 	return over;
 }
@@ -37,7 +45,10 @@ static bool reclaim_oom_is_over(void *arg)
  * tries a few times. If objects are still on their way to the device then, they
  * are memory that is about to be free. Once for each time that the device ceases
  * to respond: it may not come back. Called by any task that allocates, with its
- * locks held, so the pages are left to the worker.
+ * locks held, so the pages are left to the worker, or the scan of another task.
+ *
+ * Each object that was reclaimed counts as a page: it may have had none in
+ * memory, but a device that is back can reclaim others, so another try is due.
  */
 static int reclaim_oom_notify(struct notifier_block *nb, unsigned long action,
 			      void *data)
@@ -48,7 +59,7 @@ static int reclaim_oom_notify(struct notifier_block *nb, unsigned long action,
 	unsigned long *freed = data;
 
 	spin_lock(&reclaim->lru_lock);
-	oom.pages = reclaim->late_pages;
+	oom.reclaimed = reclaim_oom_reclaimed(reclaim);
 	spin_unlock(&reclaim->lru_lock);
 
 	if (READ_ONCE(reclaim->is_away))
@@ -58,7 +69,7 @@ static int reclaim_oom_notify(struct notifier_block *nb, unsigned long action,
 		WRITE_ONCE(reclaim->is_away, true);
 
 	spin_lock(&reclaim->lru_lock);
-	*freed += reclaim->late_pages - oom.pages;
+	*freed += reclaim_oom_reclaimed(reclaim) - oom.reclaimed;
 	spin_unlock(&reclaim->lru_lock);
 	return NOTIFY_OK;
 }

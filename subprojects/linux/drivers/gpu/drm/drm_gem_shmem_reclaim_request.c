@@ -134,7 +134,6 @@ void drm_gem_shmem_reclaim_late_work(struct work_struct *work)
 	struct drm_gem_shmem_reclaim *reclaim =
 		container_of(work, struct drm_gem_shmem_reclaim, late_work);
 	struct drm_gem_shmem_reclaim_request *req, *next;
-	unsigned long freed;
 	LIST_HEAD(requests);
 
 	spin_lock(&reclaim->lru_lock);
@@ -142,10 +141,9 @@ void drm_gem_shmem_reclaim_late_work(struct work_struct *work)
 	spin_unlock(&reclaim->lru_lock);
 
 	list_for_each_entry_safe(req, next, &requests, node) {
-		freed = reclaim_complete_request(req);
+		reclaim_complete_request(req);
 		spin_lock(&reclaim->lru_lock);
 		reclaim->late--;
-		reclaim->late_pages += freed;
 		spin_unlock(&reclaim->lru_lock);
 		reclaim_free_request(req);
 	}
