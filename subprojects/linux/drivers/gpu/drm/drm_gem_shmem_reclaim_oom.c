@@ -19,25 +19,24 @@ struct reclaim_oom {
 	u64 reclaimed;
 };
 
+/* How many objects have been reclaimed so far. */
 static u64 reclaim_oom_reclaimed(struct drm_gem_shmem_reclaim *reclaim)
 {
-	lockdep_assert_held(&reclaim->lru_lock);
+	u64 reclaimed;
 
-	return reclaim->stats.purges + reclaim->stats.evictions;
+	spin_lock(&reclaim->lru_lock);
+	reclaimed = reclaim->stats.purges + reclaim->stats.evictions;
+	spin_unlock(&reclaim->lru_lock);
+	return reclaimed;
 }
 
 /* Whether an object has been reclaimed, or there are no late requests left. */
 static bool reclaim_oom_is_over(void *arg)
 {
 	struct reclaim_oom *oom = arg;
-	struct drm_gem_shmem_reclaim *reclaim = oom->reclaim;
-	bool over;
 
-	spin_lock(&reclaim->lru_lock);
-	over = !reclaim->late ||
-	       reclaim_oom_reclaimed(reclaim) != oom->reclaimed;
-	spin_unlock(&reclaim->lru_lock);
-	return over;
+	return !READ_ONCE(oom->reclaim->late) ||
+	       reclaim_oom_reclaimed(oom->reclaim) != oom->reclaimed;
 }
 
 /*
@@ -55,12 +54,11 @@ static int reclaim_oom_notify(struct notifier_block *nb, unsigned long action,
 {
 	struct drm_gem_shmem_reclaim *reclaim =
 		container_of(nb, struct drm_gem_shmem_reclaim, oom_notifier);
-	struct reclaim_oom oom = { .reclaim = reclaim };
+	struct reclaim_oom oom = {
+		.reclaim = reclaim,
+		.reclaimed = reclaim_oom_reclaimed(reclaim),
+	};
 	unsigned long *freed = data;
-
-	spin_lock(&reclaim->lru_lock);
-	oom.reclaimed = reclaim_oom_reclaimed(reclaim);
-	spin_unlock(&reclaim->lru_lock);
 
 	if (READ_ONCE(reclaim->is_away))
 		return NOTIFY_OK;
@@ -68,9 +66,7 @@ static int reclaim_oom_notify(struct notifier_block *nb, unsigned long action,
 					jiffies + RECLAIM_OOM_TIMEOUT))
 		WRITE_ONCE(reclaim->is_away, true);
 
-	spin_lock(&reclaim->lru_lock);
 	*freed += reclaim_oom_reclaimed(reclaim) - oom.reclaimed;
-	spin_unlock(&reclaim->lru_lock);
 	return NOTIFY_OK;
 }
 
