@@ -27,8 +27,6 @@
 #include "testbo.h"
 #include "trace.h"
 
-#define TRACEFS "/sys/kernel/tracing/"
-
 /* What is held in the question evict, and how much of it is to leave. */
 #define EVICT_HELD_MIB 96
 #define EVICT_MIB      64

@@ -10,8 +10,6 @@
 #include "test.h"
 #include "trace.h"
 
-#define TRACEFS "/sys/kernel/tracing/"
-
 static void write_to(const char *file, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

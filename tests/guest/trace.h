@@ -5,6 +5,9 @@
 #ifndef GUEST_TRACE_H
 #define GUEST_TRACE_H
 
+/* Where trace_open() mounts tracefs. */
+#define TRACEFS "/sys/kernel/tracing/"
+
 /* Events of the driver: purge, evict, restore, count, scan. */
 #define TRACE_RECLAIM "drm_gem_shmem_reclaim"
 
