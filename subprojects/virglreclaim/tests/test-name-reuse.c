@@ -7,8 +7,8 @@
 
 /*
  * Whether and when that happens depends on the GL driver (Mesa's uses up all
- * names first), so storage is a stub here: the test sets which name is next,
- * and which names are alive.
+ * names first), so the test has storage of its own, without GL: it sets which
+ * name is next, and which names are alive.
  */
 
 static uint32_t next_name;

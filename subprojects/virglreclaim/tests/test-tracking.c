@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tracking of references with a stub renderer that accepts every command, also
- * those that a real one rejects.
+ * Tracking of references with the renderer of stub-renderer.c, which accepts every
+ * command, also those that virglrenderer rejects.
  */
 
 #include "instance.h"
